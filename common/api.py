@@ -1,0 +1,75 @@
+"""What every view of the API shares: scopes, language, idempotency."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar, cast
+
+import orjson
+from django.db import transaction
+from django.utils.cache import patch_vary_headers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common import idempotency
+
+
+class View(APIView):
+    """Base of every API view. Declare ``scopes`` per method, or ``public = True``."""
+
+    public: ClassVar[bool] = False
+    scopes: ClassVar[dict[str, str]] = {}
+    #: POST, PUT, PATCH and DELETE honour ``Idempotency-Key``, recorded in the transaction of the work.
+    idempotent: ClassVar[bool] = False
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().dispatch(request, *args, **kwargs)
+        patch_vary_headers(response, ("Accept-Language",))
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get("Idempotency-Key")
+        if key and self.idempotent and request.method not in ("GET", "HEAD", "OPTIONS"):
+            handler_name = request.method.lower()  # type: ignore[union-attr]
+            setattr(self, handler_name, _once(getattr(self, handler_name), key))
+
+
+def _once(method: Any, key: str) -> Any:
+    """``method`` run at most once for ``key``; the first answer is given again."""
+
+    def run(request: Request, *args: Any, **kwargs: Any) -> Response:
+        idempotency.check_key(key)
+        fingerprint = hashlib.sha256(
+            b"\n".join((str(request.method).encode(), request.get_full_path().encode(), request.body))
+        ).digest()
+        caller: str = cast(Any, request.user).actor
+        if (stored := idempotency.find(caller, key, fingerprint)) is not None:
+            return replay(stored)
+        try:
+            with transaction.atomic():
+                response: Response = method(request, *args, **kwargs)
+                if response.status_code < 400:
+                    idempotency.keep(
+                        caller,
+                        key,
+                        fingerprint,
+                        status=response.status_code,
+                        headers={name: response[name] for name in ("Location", "ETag") if response.has_header(name)},
+                        body=response.data,
+                    )
+        except idempotency.Taken:
+            stored = idempotency.find(caller, key, fingerprint)
+            if stored is None:
+                raise
+            return replay(stored)
+        return response
+
+    return run
+
+
+def replay(stored: idempotency.Stored) -> Response:
+    return Response(
+        orjson.loads(stored.body), status=stored.status, headers=stored.headers | {"Idempotency-Replayed": "true"}
+    )

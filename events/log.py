@@ -1,0 +1,100 @@
+"""The append-only log: append in the transaction of the change, read in the order of publication. Nothing else.
+
+Positions are given after the commit, by one publisher at a time (:func:`publish`). So a transaction that stays open for
+minutes delays only its own events, and a reader who follows ``position`` never skips one that commits late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from common.json import dumps
+from events import nudge
+from events.models import Event, Reader
+
+
+class Appended(NamedTuple):
+    id: UUID
+    sequence: int
+
+
+def append(
+    *,
+    type: str,
+    subject: tuple[str, str],
+    actor: str,
+    audience: Iterable[int],
+    data: dict[str, Any],
+    occurred_at: datetime | None = None,
+) -> Appended:
+    """Say what happened to ``subject`` (kind, number), whose row the caller has locked.
+
+    ``audience`` are the organisations that may read it. Raises TransactionManagementError outside a transaction: an
+    event without its change, or the other way round, must not be possible."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("events.log.append must run in the transaction of the change")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT o_id, o_sequence FROM events_append(%s, %s, %s, %s, %s, %s::jsonb, %s)",
+            [type, subject[0], subject[1], actor, sorted(set(audience)), dumps(data).decode(), occurred_at],
+        )
+        row = cursor.fetchone()
+    transaction.on_commit(nudge.relay)
+    return Appended(*row)
+
+
+def publish(limit: int = 5000) -> int:
+    """Give committed events their positions; returns how many. Cheap when there is nothing to do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT events_publish(%s)", [limit])
+        return int(cursor.fetchone()[0])
+
+
+def read_after(position: int, *, limit: int = 500, organisation_id: int | None = None) -> list[Event]:
+    """Published events after ``position``, in order; only those ``organisation_id`` may see where it is given."""
+    if organisation_id is None:
+        return list(Event.objects.filter(position__gt=position).order_by("position")[:limit])
+    return list(
+        Event.objects.raw(
+            "SELECT e.* FROM events_audience a JOIN events_event e ON e.position = a.position"
+            " WHERE a.organisation_id = %s AND a.position > %s ORDER BY a.position LIMIT %s",
+            [organisation_id, position, limit],
+        )
+    )
+
+
+def follow(name: str, handle: Callable[[list[Event]], None], *, limit: int = 500) -> int:
+    """Hand the reader ``name`` its next events and remember how far it came, in one transaction; returns how many.
+
+    A second process of the same name gets nothing while the first is at work. ``handle`` may see events again after a
+    crash: it must be idempotent."""
+    Reader.objects.get_or_create(name=name)
+    with transaction.atomic():
+        reader = Reader.objects.select_for_update(skip_locked=True).filter(name=name).first()
+        if reader is None:
+            return 0
+        events = read_after(reader.position, limit=limit)
+        if not events:
+            return 0
+        handle(events)
+        Reader.objects.filter(name=name).update(position=events[-1].position)
+        return len(events)
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """An event as the API and the exchange give it."""
+    return {
+        "id": event.id,
+        "position": event.position,
+        "type": event.type,
+        "subject": {"kind": event.subject_kind, "number": event.subject_number},
+        "sequence": event.sequence,
+        "occurred_at": event.occurred_at,
+        "recorded_at": event.recorded_at,
+        "actor": event.actor,
+        "data": event.data,
+    }

@@ -1,0 +1,29 @@
+"""The Celery application. Hints travel here, never facts; long waits live in PostgreSQL, not in ETAs."""
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "singlewindow.settings")
+
+app = Celery("singlewindow")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks()
+
+
+@app.on_after_finalize.connect
+def schedule_sweeps(sender: Celery, **kwargs: object) -> None:
+    from singlewindow.reactions import SWEEPS
+
+    sender.conf.beat_schedule = {
+        name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds, 5.0), "ignore_result": True}}
+        for name, seconds in SWEEPS.items()
+    }
+
+
+@setup_logging.connect
+def keep_our_logging(**kwargs: object) -> None:
+    """Celery leaves logging as Django's settings set it up."""

@@ -1,0 +1,97 @@
+"""For those who run it: is it alive, is it ready, what does it measure."""
+
+from __future__ import annotations
+
+import redis
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from common.redis import client
+
+#: Not ready while the oldest unpublished event is older than this (seconds).
+MAX_RELAY_LAG = 60.0
+
+_migrated = False
+
+
+def livez(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"status": "alive"})
+
+
+def relay_lag() -> float:
+    """Seconds since the oldest committed event that the relay has not handed on was recorded; 0 when there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0) FROM ("
+            " (SELECT recorded_at FROM events_event WHERE position IS NULL ORDER BY entry LIMIT 1)"
+            " UNION ALL (SELECT recorded_at FROM events_event WHERE position >"
+            "  coalesce((SELECT position FROM events_reader WHERE name = 'relay'), 0) ORDER BY position LIMIT 1)) waiting"
+        )
+        return max(0.0, float(cursor.fetchone()[0]))
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+def _redis() -> str:
+    client().ping()
+    return "ok"
+
+
+def _migrations() -> str:
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if pending:
+            return f"{len(pending)} pending"
+        _migrated = True
+    return "ok"
+
+
+def _relay() -> str:
+    lag = relay_lag()
+    return "ok" if lag <= MAX_RELAY_LAG else f"{lag:.0f} s behind"
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when requests can be served; 503 and what is wrong otherwise."""
+    answers = {}
+    for name, probe in (("database", _database), ("redis", _redis), ("migrations", _migrations), ("relay", _relay)):
+        try:
+            answers[name] = probe()
+        except (DatabaseError, redis.RedisError) as error:
+            answers[name] = type(error).__name__
+    ready = all(answer == "ok" for answer in answers.values())
+    return JsonResponse({"status": "ready" if ready else "not ready", **answers}, status=200 if ready else 503)
+
+
+class Gauges:
+    """Read from the database and the broker at the moment of scraping."""
+
+    def collect(self):  # type: ignore[no-untyped-def]
+        from django.conf import settings
+
+        yield GaugeMetricFamily("singlewindow_relay_lag_seconds", "Age of the oldest event not relayed", relay_lag())
+        depth = GaugeMetricFamily("singlewindow_queue_depth", "Tasks waiting per queue", labels=["queue"])
+        for queue in settings.QUEUES:
+            depth.add_metric([queue], client().llen(queue))
+        yield depth
+        counted = GaugeMetricFamily("singlewindow_events", "Events published, by type", labels=["type"])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT type, count(*) FROM events_event GROUP BY type")
+            for event_type, number in cursor.fetchall():
+                counted.add_metric([event_type], number)
+        yield counted
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    if not any(isinstance(collector, Gauges) for collector in REGISTRY._collector_to_names):
+        REGISTRY.register(Gauges())
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,10 @@
+"""Who reacts to what: the one table from event type (wildcards allowed) to the tasks that look at it, and the sweeps
+that find what no hint reached. Tasks ask the database what is to be done; a doubled or lost hint changes nothing."""
+
+REACTIONS: dict[str, list[str]] = {}
+
+#: task name -> seconds between sweeps. Started by Celery beat.
+SWEEPS: dict[str, float] = {
+    "singlewindow.relay": 1.0,
+    "singlewindow.housekeeping": 3600.0,
+}

@@ -1,0 +1,57 @@
+"""From the log to the workers: publish what was committed, look up who reacts, send one hint per reaction and batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fnmatch import fnmatchcase
+from typing import Any
+
+from celery import current_app
+
+from events import log, nudge
+from events.models import Event
+from singlewindow.reactions import REACTIONS
+
+
+def reactions_to(event_type: str) -> list[str]:
+    """Names of the tasks that react to ``event_type``."""
+    return [task for pattern, tasks in REACTIONS.items() if fnmatchcase(event_type, pattern) for task in tasks]
+
+
+def hints(events: list[Event]) -> dict[str, list[dict[str, Any]]]:
+    """task name -> the events it should look at."""
+    work: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        for task in reactions_to(event.type):
+            work[task].append(
+                {
+                    "id": str(event.id),
+                    "position": event.position,
+                    "type": event.type,
+                    "subject_kind": event.subject_kind,
+                    "subject_number": event.subject_number,
+                }
+            )
+    return work
+
+
+#: Events a single hint carries at most: a worker that dies redoes no more than these.
+HINT_SIZE = 50
+
+
+def _send(events: list[Event]) -> None:
+    for task, items in hints(events).items():
+        for start in range(0, len(items), HINT_SIZE):
+            current_app.send_task(task, args=[items[start : start + HINT_SIZE]], ignore_result=True)
+
+
+def run() -> int:
+    """Relay until nothing is left; returns the number of events relayed."""
+    nudge.taken()
+    relayed = 0
+    while True:
+        published = log.publish()
+        followed = log.follow("relay", _send)
+        relayed += followed
+        if not published and not followed:
+            return relayed

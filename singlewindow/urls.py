@@ -1,0 +1,37 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from singlewindow import operation
+
+api = [
+    path("", include("events.urls")),
+    path("", include("refdata.urls")),
+    path("", include("parties.urls")),
+    path("", include("tariffs.urls")),
+    path("", include("portfees.urls")),
+    path("", include("cargo.urls")),
+    path("", include("declarations.urls")),
+    path("", include("bills.urls")),
+    path("", include("clearance.urls")),
+    path("", include("exchange.urls")),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/console/")),
+    path("api/v1/", include(api)),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("console/", admin.site.urls),
+    path("livez", operation.livez),
+    path("readyz", operation.readyz),
+    path("metrics", operation.metrics),
+]
+
+handler400 = "common.problems.bad_request"
+handler403 = "common.problems.permission_denied"
+handler404 = "common.problems.page_not_found"
+handler500 = "common.problems.server_error"
