@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -150,9 +149,6 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     problem = as_problem(exc)
     if problem is None:
         return None
-    connection = transaction.get_connection()
-    if connection.in_atomic_block:
-        connection.set_rollback(True)
     request = context.get("request")
     request_id = getattr(getattr(request, "_request", request), "request_id", "")
     return Response(problem.body(request_id), status=problem.status, headers=problem.headers, content_type=CONTENT_TYPE)

@@ -1,10 +1,32 @@
-"""Every route × every kind of caller. A route that is missing here fails tests/test_permissions.py.
+"""Every route and method of the API, and what opens it: written down a second time on purpose.
 
-``ROUTES``: URL template (as in ``singlewindow.urls``, with sample arguments filled in by the test) -> method -> who may
-call it. "public" means without a token. Any organisation whose roles may hold the scope passes the door; what it then
-finds is a matter of ``visible_to`` and tested with the app."""
+A route that is missing here, or opened by something else than what is written here, fails tests/test_permissions.py,
+which also calls every route as every kind of organisation. "public" needs no token; "session" a console log-in; all
+others are scopes (parties/scopes.py says which roles may hold them). What a caller finds behind the door is a matter of
+``visible_to`` and tested with the app."""
 
 from __future__ import annotations
 
-#: path -> {method: scope or "public" or "officer" (console duty) or "custom"}
-ROUTES: dict[str, dict[str, str]] = {}
+PUBLIC = "public"
+SESSION = "session"
+
+#: path as in the URL configuration -> method -> what opens it
+ROUTES: dict[str, dict[str, str]] = {
+    "api/v1/oauth/token": {"POST": PUBLIC},
+    "api/v1/oauth/revoke": {"POST": PUBLIC},
+    "api/v1/organisations": {"GET": "parties:read"},
+    "api/v1/organisations/<int:pk>": {"GET": "parties:read"},
+    "api/v1/mandates": {"GET": "parties:read", "POST": "parties:write"},
+    "api/v1/mandates/<int:pk>/end": {"POST": "parties:write"},
+    "api/schema": {"GET": PUBLIC},
+    "api/docs": {"GET": PUBLIC},
+    "api/redoc": {"GET": PUBLIC},
+    "i18n/setlang/": {"POST": PUBLIC},
+    "livez": {"GET": PUBLIC},
+    "readyz": {"GET": PUBLIC},
+    "metrics": {"GET": PUBLIC},
+    "": {"GET": PUBLIC},
+}
+
+#: Prefixes with tests of their own (console: every page × every duty).
+ELSEWHERE = ("console/",)
