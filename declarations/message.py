@@ -1,0 +1,344 @@
+"""The declaration as one plain message: a nested dict with standard names, checked by one walk over the field table.
+
+Leaves are strings, integers where the table says so. Decimals are strings and stay as they were written. Dates are
+YYYY-MM-DD. An empty string is an element that was sent empty. `origin_country` and `destination_country` always mean what
+they say: the export swap belongs to the wire alone.
+"""
+
+from datetime import date
+from itertools import count
+from typing import Any, Literal, NamedTuple
+
+from django.conf import settings
+
+from common.problems import Fault
+from common.text import T
+from declarations.fields import OPERATIONS, Block, Field, Need, blocks, declaration, legacy_codes
+
+Message = dict[str, Any]
+Purpose = Literal["save", "declare"]
+
+MAX_ROWS = 999  # of any list but the goods items, whose number is a setting
+MAX_FAULTS = 1000
+_SAVING = frozenset({"save", "upload", "upload-with-transit", "upload-manual"})
+
+
+def max_items() -> int:
+    """Goods items in one declaration; 50 since 2018."""
+    return getattr(settings, "DECLARATION_MAX_ITEMS", 50)
+
+
+# Readers of positional and derived members.
+
+
+class DocumentType(NamedTuple):
+    """`document_type` by its positions: 1-2 prefix, 3 stage, 4-6 filler, 7 Z = combined port."""
+
+    prefix: str
+    stage: str
+    filler: str
+    combined_port: bool
+
+    @property
+    def summary(self) -> bool:
+        return self.stage == "5"
+
+    @property
+    def full(self) -> bool:
+        return self.stage == "6"
+
+
+def document_type(message: Message) -> DocumentType:
+    text = message.get("document_type")
+    text = text.ljust(6) if isinstance(text, str) else " " * 6
+    return DocumentType(text[:2].strip(), text[2].strip(), text[3:6], text[6:7] == "Z")
+
+
+PRICE_CONFIRMATIONS = ("special_relationship", "price_influence", "royalty", "formula_pricing", "provisional_price")
+
+
+def price_confirmations(message: Message) -> dict[str, str]:
+    """The five positions of `price_confirmations`: 1 yes, 0 no, 9 or nothing left empty."""
+    text = message.get("price_confirmations")
+    text = text if isinstance(text, str) else ""
+    return {name: text[at : at + 1].strip() for at, name in enumerate(PRICE_CONFIRMATIONS)}
+
+
+def is_summary(message: Message) -> bool:
+    """Two-step summary declaration (概要申报): a smaller set is required."""
+    return document_type(message).stage == "5"
+
+
+def purpose_of(message: Message) -> Purpose:
+    """What the sender wants: `oper` says it (DecSign/OperType); a message without it is meant to be declared."""
+    return "save" if message.get("oper") in _SAVING else "declare"
+
+
+def rows(message: Message, name: str) -> list[Message]:
+    """The rows of a list member that are fit to be looked at, whatever a faulty message holds there."""
+    found = message.get(name)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def map_legacy_codes(message: Message) -> None:
+    """Turn numeric country and currency codes from before August 2018 into today's, in place. Unknown ones stay."""
+    _map_legacy(declaration(), message)
+
+
+def _map_legacy(block: Block, node: Message) -> None:
+    coded, children = _coded(block)
+    for name, table in coded:
+        value = node.get(name)
+        if type(value) is str and value.isdecimal():
+            node[name] = table.get(value, value)
+    for child in children:
+        below = node.get(child.name)
+        for row in below if isinstance(below, list) else (below,):
+            if isinstance(row, dict):
+                _map_legacy(child, row)
+
+
+_CODED: dict[str, tuple[list[tuple[str, dict[str, str]]], list[Block]]] = {}
+
+
+def _coded(block: Block) -> tuple[list[tuple[str, dict[str, str]]], list[Block]]:
+    known = _CODED.get(block.name)
+    if known is None:
+        tables = legacy_codes()
+        coded = [(one.name, tables[one.format]) for one in block.fields.values() if one.format in tables]
+        children = [child for child in block.children.values() if any(_coded(child))]
+        known = _CODED[block.name] = (coded, children)
+    return known
+
+
+# The walk.
+
+
+def check(message: Any, purpose: Purpose | None = None, style: Literal["json", "xpath"] = "json") -> list[Fault]:
+    """Every structural fault of a message, all at once, in the order of the message.
+
+    `purpose` is what the message itself asks for unless given. The pointers are JSON pointers, or XPaths for a message that
+    came in as XML.
+    """
+    if type(message) is not dict:
+        return [Fault("", "not-an-object", T("报文应为一个对象", "The message must be an object"))]
+    direction = message.get("direction")
+    if direction not in ("I", "E"):
+        direction = ""
+    need = Need(purpose or purpose_of(message), direction, is_summary(message))
+    faults: list[Fault] = []
+    _walk(declaration(), message, "", need, faults)
+    if (
+        need.purpose == "declare"
+        and not message.get("goods_items")
+        and "/goods_items" not in {f.pointer for f in faults}
+    ):
+        faults.append(_required("/goods_items", blocks()["goods_items"].title))
+    if len(faults) > MAX_FAULTS:
+        more = len(faults) - MAX_FAULTS
+        faults[MAX_FAULTS:] = [
+            Fault("", "more-faults", T("另有 {n} 处错误未列出", "{n} more faults are not listed", n=more))
+        ]
+    if style == "xpath":
+        faults = [fault._replace(pointer=xpath(fault.pointer, message)) for fault in faults]
+    return faults
+
+
+def _walk(block: Block, node: Message, at: str, need: Need, faults: list[Fault]) -> None:
+    fields = block.fields
+    for name, value in node.items():
+        one = fields.get(name)
+        if one is None:
+            _below(block, name, value, at, need, faults)
+        elif type(value) is str:
+            if one.match(value) is None or (one.calendar and value and not _real_day(value)):
+                faults.append(Fault(f"{at}/{name}", *_explain(one, value)))
+            elif value and value.isdecimal() and one.format in ("country", "currency"):
+                faults.append(_unknown_legacy(f"{at}/{name}", one, value))
+        elif type(value) is not int or not _fits(one, value):
+            faults.append(Fault(f"{at}/{name}", *_explain(one, value)))
+    for name in block.required[need]:
+        value = node.get(name)
+        if value is None or value == "" or (type(value) is str and value.isspace()):
+            faults.append(_required(f"{at}/{name}", fields[name].title))
+
+
+def _below(block: Block, name: str, value: Any, at: str, need: Need, faults: list[Fault]) -> None:
+    child = block.children.get(name)
+    if child is None:
+        shown = name if len(name) <= 60 else name[:60] + "…"
+        pointer = f"{at}/{shown.replace('~', '~0').replace('/', '~1')}"
+        faults.append(
+            Fault(pointer, "unknown-member", T("没有名为 {name} 的字段", "There is no member named {name}", name=shown))
+        )
+    elif not child.repeats:
+        if type(value) is dict:
+            _walk(child, value, f"{at}/{name}", need, faults)
+        else:
+            faults.append(Fault(f"{at}/{name}", "not-an-object", T("应为一个对象", "An object is expected here")))
+    elif type(value) is not list:
+        faults.append(Fault(f"{at}/{name}", "not-a-list", T("应为一个列表", "A list is expected here")))
+    else:
+        most = max_items() if name == "goods_items" else MAX_ROWS
+        if len(value) > most:
+            text = T("最多 {most} 项，现有 {n} 项", "At most {most} entries, there are {n}", most=most, n=len(value))
+            faults.append(Fault(f"{at}/{name}", "too-many", text))
+        for index, row in zip(count(), value, strict=False):
+            if type(row) is dict:
+                _walk(child, row, f"{at}/{name}/{index}", need, faults)
+            else:
+                pointer = f"{at}/{name}/{index}"
+                faults.append(Fault(pointer, "not-an-object", T("应为一个对象", "An object is expected here")))
+            if len(faults) > MAX_FAULTS:
+                break
+
+
+def _real_day(value: str) -> bool:
+    """Whether YYYY-MM-DD (or YYYYMMDD where the wire form is free), already of the right shape, is in the calendar."""
+    if len(value) == 8:
+        value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    if value[8:] <= "28" and "01" <= value[5:7] <= "12" and value[8:] > "00":
+        return True
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _fits(one: Field, value: int) -> bool:
+    if one.kind == "integer":
+        return 0 <= value < 10**one.length
+    if one.kind == "decimal":
+        return (value >= 0 or one.format == "signed") and abs(value) < 10 ** (one.length - one.scale)
+    return False
+
+
+def _required(pointer: str, title: str) -> Fault:
+    return Fault(pointer, "required", T("{name}必须填写", "{name} must be given", name=title))
+
+
+def _unknown_legacy(pointer: str, one: Field, value: str) -> Fault:
+    text = T(
+        "{name}：旧代码 {value} 没有对应的现行代码",
+        "{name}: the old code {value} has no code of today",
+        name=one.title,
+        value=value,
+    )
+    return Fault(pointer, "unknown-legacy-code", text)
+
+
+_SHAPES = {
+    "country": ("国别代码应为三位字母", "A country code is three letters"),
+    "currency": ("币制代码应为三位字母", "A currency code is three letters"),
+    "direction": ("应为 I（进口）或 E（出口）", "Must be I (import) or E (export)"),
+    "oper": ("应为以下之一：" + ", ".join(OPERATIONS.values()), "Must be one of: " + ", ".join(OPERATIONS.values())),
+    "office": ("关区代码应为四位数字", "A customs office is four digits"),
+    "commodity": (
+        "商品编号应为 10 位数字（概要申报可为 6 位）",
+        "A commodity code is 10 digits (6 in a summary declaration)",
+    ),
+    "digits": ("应为数字，最多 {n} 位", "Digits only, at most {n}"),
+}
+
+
+def _explain(one: Field, value: Any) -> tuple[str, str]:
+    """The slow half of a check: why a value that failed is wrong."""
+    if value is None:
+        return "null", T("不接受 null；没有值时请省略该字段", "null is not accepted: leave the member out")
+    if type(value) is float:
+        return "float", T('请用字符串写小数，例如 "12.50"', 'Write decimals as strings, for example "12.50"')
+    if one.kind == "integer":
+        if type(value) is int:
+            return "out-of-range", T(
+                "应为 0 至 {n} 位的整数", "A whole number of at most {n} digits, not negative", n=one.length
+            )
+        return "not-an-integer", T("应为整数", "A whole number is expected")
+    if type(value) is not str:
+        if one.kind == "decimal" and type(value) is int:
+            return _precision(one)
+        if one.kind == "decimal":
+            return "not-a-decimal", T("应为小数字符串", "A decimal string is expected")
+        return "not-text", T("应为字符串", "A string is expected")
+    if one.kind == "decimal":
+        digits = value.removeprefix("-")
+        if value.startswith("-") and one.format != "signed" and _plain_decimal(digits):
+            return "negative", T("不得为负数", "Must not be negative")
+        return (
+            _precision(one) if _plain_decimal(digits) else ("not-a-decimal", T("不是十进制数", "Not a decimal number"))
+        )
+    if one.kind == "date":
+        return "not-a-date", T("不是日历上的日期（应为 YYYY-MM-DD）", "Not a day of the calendar (YYYY-MM-DD)")
+    if one.kind == "base64":
+        return "not-base64", T("应为 base64 编码，不超过 1 MB", "Base64 is expected, at most 1 MB")
+    if one.format in _SHAPES:
+        return one.format, T(*_SHAPES[one.format], n=one.length)
+    if len(value) > one.length:
+        text = T(
+            "最长 {n} 个字符，现有 {found} 个",
+            "At most {n} characters, there are {found}",
+            n=one.length,
+            found=len(value),
+        )
+        return "too-long", text
+    if one.element == "Type":
+        return "document-type", T("应为大写字母、数字或空格", "Capital letters, digits and blanks only")
+    return "control-character", T("含有不允许的控制字符", "Contains control characters, which are not allowed")
+
+
+def _plain_decimal(digits: str) -> bool:
+    whole, point, fraction = digits.partition(".")
+    return whole.isascii() and whole.isdigit() and (not point or (fraction.isascii() and fraction.isdigit()))
+
+
+def _precision(one: Field) -> tuple[str, str]:
+    whole = one.length - one.scale
+    text = T(
+        "整数部分最多 {whole} 位，小数部分最多 {scale} 位",
+        "At most {whole} digits before the point and {scale} after it",
+        whole=whole,
+        scale=one.scale,
+    )
+    return "precision", text
+
+
+# Pointers.
+
+
+def xpath(pointer: str, message: Message) -> str:
+    """The XPath of what a JSON pointer means, in the message as it goes over the wire."""
+    if not pointer:
+        return ""
+    tokens = pointer.split("/")[1:]
+    if tokens[0] == "envelope":
+        below = blocks()["envelope"].fields
+        return "/".join(["/ImportMessage/SWImpHead", *(below[t].element if t in below else t for t in tokens[1:])])
+    root = "/ImportMessage/SWImpData/DecMessage" if "envelope" in message else "/DecMessage"
+    swap = message.get("direction") == "E"
+    block, path, index = declaration(), root, 0
+    while index < len(tokens):
+        token = tokens[index]
+        one, child = block.fields.get(token), block.children.get(token)
+        if one is not None:
+            element = one.element
+            if swap and block.name == "goods_items":
+                element = SWAPPED.get(element, element)
+            if one.element == "Version":
+                return f"{path}/@Version"
+            return f"{path}/{blocks()[one.block].element}/{element}" if block is declaration() else f"{path}/{element}"
+        if child is None:
+            return f"{path}/{token}"
+        path += f"/{child.wrapper}" if child.wrapper else ""
+        block, index = child, index + 1
+        if not child.repeats:
+            path += f"/{child.element}"
+        elif index < len(tokens) and tokens[index].isdecimal():
+            path += f"/{child.element}[{int(tokens[index]) + 1}]"
+            index += 1
+        elif not child.wrapper:
+            path += f"/{child.element}"
+    return path
+
+
+# On an export the element named for the origin carries the destination, and the other way round.
+SWAPPED = {"OriginCountry": "DestinationCountry", "DestinationCountry": "OriginCountry"}
