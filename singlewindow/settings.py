@@ -144,7 +144,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 if not PRODUCTION:
+    # Example log-ins only: nothing to protect, and a dozen slow hashes would be felt at every start.
     AUTH_PASSWORD_VALIDATORS = []
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "/console/login/"
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
@@ -234,7 +236,10 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django.server": {"propagate": True}, "celery": {"level": env("CELERY_LOG_LEVEL", default="WARNING")}},
+    "loggers": {
+        "celery": {"level": env("CELERY_LOG_LEVEL", default="WARNING")},
+        "django_structlog.celery": {"level": "WARNING"},
+    },
 }
 structlog.configure(
     processors=[

@@ -22,12 +22,6 @@ def _own_redis_database(settings) -> None:
     redis_client.client().flushdb()
 
 
-@pytest.fixture(autouse=True)
-def _quick_password_hashes(settings) -> None:
-    """Hashing slowly on purpose protects passwords, and there are none here to protect."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def firm(db):
     return make.firm()

@@ -1,0 +1,190 @@
+"""An instance of the system as processes: web, worker and beat, for `manage.py run`, the demo, tests and benchmarks.
+
+In a data centre the same three commands are started by its own supervisor (docker-compose.yml shows how)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg2
+import redis
+from psycopg2 import sql
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+QUEUES = "relay,checks,default,exchange,bulk"
+READY_TIMEOUT = 60.0
+STOP_TIMEOUT = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def recreate_database(url: str, name: str) -> str:
+    """Drop and create database ``name`` on the server of ``url``; returns its URL."""
+    base, _, _ = url.rpartition("/")
+    connection = psycopg2.connect(f"{base}/postgres")
+    connection.autocommit = True
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"{base}/{name}"
+
+
+def with_redis_database(url: str, number: int) -> str:
+    """``url`` pointing at Redis database ``number``, which is emptied."""
+    if url.startswith("unix://"):
+        url = f"{url.partition('?')[0]}?db={number}"
+    else:
+        scheme, _, rest = url.partition("://")
+        url = f"{scheme}://{rest.partition('/')[0]}/{number}"
+    redis.Redis.from_url(url).flushdb()
+    return url
+
+
+class Instance:
+    """Web, worker and beat on one database. A context manager: leaves nothing running."""
+
+    def __init__(
+        self,
+        *,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        logs: Path | None = None,
+        web_processes: int = 1,
+        worker_processes: int = 2,
+        worker: bool = True,
+    ) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "singlewindow.settings",
+            "PUBLIC_URL": self.url,
+            **(environment or {}),
+        }
+        self.logs = logs or BASE_DIR / "var" / "log"
+        self.web_processes = web_processes
+        self.worker_processes = worker_processes
+        self.with_worker = worker
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def commands(self) -> dict[str, list[str]]:
+        celery = [str(BIN / "celery"), "-A", "singlewindow"]
+        web = [
+            str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
+            "--workers", str(self.web_processes), "--blocking-threads", "8", "--workers-kill-timeout", "10",
+            "--no-ws", "--log-level", "warning", "singlewindow.wsgi:application",
+        ]  # fmt: skip
+        if not self.with_worker:
+            return {"web": web}
+        return {
+            "web": web,
+            "worker": [
+                *celery, "worker", "-Q", QUEUES, "-c", str(self.worker_processes),
+                "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning",
+            ],
+            "beat": [*celery, "beat", "-s", str(self.logs / "beat"), "--pidfile", "", "-l", "warning"],
+        }  # fmt: skip
+
+    def manage(self, *arguments: str) -> None:
+        """Run a management command on this instance's database. Raises CalledProcessError."""
+        subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=self.environment, check=True)
+
+    def start_process(self, name: str) -> subprocess.Popen[bytes]:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                self.commands()[name],
+                cwd=BASE_DIR,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.processes[name] = process
+        return process
+
+    def start(self) -> None:
+        self.manage("migrate", "--verbosity", "0")
+        for name in self.commands():
+            self.start_process(name)
+        self.wait_ready()
+
+    def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if (process := self.processes.get("web")) and process.poll() is not None:
+                break
+            with (
+                contextlib.suppress(urllib.error.URLError, OSError),
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer,  # noqa: S310
+            ):
+                if answer.status == 200:
+                    return
+            time.sleep(0.05)
+        tail = (self.logs / "web.log").read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"{self.url} did not get ready\n{tail}")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and its children, as a crash would."""
+        process = self.processes.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """End everything in an orderly way: requests and tasks at work are finished."""
+        for process in self.processes.values():
+            process.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for process in self.processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        self.processes.clear()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@contextlib.contextmanager
+def scratch_instance(name: str, *, redis_database: int, **options: object) -> Iterator[Instance]:
+    """An instance on a database of its own, made anew (demo, benchmarks, tests of processes)."""
+    from singlewindow import services
+
+    database = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), f"singlewindow_{name}")
+    broker = with_redis_database(os.environ.get("REDIS_URL") or services.redis_url(), redis_database)
+    environment = {"DATABASE_URL": database, "REDIS_URL": broker, "CELERY_BROKER_URL": ""}
+    given: dict[str, object] = {"environment": environment, "logs": BASE_DIR / "var" / "log" / name, **options}
+    given["environment"] = environment | dict(options.get("environment") or {})  # type: ignore[call-overload]
+    with Instance(**given) as instance:  # type: ignore[arg-type]
+        yield instance
