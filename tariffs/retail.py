@@ -1,0 +1,93 @@
+"""Cross-border e-commerce retail imports: the composite tax within a buyer's limits.
+
+facts.md is silent on this; everything here is from general knowledge (docs/tariffs.md says so) and is dated data: the
+limits, the share levied, the regimes. Within both limits no duty, and 70 % of the statutory consumption tax and VAT.
+Over the single limit with one article only, and still within the year's: the full taxes of goods. Otherwise the order
+is no retail import.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from common.problems import Fault
+from common.text import T
+
+from .basis import Notice, Step
+from .inputs import AssessmentInput
+from .rates import ZERO, fen, plain
+
+if TYPE_CHECKING:
+    from .assessment import ItemResult, TaxLine, _Assessor
+
+REGIMES = ("1210", "1239", "9610")
+
+
+def applies(request: AssessmentInput) -> bool:
+    """A retail order has a buyer; a bonded regime without one is the goods' entry into the zone."""
+    return request.direction == "I" and request.regime in REGIMES and request.buyer is not None
+
+
+def levy(run: _Assessor, results: list[ItemResult]) -> None:
+    """Replace what the ordinary rules made of the items by the composite tax, or by the full taxes of goods."""
+    buyer = run.request.buyer
+    assert buyer is not None
+    single = run.book.parameter("retail.single_limit_yuan", run.day)
+    annual = run.book.parameter("retail.annual_limit_yuan", run.day)
+    value = sum((result.value for result in results), ZERO)
+    if buyer.used_this_year + value > annual:
+        run.faults.append(
+            Fault("/buyer/used_this_year", "retail-annual-limit", T(
+                "超过个人年度交易限值 {limit} 元，应按一般贸易申报",
+                "over the buyer's annual limit of {limit} yuan; declare as general trade", limit=plain(annual),
+            ))
+        )  # fmt: skip
+        return
+    if value > single:
+        if len(results) > 1 or buyer.articles > 1:
+            run.faults.append(
+                Fault("/items", "retail-single-limit", T(
+                    "超过单次交易限值 {limit} 元且不止一件商品，应按一般贸易申报",
+                    "over the single limit of {limit} yuan with more than one article; declare as general trade",
+                    limit=plain(single),
+                ))
+            )  # fmt: skip
+            return
+        run.notices.append(Notice("retail-over-limit"))
+        _taxes(run, results, Decimal(100), "retail-2018-49")
+        return
+    share = run.book.parameter("retail.levied_percent", run.day)
+    for result in results:
+        for line in result.taxes:
+            line.due = line.payable = ZERO
+            line.status = "exempt"
+    _taxes(run, results, share, "retail-2016-18")
+
+
+def _taxes(run: _Assessor, results: list[ItemResult], share: Decimal, basis: str) -> None:
+    for result in results:
+        for line in result.taxes:
+            if share == 100:
+                line.due = line.payable = line.computed
+                line.status = "levied"
+        found = run.consumption(result)
+        if found is not None:
+            base, amount, rate = found
+            consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
+            base, amount, rate = run.vat(result)
+            _cut(run, result, consumption, share, basis, "retail-consumption-tax")
+        else:
+            base, amount, rate = run.vat(result)
+        vat = run.add(result, "vat", base, rate, amount, "levy")
+        _cut(run, result, vat, share, basis, "retail-vat")
+
+
+def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basis: str, code: str) -> None:
+    if share == 100:
+        return
+    line.due = line.payable = fen(line.computed * share / 100)
+    line.status = "reduced"
+    run.steps.append(
+        Step(code, result.item.number, f"{line.computed:f} × {plain(share)}%", line.payable, basis)
+    )
