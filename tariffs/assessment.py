@@ -329,7 +329,9 @@ class _Assessor:
         if status == "reduced":
             due = fen(amount * share / 100)
             self.steps.append(
-                Step("reduction", result.item.number, f"{amount:f} × {plain(share)}%", due, "regime", inputs={"tax": tax})
+                Step(
+                    "reduction", result.item.number, f"{amount:f} × {plain(share)}%", due, "regime", inputs={"tax": tax}
+                )
             )
         elif status == "exempt":
             due = ZERO
@@ -404,7 +406,9 @@ class _Assessor:
         amount = fen(base * percent / 100 + specific)
         basis = "consumption-9" if percent else "consumption-5"
         self.steps.append(
-            Step("consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(measure.rate)})
+            Step(
+                "consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(measure.rate)}
+            )
         )
         return base, amount, measure.rate
 

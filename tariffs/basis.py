@@ -121,8 +121,14 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 NOTICES: dict[str, tuple[str, str]] = {
     "fee-in-price": ("成交方式已含该费用，未另行计入：{fee}", "the trade terms include this charge; not added: {fee}"),
     "insurance-default": ("未申报保险费，按千分之三计算", "no insurance declared; 0.3 % was used"),
-    "exw-costs": ("EXW：出口国内费用须列入杂费或计入项目", "EXW: costs up to export belong in miscellaneous or additions"),
-    "calendar-missing": ("{year} 年节假日安排未加载，仅按周末计算", "holidays of {year} are not loaded; only weekends count"),
+    "exw-costs": (
+        "EXW：出口国内费用须列入杂费或计入项目",
+        "EXW: costs up to export belong in miscellaneous or additions",
+    ),
+    "calendar-missing": (
+        "{year} 年节假日安排未加载，仅按周末计算",
+        "holidays of {year} are not loaded; only weekends count",
+    ),
     "arrival-unknown": (
         "提前申报：税率和汇率将按运输工具申报进境之日重新确定",
         "declared before arrival: rates will be fixed again on the day the means of transport declares entry",

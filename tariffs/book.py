@@ -192,9 +192,7 @@ class MemoryBook:
         return self.quotas.get(quota)
 
 
-def pick_effect(
-    effects: Iterable[Effect], direction: str, regime: str, levy_nature: str, day: date
-) -> Effect | None:
+def pick_effect(effects: Iterable[Effect], direction: str, regime: str, levy_nature: str, day: date) -> Effect | None:
     """The row for exactly this levy nature, else the regime's row for any, else the levy nature's row for any regime."""
     best, rank = None, 0
     for effect in effects:

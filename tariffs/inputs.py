@@ -111,7 +111,9 @@ class _Reader:
     def fault(self, pointer: str, code: str, text: Any) -> None:
         self.faults.append(Fault(pointer, code, text))
 
-    def text(self, data: Mapping[str, Any], key: str, pattern: re.Pattern[str], at: str, default: str | None = None) -> str:
+    def text(
+        self, data: Mapping[str, Any], key: str, pattern: re.Pattern[str], at: str, default: str | None = None
+    ) -> str:
         value = data.get(key)
         if value is None or value == "":
             if default is None:
@@ -130,7 +132,9 @@ class _Reader:
             return ""
         if not isinstance(value, str) or value not in choices:
             self.fault(
-                f"{at}/{key}", "unknown-code", T("须为：{choices}", "must be one of: {choices}", choices=" ".join(choices))
+                f"{at}/{key}",
+                "unknown-code",
+                T("须为：{choices}", "must be one of: {choices}", choices=" ".join(choices)),
             )
             return ""
         return value
@@ -146,7 +150,11 @@ class _Reader:
         number = Decimal(value)
         if low is not None and (number < low or (open_low and number == low)):
             code = "not-positive" if open_low else "negative"
-            self.fault(pointer, code, T("须大于零", "must be above zero") if open_low else T("不得为负", "must not be negative"))
+            self.fault(
+                pointer,
+                code,
+                T("须大于零", "must be above zero") if open_low else T("不得为负", "must not be negative"),
+            )
         return number
 
     def flag(self, data: Mapping[str, Any], key: str, at: str, default: bool) -> bool:

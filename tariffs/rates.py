@@ -250,8 +250,7 @@ class Degrees:
     def worked(self, goods: Goods) -> str:
         missing = max(ZERO, self.under - goods.quantity("degree", ""))
         return (
-            f"max({self.base.worked(goods)} - {plain(missing)} × {self.step.worked(goods)}; "
-            f"{self.least.worked(goods)})"
+            f"max({self.base.worked(goods)} - {plain(missing)} × {self.step.worked(goods)}; {self.least.worked(goods)})"
         )
 
     def leaves(self) -> Iterable["Leaf"]:

@@ -88,6 +88,4 @@ def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basi
         return
     line.due = line.payable = fen(line.computed * share / 100)
     line.status = "reduced"
-    run.steps.append(
-        Step(code, result.item.number, f"{line.computed:f} × {plain(share)}%", line.payable, basis)
-    )
+    run.steps.append(Step(code, result.item.number, f"{line.computed:f} × {plain(share)}%", line.payable, basis))

@@ -41,7 +41,9 @@ def _tidy(text: str) -> str:
     text = re.sub(r"(?<=[a-z])- (?=[a-z])", "", text)  # a word broken at the end of a printed line
     text = re.sub(r"\s+\d{1,2}/\s*$", "", text)  # the mark of a footnote: 1/
     text = re.sub(r"(?<=\)) \d{1,2}/(?= )", "", text)
-    return text.strip().rstrip(",;. ").strip() if not text.endswith("doz.") and not text.endswith("pr.") else text.strip()
+    return (
+        text.strip().rstrip(",;. ").strip() if not text.endswith("doz.") and not text.endswith("pr.") else text.strip()
+    )
 
 
 def _name(text: str) -> str:

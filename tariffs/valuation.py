@@ -75,7 +75,7 @@ def build(
                     "{currency} 在该月没有汇率", "no exchange rate for {currency} in that month", currency=item.currency
                 ))
             )  # fmt: skip
-            price = ZERO
+            continue
         out.prices.append(price)
         if item.currency != "CNY":
             out.steps.append(
@@ -155,7 +155,9 @@ def _freight(
         return ZERO
     if fee is None:
         out.faults.append(
-            Fault("/freight", "freight-missing", T("该成交方式须申报运费", "these trade terms need the freight declared"))
+            Fault(
+                "/freight", "freight-missing", T("该成交方式须申报运费", "these trade terms need the freight declared")
+            )
         )
         return ZERO
     basis = "tariff-law-29" if export else "tariff-law-24"

@@ -1,0 +1,93 @@
+"""Worked cases: the program's figures against figures worked out independently, in exact fractions, from the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from common.problems import Problem
+from tariffs.assessment import Assessment, assess
+from tariffs.inputs import from_json
+from tests.tariffs import golden
+
+CASES = golden.cases()
+
+
+def test_there_are_at_least_sixty_golden_cases(capsys):
+    with capsys.disabled():
+        print(f"\n{len(CASES)} golden cases of duty and tax arithmetic")
+    assert len(CASES) >= 60
+    assert len({case["name"] for case in CASES}) == len(CASES)
+
+
+@pytest.fixture(scope="module")
+def book():
+    return golden.book()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "literal" in case], ids=lambda case: case["name"])
+def test_a_figure_written_down_is_what_its_expression_comes_to(case):
+    worked = golden.worked(case)
+    assert {name: worked[name] for name in case["literal"]} == {
+        name: Decimal(number) for name, number in case["literal"].items()
+    }
+
+
+def _request(case):
+    request = from_json(golden.as_input(case))
+    for number, fixed in case.get("fixed", {}).items():
+        place = int(number) - 1
+        item = replace(request.items[place], fixed_value=Decimal(fixed["fixed_value"]), fixed_rate=fixed["fixed_rate"])
+        request = replace(request, items=(*request.items[:place], item, *request.items[place + 1 :]))
+    return request
+
+
+def _figure(found: Assessment, name: str) -> Decimal | None:
+    """The program's figure of that name, or None where the name is only a step of the working."""
+    if name == "payable":
+        return found.payable
+    if name == "fee":
+        return found.late_declaration_fee
+    if name == "days":
+        return Decimal(found.days_late)
+    if name.startswith("total."):
+        return found.total(name.removeprefix("total."))
+    what = "payable"
+    if name.startswith("computed."):
+        what, name = "computed", name.removeprefix("computed.")
+    tax, point, number = name.rpartition(".")
+    if not point:
+        return None
+    result = found.items[int(number) - 1]
+    if tax == "value":
+        return result.value
+    return sum((getattr(line, what) for line in result.taxes if line.tax == tax), Decimal(0))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_golden(case, book):
+    if "faults" in case:
+        with pytest.raises(Problem) as caught:
+            assess(_request(case), book)
+        assert caught.value.status == 422
+        assert [[fault.pointer, fault.code] for fault in caught.value.errors] == case["faults"]
+        return
+    found = assess(_request(case), book)
+    worked = golden.worked(case)
+    program = {name: _figure(found, name) for name in worked}
+    assert {name: number for name, number in program.items() if number is not None} == {
+        name: worked[name] for name, number in program.items() if number is not None
+    }
+    for number, kind in case.get("taken", {}).items():
+        duty = found.items[int(number) - 1].selection.duty
+        assert duty is not None
+        assert duty.kind == kind
+    for number, statuses in case.get("status", {}).items():
+        lines = found.items[int(number) - 1].taxes
+        assert {line.tax: line.status for line in lines if line.tax in statuses} == statuses
+    codes = [notice.code for notice in found.notices]
+    assert [code for code in case.get("notices", []) if code not in codes] == []
+    for step in found.steps:
+        assert step.line()
