@@ -2,7 +2,7 @@
 a file); what is missing or odd fails at start."""
 
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import structlog
 from environ import FileAwareEnv
@@ -91,7 +91,16 @@ TEMPLATES = [
     }
 ]
 
-_database = env.db_url_config(env("DATABASE_URL", default="") or postgres_url())
+
+def _url_of(kind: str, user: str, path: str) -> str:
+    """A URL put together from ``KIND_HOST`` and ``KIND_PASSWORD``, so that a secret can stay in a file of its own."""
+    host = env(f"{kind}_HOST", default="")
+    return f"{kind.lower()}://{user}:{quote(env(f'{kind}_PASSWORD').strip(), safe='')}@{host}/{path}" if host else ""
+
+
+_database = env.db_url_config(
+    env("DATABASE_URL", default="") or _url_of("POSTGRES", "singlewindow", "singlewindow") or postgres_url()
+)
 DATABASES = {
     "default": _database
     | {
@@ -106,7 +115,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env("REDIS_URL", default="") or redis_url()
+REDIS_URL = env("REDIS_URL", default="") or _url_of("REDIS", "", "0") or redis_url()
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cache"}
 }

@@ -1,0 +1,68 @@
+"""docker-compose.yml without an engine: what can be checked by reading it (docs/operation.md says what was not)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+
+
+def test_every_service_that_stays_has_a_health_check():
+    assert [name for name, service in SERVICES.items() if "healthcheck" not in service] == ["migrate"]
+
+
+def test_secrets_come_from_files_and_have_no_default():
+    for name, service in SERVICES.items():
+        for key, value in (service.get("environment") or {}).items():
+            if "PASSWORD" in key or "SECRET" in key:
+                assert key.endswith("_FILE"), f"{name}: {key}"
+                assert str(value).removeprefix("/run/secrets/") in COMPOSE["secrets"]
+    assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {
+        f"./secrets/{name}" for name in COMPOSE["secrets"]
+    }
+
+
+def test_the_worker_serves_every_queue():
+    command = SERVICES["worker"]["command"]
+    assert set(command[command.index("-Q") + 1].split(",")) == set(settings.QUEUES)
+
+
+def _settings(**environment: str) -> subprocess.CompletedProcess[str]:
+    keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    code = "import singlewindow.settings as s; print(s.DATABASES['default']['PASSWORD'], s.REDIS_URL)"
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=keep | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_composes_environment_gives_working_settings(tmp_path):
+    secrets = {}
+    for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
+        (tmp_path / name).write_text("a/b c\n")
+        secrets[f"{name}_FILE"] = str(tmp_path / name)
+    answer = _settings(
+        PRODUCTION="1", POSTGRES_HOST="postgres", REDIS_HOST="redis", ALLOWED_HOSTS="window.example", **secrets
+    )
+    assert answer.stdout.split("\n")[0] == "a/b c redis://:a%2Fb%20c@redis/0", answer.stderr
+
+
+@pytest.mark.parametrize("missing", ["SECRET_KEY"])
+def test_production_does_not_start_without_its_secret(missing):
+    answer = _settings(PRODUCTION="1")
+    assert answer.returncode != 0
+    assert missing in answer.stderr
+
+
+def test_only_psycopg2_is_there():
+    """Django silently prefers psycopg 3 wherever it can be imported."""
+    answer = subprocess.run([sys.executable, "-c", "import psycopg"], capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError" in answer.stderr
