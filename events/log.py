@@ -5,9 +5,10 @@ minutes delays only its own events, and a reader who follows ``position`` never 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -15,6 +16,12 @@ from django.db import connection, transaction
 from common.json import dumps
 from events import nudge
 from events.models import Event, Reader
+
+#: Longest time a reader over HTTP may wait for news (seconds), and how often it looks.
+MAX_WAIT = 25.0
+LOOK_EVERY = 0.2
+
+Found = TypeVar("Found")
 
 
 class Appended(NamedTuple):
@@ -65,6 +72,14 @@ def read_after(position: int, *, limit: int = 500, organisation_id: int | None =
             [organisation_id, position, limit],
         )
     )
+
+
+def wait_for(look: Callable[[], list[Found]], *, seconds: float) -> list[Found]:
+    """What ``look`` finds, looked for again until it finds something or ``seconds`` are over."""
+    deadline = time.monotonic() + min(seconds, MAX_WAIT)
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(max(0.0, min(LOOK_EVERY, deadline - time.monotonic())))
+    return found
 
 
 def follow(name: str, handle: Callable[[list[Event]], None], *, limit: int = 500) -> int:

@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from events import api
+
+urlpatterns = [
+    path("events", api.Feed.as_view(), name="events"),
+]

@@ -14,6 +14,7 @@ SESSION = "session"
 ROUTES: dict[str, dict[str, str]] = {
     "api/v1/oauth/token": {"POST": PUBLIC},
     "api/v1/oauth/revoke": {"POST": PUBLIC},
+    "api/v1/events": {"GET": "events:read"},
     "api/v1/organisations": {"GET": "parties:read"},
     "api/v1/organisations/<int:pk>": {"GET": "parties:read"},
     "api/v1/mandates": {"GET": "parties:read", "POST": "parties:write"},
