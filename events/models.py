@@ -67,3 +67,10 @@ class Reader(models.Model):
 
     name = models.CharField(max_length=60, primary_key=True)
     position = models.BigIntegerField(default=0)
+
+
+class Tally(models.Model):
+    """How many events of each type were published; kept by the publisher, read by the metrics."""
+
+    type = models.CharField(max_length=80, primary_key=True)
+    number = models.BigIntegerField(default=0)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import redis
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from common.redis import client
 
@@ -72,26 +77,47 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready" if ready else "not ready", **answers}, status=200 if ready else 503)
 
 
-class Gauges:
-    """Read from the database and the broker at the moment of scraping."""
+#: Over the last so many published events: from lodgement to the outcome of the checks, in seconds.
+_CHECK_LATENCY = """
+SELECT percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM done.recorded_at - lodged.recorded_at))
+FROM events_event done
+JOIN events_event lodged ON lodged.subject_kind = done.subject_kind AND lodged.subject_number = done.subject_number
+  AND lodged.type = 'declaration.lodged' AND lodged.sequence = done.sequence - 1
+WHERE done.type IN ('declaration.accepted', 'declaration.rejected', 'declaration.returned', 'declaration.held')
+  AND done.position > (SELECT coalesce(max(position), 0) - 5000 FROM events_event)
+"""
 
-    def collect(self):  # type: ignore[no-untyped-def]
-        from django.conf import settings
 
+class FromTheDatabase(Collector):
+    """Read from the database and the broker at the moment of scraping, so that every process tells the same."""
+
+    def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("singlewindow_relay_lag_seconds", "Age of the oldest event not relayed", relay_lag())
         depth = GaugeMetricFamily("singlewindow_queue_depth", "Tasks waiting per queue", labels=["queue"])
         for queue in settings.QUEUES:
             depth.add_metric([queue], client().llen(queue))
         yield depth
-        counted = GaugeMetricFamily("singlewindow_events", "Events published, by type", labels=["type"])
+        events = CounterMetricFamily("singlewindow_events", "Events published, by type", labels=["type"])
         with connection.cursor() as cursor:
-            cursor.execute("SELECT type, count(*) FROM events_event GROUP BY type")
+            cursor.execute("SELECT type, number FROM events_tally ORDER BY type")
             for event_type, number in cursor.fetchall():
-                counted.add_metric([event_type], number)
-        yield counted
+                events.add_metric([event_type], number)
+            cursor.execute(_CHECK_LATENCY)
+            latencies = cursor.fetchone()[0]
+        yield events
+        latency = GaugeMetricFamily(
+            "singlewindow_check_latency_seconds", "From lodgement to the checks' outcome, recently", labels=["quantile"]
+        )
+        for quantile, seconds in zip(("0.5", "0.95"), latencies or (), strict=False):
+            latency.add_metric([quantile], float(seconds))
+        yield latency
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+REGISTRY.register(FromTheDatabase())
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    if not any(isinstance(collector, Gauges) for collector in REGISTRY._collector_to_names):
-        REGISTRY.register(Gauges())
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)

@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_prometheus",
     "django_structlog",
     "pgtrigger",
     "common",

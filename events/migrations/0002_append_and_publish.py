@@ -31,7 +31,10 @@ BEGIN
     FROM (SELECT e.id FROM events_event e JOIN batch USING (id) ORDER BY e.entry) b
   ), updated AS (
     UPDATE events_event e SET position = n.position FROM numbered n WHERE e.id = n.id
-    RETURNING e.position, e.audience
+    RETURNING e.position, e.audience, e.type
+  ), tally AS (
+    INSERT INTO events_tally AS t (type, number) SELECT u.type, count(*) FROM updated u GROUP BY u.type
+    ON CONFLICT (type) DO UPDATE SET number = t.number + excluded.number
   ), audience AS (
     INSERT INTO events_audience (organisation_id, position)
     SELECT DISTINCT a, u.position FROM updated u, unnest(u.audience) a
