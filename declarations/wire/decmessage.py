@@ -5,7 +5,6 @@ way. No value is touched except: a numeric country or currency code comes out as
 elements of an item trade places, because the interface swaps them there. The interface's misspelt names stay as they are.
 """
 
-import codecs
 import re
 from typing import Any
 
@@ -15,10 +14,10 @@ from common.problems import Fault
 from common.text import T
 from declarations.fields import OPERATIONS, Block, Field, blocks, declaration
 from declarations.message import Message, map_legacy_codes
+from declarations.wire.xml import Refused, doctype, read
 
 NAMESPACE = "http://www.chinaport.gov.cn/dec"
 VERSION = "4.8"
-MAX_BYTES = 10 * 1024 * 1024
 MAX_FAULTS = 1000
 
 _XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -26,28 +25,9 @@ _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _BLANK = " \t\r\n"
 _WORDS = OPERATIONS
 _LETTERS = {word: letter for letter, word in OPERATIONS.items()}
-_ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16", "gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030"}
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (b"\x84\x31\x95\x33", "gb18030"),
-    (b"<\x00?\x00", "utf-16-le"),
-    (b"\x00<\x00?", "utf-16-be"),
-)
-_DECLARED = re.compile(r"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_PROLOG = re.compile(r"<[A-Za-z_]")
 _DATE = re.compile(r"[0-9]{8}").fullmatch
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _WHOLE = re.compile(r"[0-9]{1,40}").fullmatch
-
-
-class Refused(Exception):
-    """The document as a whole cannot be read; carries the one fault that says why."""
-
-    def __init__(self, code: str, text: Any, pointer: str = "") -> None:
-        super().__init__(code)
-        self.fault = Fault(pointer, code, text)
 
 
 # Reading.
@@ -60,80 +40,10 @@ def parse(data: bytes, charset: str = "") -> tuple[Message, list[Fault]]:
     values are right is for `message.check(message, style="xpath")` to say.
     """
     try:
-        root = _root(_decode(data, charset))
+        root = read(data, charset)
         return _Reader().read(root)
     except Refused as refused:
         return {}, [refused.fault]
-
-
-def _decode(data: bytes, charset: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise Refused("too-large", T("报文超过 {n} MB", "The message is larger than {n} MB", n=MAX_BYTES >> 20))
-    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "")
-    if not encoding:
-        declared = _DECLARED.search(data[:300].decode("latin-1"))
-        name = (declared.group(1) if declared else charset or "utf-8").lower().replace("_", "-")
-        found = _ENCODINGS.get(name)
-        if found is None or (found == "utf-16" and declared):
-            raise Refused(
-                "encoding-unknown",
-                T(
-                    "不支持的编码 {name}；请用 UTF-8 或 GB18030",
-                    "The encoding {name} is not accepted; use UTF-8 or GB18030",
-                    name=name[:40],
-                ),
-            )
-        encoding = found
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        text_fault = T(
-            "内容不是有效的 {encoding}（第 {at} 字节处）",
-            "The content is not valid {encoding} (at byte {at})",
-            encoding=encoding.upper(),
-            at=error.start,
-        )
-        raise Refused("encoding-wrong", text_fault) from None
-    return text.removeprefix("\ufeff")
-
-
-def _root(text: str) -> etree._Element:
-    if not text.strip():
-        raise Refused("empty", T("报文为空", "The message is empty"))
-    start = _PROLOG.search(text)
-    if "<!DOCTYPE" in text[: start.start() if start else len(text)]:
-        raise _doctype()
-    # The text is already decoded: without its declaration nothing can name another encoding.
-    text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text, count=1)
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        strip_cdata=True,
-    )
-    try:
-        root = etree.fromstring(text.encode("utf-8", "surrogatepass"), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 0
-        reason = str(error).split(", line")[0][:200]
-        fault = T(
-            "不是格式良好的 XML（第 {line} 行：{reason}）",
-            "Not well-formed XML (line {line}: {reason})",
-            line=line,
-            reason=reason,
-        )
-        raise Refused("malformed-xml", fault) from None
-    if getattr(root.getroottree().docinfo, "doctype", ""):
-        raise _doctype()
-    return root
-
-
-def _doctype() -> Refused:
-    return Refused("doctype", T("不接受文档类型声明和实体", "Document type declarations and entities are not accepted"))
 
 
 def _name(element: etree._Element) -> str | None:
@@ -315,7 +225,7 @@ class _Reader:
 
     def _unknown(self, node: etree._Element, at: str, known: Any) -> None:
         if not isinstance(node.tag, str):
-            raise _doctype()
+            raise doctype()
         name = etree.QName(node).localname
         near = next((one for one in known if one.lower().replace("_", "") == name.lower().replace("_", "")), "")
         text = T("未知元素 {name}", "Unknown element {name}", name=name[:60])

@@ -10,7 +10,8 @@ from lxml import etree
 
 from declarations import fields
 from declarations.message import check
-from declarations.wire.decmessage import MAX_BYTES, NAMESPACE, parse, render
+from declarations.wire.decmessage import NAMESPACE, parse, render
+from declarations.wire.xml import MAX_BYTES
 from tests.declarations.strategies import full, messages
 
 EXAMPLES = fields.DATA / "examples"

@@ -1,0 +1,68 @@
+"""The registry of rules, and reading a message that may hold anything."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, NamedTuple
+
+from declarations.message import Message, rows
+
+Hit = tuple[str, dict[str, Any]]
+Finder = Callable[[Message], Iterator[Hit]]
+
+
+class Rule(NamedTuple):
+    code: str
+    zh: str
+    en: str
+    severity: Literal["error", "warning"]
+    summary: bool  # whether it holds for two-step summary declarations as well
+    find: Finder
+
+    @property
+    def source(self) -> str:
+        return (self.find.__doc__ or "").strip()
+
+
+RULES: list[Rule] = []
+
+
+def rule(
+    code: str, zh: str, en: str, *, severity: Literal["error", "warning"] = "error", summary: bool = True
+) -> Callable[[Finder], Finder]:
+    def register(find: Finder) -> Finder:
+        RULES.append(Rule(code, zh, en, severity, summary, find))
+        return find
+
+    return register
+
+
+# Reading a message that may hold anything.
+
+
+def text_of(node: Message, name: str) -> str:
+    value = node.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def number_of(node: Message, name: str) -> Decimal | None:
+    value = node.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def items(message: Message) -> Iterator[tuple[str, Message]]:
+    for index, item in enumerate(rows(message, "goods_items")):
+        yield f"/goods_items/{index}", item
+
+
+def imports(message: Message) -> bool:
+    return message.get("direction") == "I"
+
+
+def exports(message: Message) -> bool:
+    return message.get("direction") == "E"
