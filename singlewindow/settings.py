@@ -24,7 +24,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 #: The address the outside world knows this instance by (links, QR codes, exchange).
 PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000")
-#: GB/T 2260 code of the province whose instance this is (refdata list "province").
+#: GB/T 2260 code of the province whose instance this is (refdata list "corridor_province").
 PROVINCE = env("PROVINCE", default="500000")
 
 INSTALLED_APPS = [

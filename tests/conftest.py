@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from common import redis as redis_client
+from refdata import loading
 from tests import make
 
 
@@ -20,6 +22,20 @@ def _own_redis_database(settings) -> None:
     settings.REDIS_URL = f"{base}?db={int(worker) + 1}"
     redis_client.client.cache_clear()
     redis_client.client().flushdb()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> None:
+    """The shipped code lists stand in the test database; the flush after a transactional test leaves them there."""
+    introspection = type(connection.introspection)
+    all_tables = introspection.django_table_names
+
+    def without_code_lists(self, *args, **kwargs):
+        return [name for name in all_tables(self, *args, **kwargs) if not name.startswith("refdata_")]
+
+    introspection.django_table_names = without_code_lists
+    with django_db_blocker.unblock():
+        loading.load()
 
 
 @pytest.fixture
