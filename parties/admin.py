@@ -22,6 +22,11 @@ class OrganisationAdmin(ReadOnlyAdmin):
     search_fields = ["name", "name_en", "social_credit_code", "customs_code"]
     list_filter = ["province"]
     inlines = [MandatesGiven]
+    fields = [
+        "name", "name_en", "social_credit_code", "customs_code", "role_names", "province", "address", "telephone",
+        "email", "suspended_since", "created_at",
+    ]  # fmt: skip
+    readonly_fields = ["role_names"]
 
     @admin.display(description=T("角色", "roles"))
     def role_names(self, organisation: Organisation) -> str:
@@ -30,7 +35,7 @@ class OrganisationAdmin(ReadOnlyAdmin):
 
 @admin.register(Mandate)
 class MandateAdmin(ReadOnlyAdmin):
-    list_display = ["firm", "broker", "valid", "customs_procedures", "agreement_number"]
+    list_display = ["firm", "broker", "period", "customs_procedures", "agreement_number"]
     search_fields = ["firm__name", "broker__name", "agreement_number"]
     list_select_related = ["firm", "broker"]
 

@@ -28,6 +28,7 @@ PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000")
 PROVINCE = env("PROVINCE", default="500000")
 
 INSTALLED_APPS = [
+    "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces
     "console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -53,7 +54,6 @@ INSTALLED_APPS = [
     "bills",
     "clearance",
     "exchange",
-    "console.apps.ConsoleConfig",
     "singlewindow",
 ]
 
@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "common.middleware.RequestContext",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "console.middleware.ConsoleLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

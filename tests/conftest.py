@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,29 @@ from django.test import Client
 from common import redis as redis_client
 from refdata import loading
 from tests import make
+
+#: What the browser tests drive. Playwright's own download is not used: Debian's Chromium is one package.
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed: run `make browser`"))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say in the last lines what a machine without Chromium left out."""
+    left_out = [report.nodeid for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
+    if left_out:
+        terminalreporter.section("browser tests left out", yellow=True)
+        for name in left_out:
+            terminalreporter.line(f"  {name}")
+        terminalreporter.line(
+            f"{len(left_out)} browser test(s) were left out: Chromium is not installed."
+            " To get them: `make browser` (Debian, as root), then `make test`."
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,99 @@
+"""The sidebar: sections by duty, each with the console's own pages and the registered models that belong to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from common.admin import has_duty
+from common.text import T
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    key: str
+    title: Any
+    icon: str
+    #: The page the section opens; without one, its first entry.
+    page: str = ""
+    #: Further pages of the console: (URL name, title).
+    pages: tuple[tuple[str, Any], ...] = ()
+    #: App labels, or ``app.model``, whose registered models are listed here.
+    models: tuple[str, ...] = ()
+    #: Who sees the console's pages of this section (none named: every officer). Models say so themselves.
+    duties: tuple[str, ...] = field(default=())
+
+
+SECTIONS = (
+    Section("workbench", T("工作台", "Workbench"), "home", page="index"),
+    Section("declarations", T("报关单", "Declarations"), "file", page="queue", models=("declarations",)),
+    Section("inspection", T("查验", "Inspection"), "search", models=("clearance",)),
+    Section("duties", T("税费", "Duties and taxes"), "coins", models=("tariffs",)),
+    Section("manifests", T("舱单", "Manifests"), "ship", models=("cargo",)),
+    Section("portfees", T("收费目录", "Port fees"), "list", models=("portfees",)),
+    Section("bills", T("一单制", "One bill"), "layers", models=("bills",)),
+    Section("exchange", T("数据交换", "Data exchange"), "swap", models=("exchange",)),
+    Section("parties", T("单位与权限", "Parties and rights"), "people", models=("parties", "auth", "oauth2_provider")),
+    Section("reference", T("参考数据", "Reference data"), "book", models=("refdata",)),
+    Section("audit", T("审计", "Audit"), "shield", models=("events", "common")),
+)
+
+
+def sections(site: AdminSite, request: HttpRequest) -> list[dict[str, Any]]:
+    """What this person may open, with the place they are at marked."""
+    models: dict[str, list[tuple[str, str]]] = {}
+    for app in site.get_app_list(request):
+        for model in app["models"]:
+            if model.get("admin_url"):
+                label = f"{app['app_label']}.{model['object_name'].lower()}"
+                models[label] = [(model["name"], model["admin_url"])]
+    found = []
+    for section in SECTIONS:
+        entries: list[tuple[Any, str]] = []
+        home = ""
+        if has_duty(request, section.duties):
+            home = _url(section.page) if section.page else ""
+            entries += [(title, url) for name, title in section.pages if (url := _url(name))]
+        for wanted in section.models:
+            for label in sorted(models):
+                if label == wanted or label.split(".")[0] == wanted:
+                    entries += models.pop(label)
+        if not home and not entries:
+            continue
+        home = home or entries[0][1]
+        found.append(
+            {
+                "key": section.key,
+                "title": section.title,
+                "icon": section.icon,
+                "url": home,
+                "entries": [
+                    {"title": title, "url": url, "here": request.path.startswith(url)} for title, url in entries
+                ],
+            }
+        )
+    _mark(found, request.path)
+    return found
+
+
+def _mark(found: list[dict[str, Any]], path: str) -> None:
+    """The section with the longest matching address is the one the person is in."""
+    best: tuple[int, dict[str, Any] | None] = (0, None)
+    for section in found:
+        for url in (section["url"], *(entry["url"] for entry in section["entries"])):
+            exact = url == _url("index")
+            if (path == url or (not exact and path.startswith(url))) and len(url) > best[0]:
+                best = (len(url), section)
+    for section in found:
+        section["here"] = section is best[1]
+
+
+def _url(name: str) -> str:
+    try:
+        return reverse(f"admin:{name}")
+    except NoReverseMatch:
+        return ""
