@@ -256,14 +256,14 @@ def _explain(one: Field, value: Any) -> tuple[str, str]:
         return "not-an-integer", T("应为整数", "A whole number is expected")
     if type(value) is not str:
         if one.kind == "decimal" and type(value) is int:
-            return _precision(one)
+            return _precision(one) if value > 0 or one.format == "signed" else _negative()
         if one.kind == "decimal":
             return "not-a-decimal", T("应为小数字符串", "A decimal string is expected")
         return "not-text", T("应为字符串", "A string is expected")
     if one.kind == "decimal":
         digits = value.removeprefix("-")
         if value.startswith("-") and one.format != "signed" and _plain_decimal(digits):
-            return "negative", T("不得为负数", "Must not be negative")
+            return _negative()
         return (
             _precision(one) if _plain_decimal(digits) else ("not-a-decimal", T("不是十进制数", "Not a decimal number"))
         )
@@ -284,6 +284,10 @@ def _explain(one: Field, value: Any) -> tuple[str, str]:
     if one.element == "Type":
         return "document-type", T("应为大写字母、数字或空格", "Capital letters, digits and blanks only")
     return "control-character", T("含有不允许的控制字符", "Contains control characters, which are not allowed")
+
+
+def _negative() -> tuple[str, str]:
+    return "negative", T("不得为负数", "Must not be negative")
 
 
 def _plain_decimal(digits: str) -> bool:
