@@ -17,7 +17,7 @@ _FEES_NEEDED = {
 @rule("fee-required", "该成交方式须填写{fee}", "These trade terms need the {fee}", summary=False)
 def fees_follow_the_trade_terms(message: Message) -> Iterator[Hit]:
     """Freight and insurance that the price does not hold (or holds, on exports) must be given. General knowledge: the usual trade terms."""
-    needed = _FEES_NEEDED.get(message.get("direction", ""), {}).get(text_of(message, "trade_terms"), ())
+    needed = _FEES_NEEDED.get(text_of(message, "direction"), {}).get(text_of(message, "trade_terms"), ())
     for fee in needed:
         if not text_of(message, f"{fee}_mark") and number_of(message, f"{fee}_value") is None:
             yield f"/{fee}_mark", {"fee": _FEE_NAMES[fee]}
