@@ -10,6 +10,7 @@ from singlewindow.demo import cast
 #: What an instance needs before its first declaration, in order: (command, arguments).
 STEPS: list[tuple[str, tuple[str, ...]]] = [
     ("load_reference", ()),
+    ("load_places", ()),
 ]
 
 
