@@ -25,7 +25,7 @@ def fees_follow_the_trade_terms(message: Message) -> Iterator[Hit]:
 
 @rule("fee-mark", "费用标记应为{allowed}", "The fee mark must be one of {allowed}")
 def a_fee_mark_is_known(message: Message) -> Iterator[Hit]:
-    """1 rate, 2 unit price (freight only), 3 total. (Public fee-mark table.)"""
+    """1 rate, 2 unit price (freight only), 3 total. (Public code table.)"""
     for fee in FEES:
         allowed = ("1", "2", "3") if fee == "freight" else ("1", "3")
         mark = text_of(message, f"{fee}_mark")
@@ -46,7 +46,7 @@ def a_fee_has_mark_and_value(message: Message) -> Iterator[Hit]:
 
 @rule("fee-currency", "{fee}按单价或总价申报时须填写币制", "The {fee} needs its currency unless it is a rate")
 def a_fee_amount_has_a_currency(message: Message) -> Iterator[Hit]:
-    """A rate is a percentage of the price; a unit price and a total are amounts. (Public fee-mark table.)"""
+    """A rate is a percentage of the price; a unit price and a total are amounts. (Public code table.)"""
     for fee in FEES:
         amounts = ("2", "3") if fee == "freight" else ("3",)
         if text_of(message, f"{fee}_mark") in amounts and not text_of(message, f"{fee}_currency"):

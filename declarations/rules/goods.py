@@ -27,7 +27,7 @@ def item_numbers_are_unique(message: Message) -> Iterator[Hit]:
     "Item numbers run from 1 without gaps: {expected} is due here",
 )
 def item_numbers_run_from_one(message: Message) -> Iterator[Hit]:
-    """GACC 2019 No. 18 art. 33: items are numbered in sequence."""
+    """Items are numbered in sequence (general knowledge of the filling rules)."""
     numbers = [(at, item.get("item_number")) for at, item in items(message)]
     if len({number for _, number in numbers if isinstance(number, int)}) < len(numbers):
         return  # repeated or malformed numbers are told of elsewhere
@@ -39,7 +39,7 @@ def item_numbers_run_from_one(message: Message) -> Iterator[Hit]:
 
 @rule("commodity-code-length", "商品编号应为 10 位", "The commodity code has 10 digits", summary=False)
 def a_commodity_code_has_ten_digits(message: Message) -> Iterator[Hit]:
-    """GACC 2019 No. 18 art. 34; only a summary declaration may give six ."""
+    """GACC 2019 No. 18 art. 34; only a summary declaration may give six."""
     for at, item in items(message):
         if 0 < len(text_of(item, "commodity_code")) < 10:
             yield f"{at}/commodity_code", {}

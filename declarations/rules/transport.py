@@ -11,7 +11,7 @@ from declarations.rules.registry import Hit, exports, imports, items, rule, text
 
 @rule("import-only", "该字段仅进口填写", "This member is for imports only")
 def some_members_are_for_imports_only(message: Message) -> Iterator[Hit]:
-    """Port and date of departure and discharge are left empty on exports by working senders. (Interface comments.)"""
+    """Port and date of departure and discharge are left empty on exports by working senders."""
     if not exports(message):
         return
     for name in ("departure_port", "departure_date", "discharge_date"):
@@ -39,7 +39,7 @@ def two_step_declarations_are_imports(message: Message) -> Iterator[Hit]:
 
 @rule("two-stage-entry-import-only", "两段准入仅适用于进口", "Two-stage entry is for imports only")
 def two_stage_entry_is_for_imports(message: Message) -> Iterator[Hit]:
-    """Two-stage entry is about what may come in. (GACC two-step pilot rules.)"""
+    """Two-stage entry is about what may come in."""
     block = message.get("two_stage_entry")
     if exports(message) and isinstance(block, dict):
         for name, value in block.items():
@@ -82,7 +82,7 @@ def a_summary_names_its_transport(message: Message) -> Iterator[Hit]:
     severity="warning",
 )
 def an_export_does_not_end_at_home(message: Message) -> Iterator[Hit]:
-    """On the wire an export carries the destination in OriginCountry; senders forget it. (Interface comments.)"""
+    """On the wire an export carries the destination in OriginCountry; some senders forget it."""
     if exports(message):
         for at, item in items(message):
             if text_of(item, "destination_country") == "CHN":

@@ -22,6 +22,8 @@ MAX_FAULTS = 1000
 
 _XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+# Some senders put one more element round these; it is read, and left out in writing.
+_INNER = {"TrnContaGoodsList": "TrnContaGoods", "SddTax": "SddTaxHead"}
 _BLANK = " \t\r\n"
 _WORDS = OPERATIONS
 _LETTERS = {word: letter for letter, word in OPERATIONS.items()}
@@ -129,7 +131,10 @@ class _Reader:
                 self._fault(here, "repeated", T("元素重复出现", "The element appears more than once"))
                 continue
             seen.add(name)
-            if block is declaration():
+            inner = _INNER.get(name)
+            if inner and len(child) and _name(child[0]) == inner:
+                self._inner(block, child, here, into, message, inner)
+            elif block is declaration():
                 self._block(block, child, here, into, message)
             elif not block.repeats:
                 row: Message = {}
@@ -142,6 +147,19 @@ class _Reader:
                 rows = into.setdefault(block.name, [])
                 rows.append({})
                 self._block(block, child, f"{here}[{len(rows)}]", rows[-1], message)
+
+    def _inner(self, block: Block, node: etree._Element, at: str, into: Message, message: Message, inner: str) -> None:
+        self._stray(node, at)
+        for index, child in enumerate(node, start=1):
+            if _name(child) != inner or (index > 1 and not block.repeats):
+                self._unknown(child, f"{at}/{_shown(child)}", [inner])
+                continue
+            row: Message = {}
+            self._block(block, child, f"{at}/{inner}[{index}]", row, message)
+            if block.repeats:
+                into.setdefault(block.name, []).append(row)
+            else:
+                into[block.name] = row
 
     def _rows(self, block: Block, wrapper: etree._Element, at: str, rows: list[Message], message: Message) -> None:
         self._stray(wrapper, at)

@@ -264,3 +264,9 @@ def test_the_examples_are_not_changed_by_looking() -> None:
     rules.check(message)
     rules.warnings(message)
     assert message == before
+
+
+def test_the_guide_lists_every_rule() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
+    for one in rules.RULES:
+        assert f"| `{one.code}` | {one.en}" in guide

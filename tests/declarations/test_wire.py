@@ -176,6 +176,18 @@ def test_an_old_code_nobody_knows_is_a_fault() -> None:
     ]
 
 
+def test_the_extra_element_some_senders_put_round_transit_goods_and_tax_is_read() -> None:
+    rest = (
+        "<TrnContaGoodsList><TrnContaGoods><GNo>1</GNo></TrnContaGoods><TrnContaGoods><GNo>2</GNo></TrnContaGoods>"
+        "</TrnContaGoodsList><SddTax><SddTaxHead><DDate>2026-11-20</DDate></SddTaxHead></SddTax>"
+    )
+    message, faults = parse(document(rest=rest))
+    assert faults == []
+    assert message["transit_goods"] == [{"item_number": 1}, {"item_number": 2}]
+    assert message["self_assessed_tax"] == {"expected_declaration_date": "2026-11-20"}
+    assert parse(render(message))[0] == message | {"interface_version": "4.8"}
+
+
 def test_on_an_export_the_wire_swaps_origin_and_destination() -> None:
     item = "<DecLists><DecList><OriginCountry>DEU</OriginCountry><DestinationCountry>CHN</DestinationCountry></DecList></DecLists>"
     exported, _ = parse(document("<IEFlag>E</IEFlag>", item))
