@@ -81,7 +81,13 @@ class OrganisationDetail(View):
         summary="委托报关企业",
         request=GiveMandateSerializer,
         responses={201: MandateSerializer},
-        examples=[OpenApiExample("one year", {"broker": 7, "valid_from": "2026-01-01", "valid_to": "2027-01-01"})],
+        examples=[
+            OpenApiExample(
+                "one year",
+                {"broker": 7, "valid_from": "2026-01-01", "valid_to": "2027-01-01"},
+                request_only=True,
+            )
+        ],
     ),
 )
 class Mandates(View):
@@ -110,7 +116,14 @@ class Mandates(View):
         return Response(MandateSerializer(mandate).data, status=201)
 
 
-@extend_schema_view(post=extend_schema(summary="终止委托", request=EndMandateSerializer, responses=MandateSerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="终止委托 / End a mandate",
+        request=EndMandateSerializer,
+        responses=MandateSerializer,
+        examples=[OpenApiExample("from the new year", {"on": "2027-01-01"}, request_only=True)],
+    )
+)
 class EndMandate(View):
     """Either side ends the mandate."""
 

@@ -176,7 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["common.formats.JSONRenderer"],
     "EXCEPTION_HANDLER": "common.problems.handler",
     "DEFAULT_PAGINATION_CLASS": "common.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "singlewindow.openapi.Schema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "UNAUTHENTICATED_USER": "parties.principals.Anonymous",
     "COERCE_DECIMAL_TO_STRING": True,
@@ -197,6 +197,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "singlewindow.openapi.add_tokens",
+        "singlewindow.openapi.add_problems",
+    ],
 }
 
 LANGUAGE_CODE = "zh-hans"

@@ -3,7 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from singlewindow import operation
+from singlewindow import operation, problem_codes
 
 api = [
     path("", include("events.urls")),
@@ -23,7 +23,13 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path(
+        "api/redoc",
+        SpectacularRedocView.as_view(url_name="schema", template_name="singlewindow/redoc.html"),
+        name="redoc",
+    ),
+    path("api/problems/", problem_codes.page),
+    path("api/problems/<str:code>", problem_codes.page),
     path("i18n/", include("django.conf.urls.i18n")),
     path("console/", admin.site.urls),
     path("livez", operation.livez),

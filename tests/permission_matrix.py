@@ -33,6 +33,8 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/schema": {"GET": PUBLIC},
     "api/docs": {"GET": PUBLIC},
     "api/redoc": {"GET": PUBLIC},
+    "api/problems/": {"GET": PUBLIC},
+    "api/problems/<str:code>": {"GET": PUBLIC},
     "i18n/setlang/": {"POST": PUBLIC},
     "livez": {"GET": PUBLIC},
     "readyz": {"GET": PUBLIC},
