@@ -239,7 +239,14 @@ class Voyages(View):
         return pages.get_paginated_response(VoyageSerializer(page, many=True).data)
 
 
-@extend_schema_view(post=extend_schema(summary="更新计划离抵时间", request=PlanSerializer, responses=VoyageSerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="更新计划离抵时间",
+        request=PlanSerializer,
+        responses=VoyageSerializer,
+        examples=[OpenApiExample("a day later", {"arrival": "2026-11-27T08:00:00+08:00"}, request_only=True)],
+    )
+)
 class VoyagePlan(View):
     scopes = {"POST": "cargo:write"}
     idempotent = True
@@ -252,7 +259,10 @@ class VoyagePlan(View):
 
 @extend_schema_view(
     post=extend_schema(
-        summary="报告实际离港、抵港、申报进境", request=VoyageReportSerializer, responses=VoyageSerializer
+        summary="报告实际离港、抵港、申报进境",
+        request=VoyageReportSerializer,
+        responses=VoyageSerializer,
+        examples=[OpenApiExample("arrived", {"what": "arrived", "at": "2026-11-26T21:40:00+08:00"}, request_only=True)],
     )
 )
 class VoyageReports(View):

@@ -13,6 +13,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import idempotency
+from common.problems import Fault, invalid, not_found
+from common.text import T
 
 
 class View(APIView):
@@ -29,6 +31,11 @@ class View(APIView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            text = T("查询参数不得含有空字符（NUL）", "Query parameters must not hold NUL characters")
+            raise invalid([Fault("", "nul-character", text)])
+        if "\x00" in request.path:
+            raise not_found()
         super().initial(request, *args, **kwargs)
         key = request.headers.get("Idempotency-Key")
         if key and self.idempotent and request.method not in ("GET", "HEAD", "OPTIONS"):

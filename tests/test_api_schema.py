@@ -25,7 +25,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from parties.models import OrganisationRole
 from parties.scopes import SCOPES
 from singlewindow import problem_codes
 from singlewindow.wsgi import application
