@@ -49,6 +49,8 @@ class Step(Transition):
     by: tuple[str, ...] = ()
     #: A reason code is asked for (declarations/data/reasons.csv).
     reason: bool = False
+    #: What an officer must be assigned to (parties.models.Officer.Duty).
+    duty: str = "examination"
     #: The column that notes when it happened.
     stamp: str = ""
 
@@ -83,21 +85,21 @@ LIFECYCLE = Lifecycle(
             "return", (S.LODGED, S.UNDER_REVIEW, S.ACCEPTED, S.HELD, S.UNDER_INSPECTION), S.RETURNED,
             T("退回修改", "Return for amendment"), "returned", channels=("Z",), by=(SYSTEM, OFFICER), reason=True,
         ),
-        _step("hold", (S.ACCEPTED,), S.HELD, T("挂起", "Hold"), "held", channels=("H",), by=(SYSTEM, OFFICER), reason=True),
-        _step("resume", (S.HELD,), S.ACCEPTED, T("解除挂起", "Resume"), "resumed", by=(SYSTEM, OFFICER)),
+        _step("hold", (S.ACCEPTED,), S.HELD, T("挂起", "Hold"), "held", channels=("H",), by=(SYSTEM, OFFICER), duty="risk", reason=True),
+        _step("resume", (S.HELD,), S.ACCEPTED, T("解除挂起", "Resume"), "resumed", by=(SYSTEM, OFFICER), duty="risk"),
         _step(
             "inspect", (S.ACCEPTED, S.HELD), S.UNDER_INSPECTION, T("布控查验", "Order inspection"), "inspection_ordered",
-            channels=("C",), by=(SYSTEM, OFFICER),
+            channels=("C",), by=(SYSTEM, OFFICER), duty="inspection",
         ),
         _step(
             "finish_inspection", (S.UNDER_INSPECTION,), S.ACCEPTED, T("查验完毕", "Finish inspection"), "inspection_finished",
-            by=(SYSTEM, OFFICER),
+            by=(SYSTEM, OFFICER), duty="inspection",
         ),
         _step(
             "release", (S.ACCEPTED,), S.RELEASED, T("放行", "Release"), "released",
-            channels=("P",), by=(SYSTEM, OFFICER), stamp="released_at",
+            channels=("P",), by=(SYSTEM, OFFICER), duty="release", stamp="released_at",
         ),
-        _step("clear", (S.RELEASED,), S.CLEARED, T("结关", "Clear"), "cleared", channels=("R",), by=(SYSTEM, OFFICER), stamp="cleared_at"),
+        _step("clear", (S.RELEASED,), S.CLEARED, T("结关", "Clear"), "cleared", channels=("R",), by=(SYSTEM, OFFICER), duty="release", stamp="cleared_at"),
     ]
 )  # fmt: skip
 

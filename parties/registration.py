@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[attr-defined]
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import Application
@@ -197,7 +197,6 @@ def end_mandate(*, mandate_id: int, principal: Principal, on: date | None = None
 
 def may_declare_for(*, declarant_id: int, firm_id: int, customs_procedure: str, on: date) -> bool:
     """Whether ``declarant`` may declare for ``firm`` on that day: itself, or under a mandate for this procedure."""
-    if declarant_id == firm_id:
-        return True
-    mandate = Mandate.objects.on(on).filter(firm_id=firm_id, broker_id=declarant_id).first()
-    return mandate is not None and (not mandate.customs_procedures or customs_procedure in mandate.customs_procedures)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT parties_may_declare_for(%s, %s, %s, %s)", [declarant_id, firm_id, customs_procedure, on])
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,113 @@
+"""How every change of a declaration is made: its row locked, the step looked up in the life cycle, state and event written
+together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from common.days import today
+from common.json import dumps
+from common.problems import Problem, not_found
+from common.text import T
+from declarations import projection
+from declarations.lifecycle import LIFECYCLE, step
+from declarations.models import Declaration
+from events.log import append
+from parties.principals import Principal
+
+#: Members that a revision fills from the message, to be read back after it.
+_FILLED = [
+    field.attname
+    for field in Declaration._meta.local_concrete_fields
+    if field.attname not in ("id", "unified_number", "customs_number", "state", "version", "revision")
+]
+
+
+def lock(number: str, principal: Principal, if_match: str | None = None) -> Declaration:
+    """The declaration, its row locked until the end of the transaction. Raises Problem 404, or 412 where ``if_match`` (an
+    If-Match header) names another revision."""
+    found = list(
+        Declaration.objects.visible_to(principal)
+        .numbered(number, principal)
+        .order_by("pk")
+        .select_for_update(of=("self",))[:2]
+    )
+    if not found:
+        raise not_found()
+    declaration = found[0]
+    if if_match and if_match.strip() != "*":
+        tags = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
+        if declaration.etag not in tags:
+            raise Problem(
+                412,
+                "changed-meanwhile",
+                T("报关单已被更改，请取最新内容后重试", "It was changed meanwhile: read it again, then decide"),
+                extra={"revision": declaration.revision, "state": declaration.state},
+            )
+    return declaration
+
+
+def revise(declaration: Declaration, message: dict[str, Any], *, counted: bool = True) -> None:
+    """Make columns and lists of the locked declaration anew from ``message``."""
+    columns = projection.columns(message)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT declarations_revise(%s, %s)",
+            [declaration.pk, dumps(columns if columns is not None else message).decode()],
+        )
+    if counted:
+        declaration.revision += 1
+        declaration.updated_at = timezone.now()
+        declaration.save(update_fields=["revision", "updated_at"])
+    declaration.refresh_from_db(fields=_FILLED)
+
+
+def move(
+    declaration: Declaration,
+    command: str,
+    principal: Principal,
+    *,
+    data: dict[str, Any] | None = None,
+    **columns: Any,
+) -> None:
+    """Take the locked declaration one step: state, time stamp, revision and event. Raises Problem 409."""
+    row = step(command)
+    now = timezone.now()
+    before = declaration.state
+    columns |= {
+        "state": LIFECYCLE.target(before, command),
+        "state_since": now,
+        "updated_at": now,
+        "revision": declaration.revision + 1,
+    }
+    if row.stamp:
+        columns[row.stamp] = now
+    for name, value in columns.items():
+        setattr(declaration, name, value)
+    declaration.save(update_fields=list(columns))
+    append(
+        type=row.event,
+        subject=("declaration", declaration.unified_number),
+        actor=principal.actor,
+        audience=declaration.parties,
+        data={
+            "state": declaration.state,
+            "from": before,
+            "version": declaration.version,
+            "customs_office": declaration.customs_office,
+        }
+        | ({"customs_number": declaration.customs_number} if declaration.customs_number else {})
+        | (data or {}),
+    )
+
+
+def customs_number(declaration: Declaration) -> str:
+    """A new customs number: office, year, 1 for import and 0 for export, nine digits of serial."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('declarations_customs_serial')")
+        serial = cursor.fetchone()[0]
+    way = "1" if declaration.direction == "I" else "0"
+    return f"{declaration.customs_office}{today():%Y}{way}{serial:09d}"
