@@ -13,6 +13,7 @@ from common.problems import Fault, Problem, invalid
 from common.text import T
 from declarations import message as messages
 from declarations import projection, rules
+from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration
 from declarations.moves import lock, move, revise
 from events import nudge
@@ -100,7 +101,7 @@ def store(entries: Sequence[Message], principal: Principal) -> list[Lodged | Pro
             cursor.execute(_LODGE, [principal.organisation_id, principal.actor, today(), dumps(rows).decode()])
             for entry, outcome, *stored in cursor.fetchall():
                 if outcome in ("created", "same"):
-                    results[entry] = Lodged(*stored, created=outcome == "created")
+                    results[entry] = Lodged._make((*stored, outcome == "created"))
                 else:
                     results[entry] = _refusal(outcome, stored[1])
     except DataError as error:
@@ -226,6 +227,7 @@ def update_draft(
 def lodge_draft(*, number: str, principal: Principal, if_match: str | None = None) -> Declaration:
     """Declare what was kept as a draft. Raises Problem 404, 403, 409, 412 or 422."""
     declaration = _own(number, principal, if_match)
+    LIFECYCLE.target(declaration.state, "lodge")
     message = declaration.message
     if faults := faults_of(message, "declare"):
         raise invalid(faults)
@@ -247,6 +249,7 @@ def amend(
 ) -> Declaration:
     """A new version in place of the present one, which is kept. Raises Problem 404, 403, 409, 412 or 422."""
     declaration = _own(number, principal, if_match)
+    LIFECYCLE.target(declaration.state, "amend")
     reason = _reason(reason)
     faults = faults_of(message, "declare", style) or _same_document(message, declaration)
     if faults:

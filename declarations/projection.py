@@ -26,7 +26,7 @@ _LARGEST = 2**63 - 1
 
 def _not_text(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(
-        field.column
+        str(field.column)
         for field in model._meta.local_concrete_fields
         if isinstance(field, (models.DecimalField, models.DateField, models.BigIntegerField))
         and not isinstance(field, models.DateTimeField)

@@ -1,10 +1,15 @@
 """Who reacts to what: the one table from event type (wildcards allowed) to the tasks that look at it, and the sweeps
 that find what no hint reached. Tasks ask the database what is to be done; a doubled or lost hint changes nothing."""
 
-REACTIONS: dict[str, list[str]] = {}
+REACTIONS: dict[str, list[str]] = {
+    "declaration.lodged": ["declarations.tasks.check"],
+    "declaration.amended": ["declarations.tasks.check"],
+    "declaration.accepted": ["declarations.tasks.release"],
+}
 
 #: task name -> seconds between sweeps. Started by Celery beat.
 SWEEPS: dict[str, float] = {
     "singlewindow.relay": 1.0,
+    "declarations.tasks.sweep_checks": 5.0,
     "singlewindow.housekeeping": 3600.0,
 }

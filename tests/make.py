@@ -15,9 +15,12 @@ from django.utils import timezone
 from oauth2_provider.models import AccessToken
 from stdnum.cn import uscc
 
+from declarations import decisions, lodgement
+from declarations.models import Declaration
 from events.models import Event
-from parties import registration
+from parties import authentication, registration, scopes
 from parties.models import ApiClient, Mandate, Officer, Organisation, OrganisationRole
+from parties.principals import SYSTEM, Principal
 from singlewindow import relay
 
 _serial = itertools.count(1)
@@ -151,3 +154,145 @@ def settle(rounds: int = 20) -> None:
         if not moved:
             return
     raise AssertionError("the system does not settle: events keep producing events")
+
+
+def message(
+    organisation: Organisation,
+    *,
+    items: int = 1,
+    direction: str = "I",
+    lodger: Organisation | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """A faultless declaration of ``organisation``, as JSON; ``lodger`` is the declarant named where it is another."""
+    serial = next(_serial)
+    declarant = lodger or organisation
+    goods = [
+        {
+            "item_number": number,
+            "commodity_code": "3902100090",
+            "goods_name": "聚丙烯",
+            "specification": "4|3|粒状",
+            "quantity": "20000.00000",
+            "quantity_unit": "035",
+            "first_statutory_quantity": "20000.00000",
+            "first_statutory_unit": "035",
+            "unit_price": "1.1000",
+            "invoice_amount": "22000.0000",
+            "invoice_currency": "USD",
+            "origin_country": "SGP" if direction == "I" else "CHN",
+            "destination_country": "CHN" if direction == "I" else "SGP",
+            "domestic_district": "50019",
+            "duty_mode": "1",
+        }
+        for number in range(1, items + 1)
+    ]
+    made: dict[str, Any] = {
+        "direction": direction,
+        "oper": "declare",
+        "client_reference": f"CQ{serial:016d}",
+        "document_type": "  0   ",
+        "declarant_code": declarant.customs_code,
+        "declarant_name": declarant.name,
+        "declarant_credit_code": declarant.social_credit_code,
+        "preparer_code": declarant.customs_code,
+        "preparer_name": declarant.name,
+        "domestic_party_code": organisation.customs_code,
+        "domestic_party_name": organisation.name,
+        "domestic_party_credit_code": organisation.social_credit_code,
+        "owner_name": organisation.name,
+        "owner_credit_code": organisation.social_credit_code,
+        "overseas_consignor_foreign_name": "EXAMPLE PTE LTD",
+        "overseas_consignee_foreign_name": "EXAMPLE PTE LTD",
+        "customs_office": "8000",
+        "border_customs_office": "7200",
+        "customs_procedure": "0110",
+        "levy_nature": "101",
+        "entry_type": "M",
+        "data_source": "1",
+        "declaration_flag": "1",
+        "contract_number": f"HT-{serial}",
+        "transport_document_number": f"BL{serial}",
+        "transport_mode": "2",
+        "transport_means": "SYN VESSEL",
+        "voyage_number": "001N",
+        "border_crossing_date": "2026-11-20" if direction == "I" else "",
+        "trade_terms": "1" if direction == "I" else "3",
+        "package_count": 400,
+        "package_type": "22",
+        "gross_weight": "20500.00000",
+        "net_weight": "20000.00000",
+        "trading_country": "SGP",
+        "departure_arrival_country": "SGP",
+        "call_or_destination_port": "SGP000",
+        "border_port": "450000",
+        "goods_location": "示例堆场",
+        "marks_and_numbers": "N/M",
+        "typist_card_number": "0000000000000",
+        "typist_name": "测试员",
+        "declarant_person_name": "测试员",
+        "transit_relation": "0",
+        "price_confirmations": "00000",
+        "goods_items": goods,
+        "containers": [
+            {"container_number": "CSQU3054383", "container_type": "11", "item_numbers": "1", "shared_load": "0"}
+        ],
+    }
+    if direction == "I":
+        made["departure_port"] = "SGP000"
+        made["departure_date"] = "2026-11-10"
+    return made | changes
+
+
+def principal(organisation: Organisation) -> Principal:
+    """``organisation`` as the caller of a command."""
+    return Principal(
+        actor=f"client:{organisation.pk}",
+        organisation_id=organisation.pk,
+        organisation_name=organisation.name,
+        roles=frozenset(organisation.roles),
+        scopes=frozenset(scopes.allowed_for(organisation.roles)),
+    )
+
+
+def officer_principal(officer: Officer | None = None) -> Principal:
+    """An officer as the caller of a command."""
+    found = authentication.officer_principal((officer or make_officer()).user)
+    assert found is not None
+    return found
+
+
+make_officer = officer
+
+
+def declaration(
+    organisation: Organisation | None = None,
+    state: str = "lodged",
+    *,
+    lodger: Organisation | None = None,
+    **changes: Any,
+) -> Declaration:
+    """A declaration in ``state``, brought there by commands."""
+    organisation = organisation or firm()
+    if state == "draft":
+        changes["oper"] = "save"
+    made = lodgement.lodge(message(organisation, lodger=lodger, **changes), principal(lodger or organisation))
+    number = made.unified_number
+    way: dict[str, list[tuple[str, str]]] = {
+        "draft": [],
+        "lodged": [],
+        "under_review": [("review", "")],
+        "accepted": [("accept", "")],
+        "rejected": [("reject", "checks-failed")],
+        "returned": [("return", "checks-failed")],
+        "held": [("accept", ""), ("hold", "risk-analysis")],
+        "under_inspection": [("accept", ""), ("inspect", "")],
+        "released": [("accept", ""), ("release", "examined")],
+        "cleared": [("accept", ""), ("release", "examined"), ("clear", "")],
+        "withdrawn": [],
+    }
+    for command, reason in way[state]:
+        decisions.decide(number=number, command=command, principal=SYSTEM, reason_code=reason)
+    if state == "withdrawn":
+        lodgement.withdraw(number=number, reason="made for a test", principal=principal(lodger or organisation))
+    return Declaration.objects.get(unified_number=number)

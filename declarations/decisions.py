@@ -1,0 +1,141 @@
+"""What customs decides about a declaration. Console, API and the system's own reactions all come through here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from common.problems import Fault, Problem, invalid
+from common.text import T
+from declarations import reasons
+from declarations.lifecycle import LIFECYCLE, OFFICER, SYSTEM, step
+from declarations.models import Declaration
+from declarations.moves import customs_number, lock, move
+from parties import principals
+from parties.principals import Principal
+
+#: What a note may hold.
+NOTE = 500
+
+
+def allowed(declaration: Declaration, principal: Principal) -> list[str]:
+    """Commands an officer may give for this declaration now (buttons of the console, ``actions`` of the API)."""
+    return [
+        command
+        for command in LIFECYCLE.allowed(declaration.state)
+        if OFFICER in step(command).by and principal.has_duty(step(command).duty)
+    ]
+
+
+@transaction.atomic
+def decide(
+    *,
+    number: str,
+    command: str,
+    principal: Principal,
+    reason_code: str = "",
+    note: str = "",
+    if_match: str | None = None,
+    data: dict[str, Any] | None = None,
+    **columns: Any,
+) -> Declaration:
+    """Take one step of the life cycle in the name of customs.
+
+    Raises Problem 404, 403 (not this officer's duty), 409 (not from this state), 412 or 422 (no such reason)."""
+    declaration = lock(number, principal, if_match)
+    if command not in LIFECYCLE.transitions:
+        raise invalid([Fault("/command", "unknown", T("没有此操作", "There is no such command"))])
+    row = step(command)
+    if principal is principals.SYSTEM:
+        permitted = SYSTEM in row.by
+    else:
+        permitted = OFFICER in row.by and principal.is_officer and principal.has_duty(row.duty)
+    if not permitted:
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+    LIFECYCLE.target(declaration.state, command)
+    faults = []
+    if row.reason and not reason_code:
+        faults.append(Fault("/reason_code", "required", T("须选择原因", "A reason is needed")))
+    if reason_code and reasons.find(command, reason_code) is None:
+        faults.append(Fault("/reason_code", "reason", T("原因代码无效", "No such reason for this command today")))
+    if len(note) > NOTE:
+        faults.append(Fault("/note", "too-long", T("最长 {n} 个字符", "At most {n} characters", n=NOTE)))
+    if faults:
+        raise invalid(faults)
+    if command == "accept" and declaration.customs_number is None:
+        columns["customs_number"] = customs_number(declaration)
+    told = dict(data or {})
+    if reason_code:
+        told["reason_code"] = reason_code
+    if note:
+        told["note"] = note
+    move(declaration, command, principal, data=told, **columns)
+    return declaration
+
+
+def accept(
+    *, number: str, principal: Principal, reason_code: str = "", note: str = "", if_match: str | None = None
+) -> Declaration:
+    """Accept: the customs number is given, and the law of this day applies."""
+    return decide(
+        number=number, command="accept", principal=principal, reason_code=reason_code, note=note, if_match=if_match
+    )
+
+
+def reject(
+    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
+) -> Declaration:
+    return decide(
+        number=number, command="reject", principal=principal, reason_code=reason_code, note=note, if_match=if_match
+    )
+
+
+def return_for_amendment(
+    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
+) -> Declaration:
+    return decide(
+        number=number, command="return", principal=principal, reason_code=reason_code, note=note, if_match=if_match
+    )
+
+
+def hold(
+    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
+) -> Declaration:
+    return decide(
+        number=number, command="hold", principal=principal, reason_code=reason_code, note=note, if_match=if_match
+    )
+
+
+def resume(*, number: str, principal: Principal, note: str = "", if_match: str | None = None) -> Declaration:
+    return decide(number=number, command="resume", principal=principal, note=note, if_match=if_match)
+
+
+def release(
+    *, number: str, principal: Principal, reason_code: str = "", note: str = "", if_match: str | None = None
+) -> Declaration:
+    """Let the goods go. What must be fulfilled before (duties, inspection) is for clearance to ask first."""
+    return decide(
+        number=number, command="release", principal=principal, reason_code=reason_code, note=note, if_match=if_match
+    )
+
+
+def clear(*, number: str, principal: Principal, note: str = "", if_match: str | None = None) -> Declaration:
+    """Close the declaration (结关)."""
+    return decide(number=number, command="clear", principal=principal, note=note, if_match=if_match)
+
+
+@transaction.atomic
+def release_where_nothing_stands_in_the_way(number: str) -> bool:
+    """The default way from acceptance to the end: whatever is accepted and neither held nor inspected is released and
+    closed at once. Returns whether it was. (A chain of release conditions takes this place where one is installed.)"""
+    declaration = (
+        Declaration.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(unified_number=number, state="accepted")
+        .first()
+    )
+    if declaration is None:
+        return False
+    move(declaration, "release", principals.SYSTEM, data={"reason_code": "low-risk"})
+    move(declaration, "clear", principals.SYSTEM)
+    return True
