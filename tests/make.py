@@ -225,7 +225,7 @@ def message(
         "trading_country": "SGP",
         "departure_arrival_country": "SGP",
         "call_or_destination_port": "SGP000",
-        "border_port": "450000",
+        "border_port": "450702",
         "goods_location": "示例堆场",
         "marks_and_numbers": "N/M",
         "typist_card_number": "0000000000000",
