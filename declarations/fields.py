@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from common.text import T
+from refdata import files
 
 DATA = Path(__file__).parent / "data"
 
@@ -219,7 +220,4 @@ def declaration() -> Block:
 @cache
 def legacy_codes() -> dict[str, dict[str, str]]:
     """Numeric country and currency codes from before August 2018 -> today's alphabetic ones. For mapping old data only."""
-    found: dict[str, dict[str, str]] = {"country": {}, "currency": {}}
-    for row in rows("legacy_codes.csv"):
-        found[row["kind"]][row["legacy"]] = row["code"]
-    return found
+    return {kind: files.successors(kind) for kind in ("country", "currency")}

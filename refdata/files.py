@@ -21,6 +21,8 @@ from common.text import T
 
 COLUMNS = ("code", "name_zh", "name_en", "valid_from", "valid_to")
 LIST_COLUMNS = ("slug", "name_zh", "name_en", "pattern", "complete", "trust", "rests_on")
+#: The lists the project ships.
+SHIPPED = Path(__file__).resolve().parent / "data"
 #: More faults than this in one file help nobody.
 MAX_FAULTS = 50
 
@@ -73,6 +75,13 @@ def read_directory(directory: Path, only: Iterable[str] = ()) -> Iterator[ListFi
         path = directory / f"{slug}.csv"
         if (not wanted or slug in wanted) and path.exists():
             yield _read_list(path, head)
+
+
+def successors(slug: str) -> dict[str, str]:
+    """Legacy code -> modern code of the shipped list ``slug`` (``country``, ``currency``, ...), straight from its file:
+    for those who read messages without a database. Codes without a successor are left out."""
+    with (SHIPPED / f"{slug}_legacy.csv").open(encoding="utf-8", newline="") as file:
+        return {row["code"]: row["modern"] for row in csv.DictReader(file) if row["modern"]}
 
 
 def count(directory: Path) -> int:

@@ -20,13 +20,10 @@ from django.utils import timezone
 from common.days import today
 from common.json import dumps
 from refdata import codes
-from refdata.files import ListFile, count, read_directory
+from refdata.files import SHIPPED, ListFile, count, read_directory
 from refdata.models import CodeList
 
 log = structlog.get_logger(__name__)
-
-#: The lists the project ships.
-SHIPPED = Path(__file__).resolve().parent / "data"
 
 ADDED, CHANGED, CLOSED, REMOVED = "added", "changed", "closed", "removed"
 
