@@ -1,0 +1,79 @@
+"""An assessment as the API gives it: one shape for a quotation and for a declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .assessment import TAXES, Assessment
+from .basis import FORMULAS, text
+
+
+def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
+    request = found.request
+    totals: dict[str, dict[str, Any]] = {}
+    items = []
+    for result in found.items:
+        taxes = []
+        for line in result.taxes:
+            taxes.append(
+                {
+                    "tax": line.tax,
+                    "base": line.base,
+                    "rate": line.rate,
+                    "computed": line.computed,
+                    "due": line.due,
+                    "payable": line.payable,
+                    "status": line.status,
+                    "secured": line.secured,
+                }
+            )
+            total = totals.get(line.tax)
+            if total is None:
+                totals[line.tax] = {"computed": line.computed, "payable": line.payable}
+            else:
+                total["computed"] += line.computed
+                total["payable"] += line.payable
+        duty = result.selection.duty
+        items.append(
+            {
+                "number": result.item.number,
+                "code": result.item.code,
+                "origin": result.item.origin,
+                "customs_value": result.value,
+                "rate_taken": None
+                if duty is None
+                else {"kind": duty.kind, "rate": str(duty.rate), "reason": result.selection.reason},
+                "taxes": taxes,
+                "candidates": [candidate.as_json() for candidate in result.selection.candidates],
+            }
+        )
+    answer = {
+        "direction": request.direction,
+        "regime": request.regime,
+        "levy_nature": request.levy_nature,
+        "rate_day": found.rate_day,
+        "tariff_version": found.version,
+        "example": found.example,
+        "currency": "CNY",
+        "customs_value": found.customs_value,
+        "items": items,
+        "totals": [
+            {"tax": tax, "name": str(text(FORMULAS[tax][0])), **totals[tax]} for tax in TAXES if tax in totals
+        ],
+        "late_declaration_fee": found.late_declaration_fee,
+        "days_late": found.days_late,
+        "payable": found.payable,
+        "exchange_rates": [
+            {"currency": rate.currency, "rate": rate.rate, "per": rate.per, "inverse": rate.inverse,
+             "quoted_on": rate.quoted_on}
+            for rate in found.exchange_rates.values()
+        ],
+        "notices": [notice.as_json() for notice in found.notices],
+    }  # fmt: skip
+    if explain:
+        answer["explanation"] = explanation(found)
+    return answer
+
+
+def explanation(found: Assessment) -> list[dict[str, Any]]:
+    return [step.as_json() for step in found.steps]
