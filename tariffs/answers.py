@@ -47,7 +47,10 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
                 "candidates": [candidate.as_json() for candidate in result.selection.candidates],
             }
         )
-    answer = {
+    answer: dict[str, Any] = {
+        "id": None,
+        "declaration": None,
+        "version": 0,
         "direction": request.direction,
         "regime": request.regime,
         "levy_nature": request.levy_nature,

@@ -152,8 +152,11 @@ class _Assessor:
 
     def _commodity(self, item: Item) -> Commodity | None:
         found = self.book.commodity(item.code, self.day)
-        if found is None and len(item.code) == 10 and item.code.endswith("00"):
+        if found is None and len(item.code) == 10:
+            # Where the tree that was loaded ends at 8 digits, the last two cannot be checked.
             found = self.book.commodity(item.code[:8], self.day)
+            if found is not None:
+                self.notices.append(Notice("eight-digits", item.number, {"code": item.code}))
         if found is None:
             ended = self.book.ended_on(item.code, self.day)
             if ended is not None:

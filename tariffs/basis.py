@@ -121,6 +121,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 NOTICES: dict[str, tuple[str, str]] = {
     "fee-in-price": ("成交方式已含该费用，未另行计入：{fee}", "the trade terms include this charge; not added: {fee}"),
     "insurance-default": ("未申报保险费，按千分之三计算", "no insurance declared; 0.3 % was used"),
+    "eight-digits": (
+        "税则只到八位，{code} 的后两位未核对",
+        "the tariff ends at 8 digits; the last two of {code} were not checked",
+    ),
     "exw-costs": (
         "EXW：出口国内费用须列入杂费或计入项目",
         "EXW: costs up to export belong in miscellaneous or additions",

@@ -30,7 +30,8 @@ def rows(table: str) -> list[dict[str, str]]:
 def load_example(*, actor: str) -> list[Difference]:
     """Load all of it. Loading again changes nothing."""
     done = [
-        loading.load_rows(table, rows(table), actor=actor, reason="example tariff", correct_past=True) for table in FILES
+        loading.load_rows(table, rows(table), actor=actor, reason="example tariff", correct_past=True)
+        for table in FILES
     ]
     lookup.forget()
     return done

@@ -326,3 +326,57 @@ def with_pointers(request: AssessmentInput) -> AssessmentInput:
         item if item.pointer else replace(item, pointer=f"/items/{index}") for index, item in enumerate(request.items)
     )
     return replace(request, items=items)
+
+
+def _number(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
+
+
+def _fee_json(fee: Fee | None) -> dict[str, Any] | None:
+    return None if fee is None else {"mark": fee.mark, "value": _number(fee.value), "currency": fee.currency}
+
+
+def to_json(request: AssessmentInput) -> dict[str, Any]:
+    """What `from_json` reads back. An officer's values and rates are kept apart (see `fixing`)."""
+    return {
+        "direction": request.direction,
+        "completed_on": request.completed_on.isoformat(),
+        "entered_on": request.entered_on.isoformat() if request.entered_on else None,
+        "advance": request.advance,
+        "regime": request.regime,
+        "levy_nature": request.levy_nature,
+        "trade_terms": request.trade_terms,
+        "freight": _fee_json(request.freight),
+        "insurance": _fee_json(request.insurance),
+        "misc": _fee_json(request.misc),
+        "gross_weight": _number(request.gross_weight),
+        "adjustments": [
+            {"kind": row.kind, "amount": _number(row.amount), "currency": row.currency, "item": row.item}
+            for row in request.adjustments
+        ],
+        "buyer": None
+        if request.buyer is None
+        else {
+            "reference": request.buyer.reference,
+            "used_this_year": _number(request.buyer.used_this_year),
+            "articles": request.buyer.articles,
+        },
+        "items": [
+            {
+                "code": item.code,
+                "total": _number(item.total),
+                "currency": item.currency,
+                "origin": item.origin,
+                "quantities": {unit: _number(quantity) for unit, quantity in item.quantities.items()},
+                "duty_mode": item.duty_mode,
+                "agreement": item.agreement,
+                "certificate": item.certificate,
+                "origin_proven": item.origin_proven,
+                "exporter": item.exporter,
+                "quota": item.quota,
+                "parts": {name: _number(value) for name, value in item.parts.items()},
+                "reduction": _number(item.reduction),
+            }
+            for item in request.items
+        ],
+    }

@@ -1,6 +1,9 @@
 """The tariff out of the database, through a cache a process keeps: per code, bounded, and dropped when a load changes
 anything. `current()` asks at most once a second whether the tables have changed."""
 
+# The SQL below holds constants only.
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import time
@@ -108,7 +111,20 @@ class DatabaseBook:
                     Commodity(code, zh, en, unit1, unit2, tuple(elements), documents, inspection, start, end, example)
                 )
             cursor.execute(_MEASURES, [missing, self.version, self.version])
-            for pk, code, kind, group, rate, exporter, agreement, quota, basis, start, end, example in cursor.fetchall():
+            for (
+                pk,
+                code,
+                kind,
+                group,
+                rate,
+                exporter,
+                agreement,
+                quota,
+                basis,
+                start,
+                end,
+                example,
+            ) in cursor.fetchall():
                 measures.setdefault(code, []).append(
                     Measure(pk, code, kind, group, parse(rate), exporter, agreement, quota, basis, start, end, example)
                 )
@@ -184,14 +200,14 @@ class DatabaseBook:
         return row.volume - (drawn.aggregate(total=Sum("quantity"))["total"] or Decimal(0))
 
 
-_KNOWN = "code = ANY(%s) AND since_version <= %s AND (until_version IS NULL OR until_version > %s)"
+_KNOWN = " WHERE code = ANY(%s) AND since_version <= %s AND (until_version IS NULL OR until_version > %s)"
 _LINES = (
     "SELECT code, name_zh, name_en, unit1, unit2, elements, documents, inspection, lower(valid), upper(valid), example"
-    f" FROM tariffs_commodityline WHERE {_KNOWN}"
+    " FROM tariffs_commodityline" + _KNOWN
 )
 _MEASURES = (
     'SELECT id, code, kind, "group", rate, exporter, agreement, quota, basis, lower(valid), upper(valid), example'
-    f" FROM tariffs_tariffmeasure WHERE {_KNOWN}"
+    " FROM tariffs_tariffmeasure" + _KNOWN
 )
 
 _current: DatabaseBook | None = None

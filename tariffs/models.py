@@ -293,6 +293,7 @@ class StoredAssessment(models.Model):
     #: Organisations that may see it.
     audience: ArrayField = ArrayField(models.BigIntegerField(), verbose_name=T("可见单位", "visible to"), default=list)
     request = models.JSONField(T("输入", "input"))
+    #: By language, as the API gives it.
     answer = models.JSONField(T("结果", "answer"))
     explanation = models.JSONField(T("说明", "explanation"))
     payable = models.DecimalField(T("应缴税费", "payable"), max_digits=20, decimal_places=2)
@@ -394,6 +395,7 @@ class PaymentChannel(models.Model):
 
     code = models.SlugField(T("代码", "code"), max_length=30, unique=True)
     name = models.CharField(T("名称", "name"), max_length=100)
+    organisation_id = models.BigIntegerField(T("单位", "organisation"))
     secrets: ArrayField = ArrayField(models.CharField(max_length=200), verbose_name=T("密钥", "secrets"), size=2)
     active = models.BooleanField(T("启用", "active"), default=True)
 

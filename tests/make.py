@@ -296,3 +296,31 @@ def declaration(
     if state == "withdrawn":
         lodgement.withdraw(number=number, reason="made for a test", principal=principal(lodger or organisation))
     return Declaration.objects.get(unified_number=number)
+
+
+def tariff() -> None:
+    """The example tariff, with its calendar, parameters, regimes, origins and exchange rates."""
+    from tariffs import example, lookup
+    from tariffs.models import Version
+
+    lookup.forget()
+    if not Version.objects.exists():
+        example.load_example(actor="tests")
+    lookup.forget()
+
+
+def assessment_request(**changes: Any) -> Any:
+    """What is asked for one everyday import of the example tariff."""
+    from tariffs.inputs import from_json
+
+    item = {"code": "8509801000", "total": "22000", "currency": "USD", "origin": "DEU"} | changes.pop("item", {})
+    return from_json(
+        {
+            "completed_on": "2026-10-12",
+            "trade_terms": "3",
+            "freight": {"mark": "3", "value": "1200", "currency": "USD"},
+            "insurance": {"mark": "1", "value": "0.3"},
+            "items": [item],
+        }
+        | changes
+    )

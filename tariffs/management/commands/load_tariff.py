@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--example", action="store_true", help="load the example tariff that comes with the system")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(file=self.stdout, highlight=False, width=140)
+        console = Console(file=cast(IO[str], self.stdout), highlight=False, width=140)
         if options["example"]:
             from tariffs.example import load_example
 

@@ -1,0 +1,258 @@
+"""Fixing what a declaration owes: an assessment is stored as a version, and versions are only added.
+
+Every command takes the subject's lock first, so versions, draws and memos of one declaration come one after another.
+Events have the subject ("duty", declaration number).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Sum
+from django.utils import translation
+
+from common.json import dumps, loads
+from common.problems import Fault, Problem, invalid, not_found
+from common.text import T
+from events.log import append
+
+from . import answers, inputs, lookup
+from .assessment import Assessment, assess
+from .inputs import AssessmentInput
+from .models import QuotaDraw, RetailPurchase, StoredAssessment
+from .rates import RateTextError, fen, parse
+
+LANGUAGES = ("zh-hans", "en")
+Overrides = Mapping[str, Mapping[str, str]]
+
+
+def lock(subject: str) -> None:
+    """One command at a time about one declaration's duties, until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7230918))", [f"duty:{subject}"])
+
+
+def quote(request: AssessmentInput) -> Assessment:
+    """The arithmetic on the tables of now; nothing is stored."""
+    book = lookup.current()
+    book.preload(item.code for item in request.items)
+    return assess(request, book)
+
+
+def buyer_digest(reference: str) -> str:
+    """A buyer's number is personal: only this keyed digest is kept."""
+    return hmac.new(settings.SECRET_KEY.encode(), reference.encode(), hashlib.sha256).hexdigest()
+
+
+def fix(
+    *,
+    subject: str,
+    request: AssessmentInput,
+    audience: Iterable[int],
+    actor: str,
+    reason: str = "",
+    overrides: Overrides | None = None,
+) -> StoredAssessment:
+    """Store the assessment of a declaration as its next version and append `duty.assessed`.
+
+    Draws quotas and a retail buyer's yearly limit anew. Raises Problem 422 with all faults; then nothing is stored."""
+    overrides = overrides or {}
+    with transaction.atomic():
+        lock(subject)
+        previous = latest(subject)
+        QuotaDraw.objects.filter(subject=subject).delete()
+        RetailPurchase.objects.filter(subject=subject).delete()
+        _lock_limits(request)
+        asked = _with_yearly_use(request)
+        found = quote(_with_overrides(asked, overrides))
+        _draw(subject, found)
+        stored = StoredAssessment.objects.create(
+            subject=subject,
+            number=previous.number + 1 if previous else 1,
+            audience=sorted(set(audience)),
+            request=inputs.to_json(asked),
+            answer=_in_languages(lambda: answers.as_json(found)),
+            explanation=_in_languages(lambda: answers.explanation(found)),
+            payable=found.payable,
+            customs_value=found.customs_value,
+            tariff_version=found.version,
+            rate_day=found.rate_day,
+            reason=reason,
+            overrides=dict(overrides),
+            actor=actor,
+        )
+        append(
+            type="duty.assessed",
+            subject=("duty", subject),
+            actor=actor,
+            audience=stored.audience,
+            data={
+                "declaration": subject,
+                "version": stored.number,
+                "payable": f"{found.payable:f}",
+                "customs_value": f"{found.customs_value:f}",
+                "late_declaration_fee": f"{found.late_declaration_fee:f}",
+                "taxes": {
+                    tax: f"{found.total(tax):f}"
+                    for tax in dict.fromkeys(line.tax for result in found.items for line in result.taxes)
+                },
+                "reason": reason,
+            },
+        )
+    return stored
+
+
+def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> StoredAssessment:
+    """An officer fixes a customs value or a rate, with a reason: a new version, the earlier ones stay.
+
+    `changes`: item number -> {"customs_value": yuan, "rate": canonical text}; a blank value takes the override back."""
+    if not reason.strip():
+        raise invalid([Fault("/reason", "missing", T("须说明理由", "a reason is needed"))])
+    with transaction.atomic():
+        lock(subject)
+        previous = latest(subject)
+        if previous is None:
+            raise not_found()
+        merged = {number: dict(values) for number, values in previous.overrides.items()}
+        faults = _check(changes, len(previous.request["items"]))
+        if faults:
+            raise invalid(faults)
+        for number, values in changes.items():
+            held = merged.setdefault(number, {})
+            for name, value in values.items():
+                if value:
+                    held[name] = value
+                else:
+                    held.pop(name, None)
+        return fix(
+            subject=subject,
+            request=inputs.from_json(previous.request),
+            audience=previous.audience,
+            actor=actor,
+            reason=reason,
+            overrides={number: values for number, values in merged.items() if values},
+        )
+
+
+def _check(changes: Overrides, count: int) -> list[Fault]:
+    faults = []
+    for number, values in changes.items():
+        if not number.isdigit() or not 1 <= int(number) <= count:
+            faults.append(Fault(f"/{number}", "unknown-item", T("没有该项商品", "there is no such item")))
+        if rate := values.get("rate"):
+            try:
+                parse(rate)
+            except RateTextError:
+                faults.append(Fault(f"/{number}/rate", "not-a-rate", T("税率格式不正确", "this is not a rate")))
+        if value := values.get("customs_value"):
+            try:
+                wrong = not 0 < Decimal(value) < Decimal(10) ** 14 or fen(Decimal(value)) != Decimal(value)
+            except ArithmeticError:
+                wrong = True
+            if wrong:
+                faults.append(
+                    Fault(f"/{number}/customs_value", "not-an-amount", T("须为大于零的金额（到分）", "an amount above zero, to the fen"))
+                )  # fmt: skip
+    return faults
+
+
+def _with_overrides(request: AssessmentInput, overrides: Overrides) -> AssessmentInput:
+    if not overrides:
+        return request
+    items = []
+    for item in request.items:
+        fixed = overrides.get(str(item.number), {})
+        value = fixed.get("customs_value")
+        items.append(replace(item, fixed_value=Decimal(value) if value else None, fixed_rate=fixed.get("rate", "")))
+    return replace(request, items=tuple(items))
+
+
+def _lock_limits(request: AssessmentInput) -> None:
+    """Quotas and a buyer's year are shared between declarations: take their locks in one order."""
+    keys = ["quota"] if any(item.quota for item in request.items) else []
+    if request.buyer is not None and request.buyer.reference:
+        keys.append(f"buyer:{buyer_digest(request.buyer.reference)}")
+    with connection.cursor() as cursor:
+        for key in keys:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7230919))", [key])
+
+
+def _with_yearly_use(request: AssessmentInput) -> AssessmentInput:
+    """What a known buyer bought this year through this system, where the request does not say more."""
+    buyer = request.buyer
+    if buyer is None or not buyer.reference:
+        return request
+    used = RetailPurchase.objects.filter(buyer=buyer_digest(buyer.reference), year=request.rate_day().year).aggregate(
+        total=Sum("value")
+    )["total"] or Decimal(0)
+    return replace(request, buyer=replace(buyer, used_this_year=max(used, buyer.used_this_year)))
+
+
+def _draw(subject: str, found: Assessment) -> None:
+    for result in found.items:
+        duty = result.selection.duty
+        if duty is None or not duty.kind.startswith("quota_in") or not duty.quota:
+            continue
+        quantities = result.item.quantities
+        wanted = quantities.get("035") or quantities.get("070", Decimal(0)) * 1000
+        left = lookup.current().quota_left(duty.quota, found.rate_day)
+        if left is not None and wanted > left:
+            raise invalid([Fault(f"{result.item.pointer}/quota", "quota-exhausted", T(
+                "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=left))])  # fmt: skip
+        QuotaDraw.objects.create(quota=duty.quota, subject=subject, day=found.rate_day, quantity=wanted)
+    buyer = found.request.buyer
+    if buyer is not None and buyer.reference:
+        RetailPurchase.objects.create(
+            subject=subject, buyer=buyer_digest(buyer.reference), year=found.rate_day.year, value=found.customs_value
+        )
+
+
+def _in_languages(make: Any) -> dict[str, Any]:
+    made = {}
+    for language in LANGUAGES:
+        with translation.override(language):
+            made[language] = loads(dumps(make()))
+    return made
+
+
+def _here(texts: dict[str, Any]) -> Any:
+    return texts["en" if (translation.get_language() or "").startswith("en") else "zh-hans"]
+
+
+def latest(subject: str) -> StoredAssessment | None:
+    return StoredAssessment.objects.filter(subject=subject).order_by("-number").first()
+
+
+def answer(stored: StoredAssessment, *, explain: bool = False) -> dict[str, Any]:
+    """A stored assessment in the shape of a quotation's answer, in the active language."""
+    body = {
+        **_here(stored.answer),
+        "id": stored.pk,
+        "declaration": stored.subject,
+        "version": stored.number,
+        "fixed_at": stored.created_at,
+        "reason": stored.reason,
+        "overrides": stored.overrides,
+    }
+    if explain:
+        body["explanation"] = _here(stored.explanation)
+    return body
+
+
+def explanation(stored: StoredAssessment) -> list[dict[str, Any]]:
+    return list(_here(stored.explanation))
+
+
+def answer_for(subject: str, *, explain: bool = False) -> dict[str, Any]:
+    """What `GET /declarations/{number}/assessment` gives. Raises Problem 404 where nothing was assessed yet."""
+    stored = latest(subject)
+    if stored is None:
+        raise Problem(404, "not-assessed", T("尚未核定税费", "Nothing has been assessed yet"))
+    return answer(stored, explain=explain)

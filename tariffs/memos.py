@@ -1,0 +1,197 @@
+"""Duty memos (税单): what is to be paid for a declaration, by when; secured by a guarantee or settled by payment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[attr-defined]
+from django.db.models import Sum
+from django.utils import timezone
+
+from common.problems import Fault, Problem, conflict, invalid
+from common.text import T
+from events.log import append
+
+from . import lookup, workdays
+from .fixing import latest, lock
+from .models import DutyMemo, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase
+
+State = DutyMemo.State
+
+
+def issue(
+    *,
+    subject: str,
+    payer_id: int,
+    completed_on: date,
+    audience: Iterable[int],
+    actor: str,
+    guarantee: str | None = None,
+) -> DutyMemo | None:
+    """Issue the memo for what the latest assessment leaves to pay; None where nothing is.
+
+    An open memo of an earlier version is voided. What was paid already counts; too much paid appends `duty.refund_due`.
+    With a guarantee's number the memo is drawn on it and release need not wait."""
+    with transaction.atomic():
+        lock(subject)
+        stored = latest(subject)
+        if stored is None:
+            raise conflict("not-assessed", T("尚未核定税费", "nothing has been assessed yet"))
+        audience = sorted({*audience, payer_id})
+        for memo in DutyMemo.objects.select_for_update().filter(
+            subject=subject, state__in=(State.OPEN, State.GUARANTEED)
+        ):
+            _void(memo, actor)
+        paid = _paid(subject)
+        amount = stored.payable - paid
+        data: dict[str, Any] = {"declaration": subject, "version": stored.number, "paid": f"{paid:f}"}
+        if amount <= 0:
+            kind = "duty.refund_due" if amount < 0 else "duty.nothing_due"
+            append(type=kind, subject=("duty", subject), actor=actor, audience=audience,
+                   data=data | {"amount": f"{-amount:f}"})  # fmt: skip
+            return None
+        account = _account(guarantee, payer_id, completed_on, amount) if guarantee else None
+        book = lookup.current()
+        due_on = workdays.payment_due(
+            completed_on,
+            book.calendar,
+            summary_guarantee=account is not None and account.summary,
+            days=int(book.parameter("payment.days", completed_on)),
+        )
+        serial = DutyMemo.objects.filter(subject=subject).count() + 1
+        memo = DutyMemo.objects.create(
+            number=f"{subject}-{serial:02d}",
+            subject=subject,
+            assessment=stored,
+            payer_id=payer_id,
+            audience=audience,
+            lines=_lines(stored.answer["zh-hans"], paid),
+            amount=amount,
+            state=State.GUARANTEED if account else State.OPEN,
+            completed_on=completed_on,
+            due_on=due_on,
+        )
+        data |= {"memo": memo.number, "amount": f"{amount:f}", "due_on": due_on.isoformat()}
+        append(type="duty.memo_issued", subject=("duty", subject), actor=actor, audience=audience, data=data)
+        if account:
+            Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn + amount)
+            GuaranteeDraw.objects.create(guarantee=account, memo=memo, amount=amount)
+            append(type="duty.guaranteed", subject=("duty", subject), actor=actor, audience=audience,
+                   data=data | {"guarantee": account.number})  # fmt: skip
+    return memo
+
+
+def _lines(answer: dict[str, Any], paid: Decimal) -> list[dict[str, str]]:
+    lines = [
+        {"tax": total["tax"], "amount": total["payable"]} for total in answer["totals"] if Decimal(total["payable"]) > 0
+    ]
+    if Decimal(answer["late_declaration_fee"]) > 0:
+        lines.append({"tax": "late-declaration-fee", "amount": answer["late_declaration_fee"]})
+    if paid:
+        lines.append({"tax": "paid-before", "amount": f"{-paid:f}"})
+    return lines
+
+
+def _paid(subject: str) -> Decimal:
+    found = DutyMemo.objects.filter(subject=subject, state=State.PAID).aggregate(total=Sum("amount"))["total"]
+    return found or Decimal(0)
+
+
+def _account(number: str, payer_id: int, day: date, amount: Decimal) -> Guarantee:
+    account = Guarantee.objects.select_for_update().filter(number=number, organisation_id=payer_id).first()
+    if account is None or not account.holds_on(day):
+        raise invalid([Fault("/guarantee", "no-such-guarantee", T(
+            "没有该担保或不在有效期内", "there is no such guarantee in force on that day"))])  # fmt: skip
+    if account.free() < amount:
+        raise invalid([Fault("/guarantee", "guarantee-too-small", T(
+            "担保余额不足：余 {free} 元", "the guarantee does not suffice: {free} yuan left", free=account.free()))])  # fmt: skip
+    return account
+
+
+def _restore(memo: DutyMemo) -> None:
+    """Give back what the memo drew on its guarantee."""
+    draw = GuaranteeDraw.objects.select_for_update().filter(memo=memo, restored_at=None).first()
+    if draw is not None:
+        account = Guarantee.objects.select_for_update().get(pk=draw.guarantee_id)
+        Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn - draw.amount)
+        GuaranteeDraw.objects.filter(pk=draw.pk).update(restored_at=timezone.now())
+
+
+def _void(memo: DutyMemo, actor: str) -> None:
+    _restore(memo)
+    DutyMemo.objects.filter(pk=memo.pk).update(state=State.VOID)
+    append(type="duty.memo_voided", subject=("duty", memo.subject), actor=actor, audience=memo.audience,
+           data={"declaration": memo.subject, "memo": memo.number})  # fmt: skip
+
+
+def settle(memo: DutyMemo, *, paid_on: date, late_charge: Decimal, actor: str, data: dict[str, Any]) -> None:
+    """Mark a locked memo as paid, restore its guarantee, append `duty.paid`."""
+    _restore(memo)
+    DutyMemo.objects.filter(pk=memo.pk).update(state=State.PAID, paid_on=paid_on, late_charge=late_charge)
+    append(
+        type="duty.paid",
+        subject=("duty", memo.subject),
+        actor=actor,
+        audience=memo.audience,
+        data={"declaration": memo.subject, "memo": memo.number, "amount": f"{memo.amount:f}",
+              "late_charge": f"{late_charge:f}", "paid_on": paid_on.isoformat()} | data,
+    )  # fmt: skip
+
+
+def is_settled(subject: str) -> bool:
+    """Release need not wait: what the latest assessment asks for is paid, guaranteed, or nothing."""
+    stored = latest(subject)
+    if stored is None:
+        return False
+    covered = DutyMemo.objects.filter(subject=subject, state__in=(State.PAID, State.GUARANTEED)).aggregate(
+        total=Sum("amount")
+    )["total"]
+    return stored.payable <= (covered or Decimal(0))
+
+
+def withdraw(*, subject: str, actor: str) -> None:
+    """The declaration fell away: void what is open, give back guarantee, quota and yearly limit."""
+    with transaction.atomic():
+        lock(subject)
+        for memo in DutyMemo.objects.select_for_update().filter(
+            subject=subject, state__in=(State.OPEN, State.GUARANTEED)
+        ):
+            _void(memo, actor)
+        QuotaDraw.objects.filter(subject=subject).delete()
+        RetailPurchase.objects.filter(subject=subject).delete()
+        paid, stored = _paid(subject), latest(subject)
+        if paid and stored:
+            append(type="duty.refund_due", subject=("duty", subject), actor=actor, audience=stored.audience,
+                   data={"declaration": subject, "amount": f"{paid:f}"})  # fmt: skip
+
+
+def open_guarantee(
+    *,
+    number: str,
+    organisation_id: int,
+    amount: Decimal,
+    valid_from: date,
+    last_day: date | None,
+    summary: bool,
+    actor: str,
+) -> Guarantee:
+    """Open a guarantee account (the bank's letter was accepted by customs)."""
+    if amount <= 0:
+        raise invalid([Fault("/amount", "not-positive", T("须大于零", "must be above zero"))])
+    with transaction.atomic():
+        if Guarantee.objects.filter(number=number).exists():
+            raise Problem(409, "guarantee-exists", T("担保编号已存在", "This guarantee number exists already"))
+        account = Guarantee.objects.create(
+            number=number,
+            organisation_id=organisation_id,
+            amount=amount,
+            summary=summary,
+            valid=DateRange(valid_from, last_day + timedelta(days=1) if last_day else None),
+        )
+        append(type="guarantee.opened", subject=("guarantee", number), actor=actor, audience=[organisation_id],
+               data={"number": number, "amount": f"{amount:f}", "summary": summary})  # fmt: skip
+    return account

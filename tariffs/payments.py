@@ -1,0 +1,126 @@
+"""A bank's signed word that a memo was paid. Signed as Standard Webhooks do: id, timestamp and body, HMAC-SHA256."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from common.days import legal_day
+from common.problems import Fault, Problem, conflict, invalid
+from common.text import T
+
+from . import latefees, lookup, memos
+from .fixing import lock
+from .models import DutyMemo, Payment, PaymentChannel
+
+#: A signature older or newer than this is not taken.
+TOLERANCE_SECONDS = 300
+
+
+def _unsigned(detail: Any) -> Problem:
+    return Problem(401, "bad-signature", T("签名不正确", "The signature is not right"), detail=detail)
+
+
+def verify(channel: PaymentChannel, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> None:
+    """Raise Problem 401 unless one of the channel's secrets signed this id, this time and these bytes."""
+    identifier, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not identifier or not re.fullmatch(r"\d{1,12}", stamp):
+        raise _unsigned(T("缺少 webhook-id 或 webhook-timestamp", "webhook-id or webhook-timestamp is missing"))
+    if abs((time.time() if now is None else now) - int(stamp)) > TOLERANCE_SECONDS:
+        raise _unsigned(T("时间戳超出允许范围", "the timestamp is too far off"))
+    signed = f"{identifier}.{stamp}.".encode() + body
+    given = [
+        part.removeprefix("v1,") for part in headers.get("webhook-signature", "").split() if part.startswith("v1,")
+    ]
+    for secret in channel.secrets:
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"))
+        except binascii.Error:
+            continue
+        right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        if any(hmac.compare_digest(right, candidate) for candidate in given):
+            return
+    raise _unsigned(T("没有与密钥相符的签名", "no signature fits a secret"))
+
+
+def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
+    """Record a payment and settle its memo. The same reference again is the same payment.
+
+    Raises Problem 422 for a malformed report or a wrong sum, 409 where the reference or the memo is used up."""
+    reference, number, amount, paid_at = _read(data)
+    found = DutyMemo.objects.filter(number=number).only("subject").first()
+    if found is None:
+        raise invalid([Fault("/memo", "unknown-memo", T("没有此税单", "there is no such memo"))])
+    with transaction.atomic():
+        lock(found.subject)
+        memo = DutyMemo.objects.select_for_update().get(number=number)
+        known = Payment.objects.filter(channel=channel, reference=reference).first()
+        if known is not None:
+            if known.memo_id != memo.pk or known.amount != amount:
+                raise conflict(
+                    "reference-reused", T("流水号已用于另一笔缴款", "the reference was used for another payment")
+                )
+            return known
+        if memo.state == DutyMemo.State.PAID:
+            raise conflict("already-paid", T("税单已缴款", "the memo is paid already"))
+        if memo.state == DutyMemo.State.VOID:
+            raise conflict("memo-void", T("税单已作废", "the memo is void"))
+        paid_on = legal_day(paid_at)
+        if paid_at > timezone.now() + timedelta(minutes=5) or paid_on < memo.completed_on:
+            raise invalid(
+                [Fault("/paid_at", "out-of-range", T("缴款时间不合理", "the time of payment cannot be right"))]
+            )
+        late = latefees.late_payment(memo.amount, memo.due_on, paid_on, lookup.current())
+        wanted = memo.amount + late.amount
+        if amount != wanted:
+            raise invalid([Fault("/amount", "wrong-amount", T(
+                "应缴 {wanted} 元（含滞纳金 {late} 元）", "{wanted} yuan are due (with a late charge of {late})",
+                wanted=wanted, late=late.amount))])  # fmt: skip
+        payment = Payment.objects.create(
+            channel=channel, reference=reference, memo=memo, amount=amount, paid_at=paid_at
+        )
+        memos.settle(
+            memo, paid_on=paid_on, late_charge=late.amount, actor=actor,
+            data={"bank": channel.code, "reference": reference, "days_late": late.days},
+        )  # fmt: skip
+    return payment
+
+
+def _read(data: Any) -> tuple[str, str, Decimal, datetime]:
+    faults = []
+    if not isinstance(data, dict):
+        raise invalid([Fault("", "not-an-object", T("须为 JSON 对象", "must be a JSON object"))])
+    texts = {}
+    for name, limit in (("reference", 64), ("memo", 50)):
+        value = data.get(name)
+        if not isinstance(value, str) or not 0 < len(value) <= limit:
+            faults.append(Fault(f"/{name}", "missing", T("缺少此项或格式不正确", "missing or malformed")))
+            value = ""
+        texts[name] = value
+    amount, paid_at = Decimal(0), timezone.now()
+    try:
+        amount = Decimal(data["amount"]) if isinstance(data.get("amount"), str) else Decimal("NaN")
+        if not amount.is_finite() or amount <= 0 or amount.adjusted() > 15:
+            raise InvalidOperation
+    except InvalidOperation:
+        faults.append(Fault("/amount", "not-an-amount", T("须为十进制金额字符串", "must be a decimal string")))
+    try:
+        paid_at = datetime.fromisoformat(data.get("paid_at", ""))
+        if paid_at.tzinfo is None:
+            raise ValueError
+    except (ValueError, TypeError):
+        faults.append(Fault("/paid_at", "not-a-time", T("须为带时区的时间", "must be a time with its offset")))
+    if faults:
+        raise invalid(faults)
+    return texts["reference"], texts["memo"], amount, paid_at

@@ -1,0 +1,320 @@
+"""Storing what a declaration owes: versions, overrides, memos, payments, guarantees, quotas, yearly limits."""
+
+from __future__ import annotations
+
+import base64
+from datetime import date, timedelta
+from decimal import Decimal
+
+import orjson
+import pytest
+from django.utils import timezone, translation
+from standardwebhooks import Webhook
+
+from common.problems import Problem
+from tariffs import fixing, memos, payments
+from tariffs.models import DutyMemo, Guarantee, Payment, PaymentChannel, QuotaDraw, StoredAssessment
+from tests import make
+
+pytestmark = pytest.mark.usefixtures("tariff")
+NUMBER = "800020261000000001"
+SECRET = "whsec_" + base64.b64encode(b"a bank's secret of 32 bytes.....").decode()
+
+
+def fix(subject=NUMBER, **changes):
+    return fixing.fix(subject=subject, request=make.assessment_request(**changes), audience=[1], actor="test")
+
+
+def issue(subject=NUMBER, **more):
+    return memos.issue(
+        **{"subject": subject, "payer_id": 1, "completed_on": date(2026, 10, 12), "audience": [1], "actor": "test"}
+        | more
+    )
+
+
+def guarantee(amount="100000", **more):
+    return memos.open_guarantee(
+        **{"number": "G1", "organisation_id": 1, "amount": Decimal(amount), "valid_from": date(2026, 1, 1),
+           "last_day": date(2026, 12, 31), "summary": False, "actor": "test"} | more
+    )  # fmt: skip
+
+
+def channel():
+    return PaymentChannel.objects.create(code="bank", name="Bank", organisation_id=9, secrets=[SECRET])
+
+
+def report(memo, /, **changes):
+    return {
+        "reference": "R1", "memo": memo.number, "amount": str(memo.amount), "paid_at": "2026-10-20T10:00:00+08:00",
+    } | changes  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _in_late_october(time_machine_on):
+    time_machine_on("2026-11-20T10:00:00+08:00")
+
+
+@pytest.fixture
+def time_machine_on():
+    import time_machine
+
+    travels = []
+
+    def travel(moment):
+        traveller = time_machine.travel(moment, tick=True)
+        traveller.start()
+        travels.append(traveller)
+
+    yield travel
+    for traveller in travels:
+        traveller.stop()
+
+
+def test_each_fixing_is_a_new_version_and_none_is_changed():
+    first = fix()
+    second = fix(item={"total": "23000"})
+    assert [first.number, second.number] == [1, 2]
+    assert StoredAssessment.objects.get(pk=first.pk).payable == first.payable
+    assert second.payable > first.payable
+    assert make.events_of("duty", NUMBER) == ["duty.assessed", "duty.assessed"]
+
+
+def test_a_stored_assessment_has_the_shape_and_the_figures_of_a_quotation():
+    from tariffs import answers
+
+    request = make.assessment_request()
+    stored = fixing.answer_for(fix().subject, explain=True)
+    quoted = orjson.loads(
+        orjson.dumps(answers.as_json(fixing.quote(request), explain=True), default=lambda value: f"{value}")
+    )
+    assert set(quoted) <= set(stored)
+    assert stored["totals"] == quoted["totals"]
+    assert stored["payable"] == quoted["payable"]
+    assert len(stored["explanation"]) == len(quoted["explanation"])
+
+
+def test_an_assessment_reads_in_both_languages():
+    stored = fix()
+    with translation.override("en"):
+        english = fixing.explanation(stored)[-1]["line"]
+    assert "VAT" in english
+    assert "增值税" in fixing.explanation(stored)[-1]["line"]
+
+
+def test_an_officer_fixes_value_and_rate_with_a_reason_and_both_versions_stay():
+    first = fix()
+    second = fixing.override(
+        subject=NUMBER, changes={"1": {"customs_value": "200000", "rate": "10%"}}, reason="价格磋商", actor="officer"
+    )
+    assert second.number == 2
+    assert second.reason == "价格磋商"
+    assert second.customs_value == 200000
+    assert fixing.answer(second)["items"][0]["taxes"][0]["payable"] == "20000.00"
+    assert StoredAssessment.objects.get(pk=first.pk).customs_value == first.customs_value
+    third = fixing.override(
+        subject=NUMBER, changes={"1": {"customs_value": "", "rate": ""}}, reason="恢复申报价格", actor="officer"
+    )
+    assert third.payable == first.payable
+
+
+def test_an_override_without_reason_or_with_a_wrong_rate_is_refused():
+    fix()
+    for changes, reason, code in (
+        ({"1": {"rate": "10%"}}, " ", "missing"),
+        ({"1": {"rate": "ten"}}, "x", "not-a-rate"),
+        ({"2": {"rate": "10%"}}, "x", "unknown-item"),
+        ({"1": {"customs_value": "-1"}}, "x", "not-an-amount"),
+    ):
+        with pytest.raises(Problem) as caught:
+            fixing.override(subject=NUMBER, changes=changes, reason=reason, actor="officer")
+        assert [fault.code for fault in caught.value.errors] == [code]
+    assert StoredAssessment.objects.count() == 1
+
+
+def test_a_memo_is_due_fifteen_days_after_completion():
+    fix()
+    memo = issue()
+    assert memo.due_on == date(2026, 10, 27)
+    assert memo.amount == fixing.latest(NUMBER).payable
+    assert not memos.is_settled(NUMBER)
+
+
+def test_a_due_day_in_a_holiday_moves_to_the_next_working_day():
+    fix()
+    assert issue(completed_on=date(2026, 9, 18)).due_on == date(2026, 10, 8)
+
+
+def test_with_a_summary_guarantee_the_fifth_working_day_of_the_next_month():
+    fix()
+    guarantee(summary=True)
+    # October 2026: 1 to 7 off; 8, 9, 10 (make-up Saturday), 12, 13 are the first five working days.
+    assert issue(completed_on=date(2026, 9, 18), guarantee="G1").due_on == date(2026, 10, 13)
+
+
+def test_nothing_to_pay_makes_no_memo_and_release_need_not_wait():
+    fix(regime="0615", levy_nature="503")
+    assert issue() is None
+    assert memos.is_settled(NUMBER)
+    assert make.events_of("duty", NUMBER)[-1] == "duty.nothing_due"
+
+
+def test_a_guarantee_is_drawn_and_restored_by_payment():
+    fix()
+    guarantee()
+    memo = issue(guarantee="G1")
+    assert memos.is_settled(NUMBER)
+    assert Guarantee.objects.get().drawn == memo.amount
+    payments.record(channel=channel(), data=report(memo), actor="bank")
+    assert Guarantee.objects.get().drawn == 0
+    assert make.events_of("duty", NUMBER) == [
+        "duty.assessed", "duty.memo_issued", "duty.guaranteed", "duty.paid",
+    ]  # fmt: skip
+
+
+def test_a_guarantee_too_small_or_not_in_force_is_refused():
+    fix()
+    guarantee(amount="100")
+    for completed_on, code in ((date(2026, 10, 12), "guarantee-too-small"), (date(2027, 1, 4), "no-such-guarantee")):
+        with pytest.raises(Problem) as caught:
+            issue(guarantee="G1", completed_on=completed_on)
+        assert [fault.code for fault in caught.value.errors] == [code]
+    assert DutyMemo.objects.count() == 0
+
+
+def test_a_new_version_voids_the_open_memo_and_asks_for_the_difference_once_paid():
+    fix()
+    first = issue()
+    fix(item={"total": "23000"})
+    second = issue()
+    first.refresh_from_db()
+    assert first.state == DutyMemo.State.VOID
+    payments.record(channel=channel(), data=report(second), actor="bank")
+    fix(item={"total": "24000"})
+    third = issue()
+    assert third.amount == fixing.latest(NUMBER).payable - second.amount
+    assert not memos.is_settled(NUMBER)
+    fix(item={"total": "20000"})
+    assert issue() is None
+    assert make.events_of("duty", NUMBER)[-1] == "duty.refund_due"
+    assert memos.is_settled(NUMBER)
+
+
+def test_the_same_payment_reported_twice_is_one_payment():
+    fix()
+    memo = issue()
+    bank = channel()
+    once = payments.record(channel=bank, data=report(memo), actor="bank")
+    again = payments.record(channel=bank, data=report(memo), actor="bank")
+    assert once.pk == again.pk
+    assert Payment.objects.count() == 1
+    assert make.events_of("duty", NUMBER).count("duty.paid") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"amount": "1.00"}, 422, "wrong-amount"),
+        ({"amount": 1.5}, 422, "not-an-amount"),
+        ({"memo": "NONE"}, 422, "unknown-memo"),
+        ({"paid_at": "2026-10-20T10:00:00"}, 422, "not-a-time"),
+        ({"paid_at": "2030-10-20T10:00:00+08:00"}, 422, "out-of-range"),
+    ],
+)
+def test_a_wrong_payment_report_settles_nothing(changes, status, code):
+    fix()
+    memo = issue()
+    with pytest.raises(Problem) as caught:
+        payments.record(channel=channel(), data=report(memo, **changes), actor="bank")
+    assert (caught.value.status, caught.value.errors[0].code) == (status, code)
+    assert DutyMemo.objects.get().state == DutyMemo.State.OPEN
+
+
+def test_a_reference_used_for_another_memo_and_a_second_payment_conflict():
+    fix()
+    fix(subject="800020261000000002")
+    one, two, bank = issue(), issue(subject="800020261000000002"), channel()
+    payments.record(channel=bank, data=report(one), actor="bank")
+    for data, code in ((report(two), "reference-reused"), (report(one, reference="R2"), "already-paid")):
+        with pytest.raises(Problem) as caught:
+            payments.record(channel=bank, data=data, actor="bank")
+        assert (caught.value.status, caught.value.code) == (409, code)
+
+
+def test_paying_late_costs_half_a_per_mille_a_day():
+    fix()
+    memo, bank = issue(), channel()  # 32 016.74 due on 2026-10-27
+    with pytest.raises(Problem):
+        payments.record(channel=bank, data=report(memo, paid_at="2026-10-31T09:00:00+08:00"), actor="bank")
+    payments.record(
+        channel=bank, data=report(memo, paid_at="2026-10-31T09:00:00+08:00", amount="32080.77"), actor="bank"
+    )
+    memo.refresh_from_db()
+    assert memo.late_charge == Decimal("64.03")  # 32 016.74 x 0.0005 x 4 = 64.03348
+
+
+def test_a_late_charge_below_fifty_yuan_is_not_levied():
+    fix()
+    memo = issue()
+    payments.record(channel=channel(), data=report(memo, paid_at="2026-10-30T09:00:00+08:00"), actor="bank")
+    memo.refresh_from_db()
+    assert memo.late_charge == 0  # 32 016.74 x 0.0005 x 3 = 48.03
+
+
+def test_only_a_signature_with_the_banks_secret_is_taken():
+    bank = channel()
+    body = b'{"reference":"R1"}'
+    now = timezone.now()
+    signed = {
+        "webhook-id": "m1", "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(SECRET).sign("m1", now, body.decode()),
+    }  # fmt: skip
+    payments.verify(bank, signed, body)
+    old = now - timedelta(minutes=6)
+    for headers, content in (
+        (signed, body + b" "),
+        (signed | {"webhook-signature": "v1,AAAA"}, body),
+        ({}, body),
+        (signed | {"webhook-timestamp": str(int(old.timestamp())),
+                   "webhook-signature": Webhook(SECRET).sign("m1", old, body.decode())}, body),
+    ):  # fmt: skip
+        with pytest.raises(Problem) as caught:
+            payments.verify(bank, headers, content)
+        assert caught.value.status == 401
+
+
+WHEAT = {"code": "1001990000", "origin": "AUS", "currency": "CNY", "total": "1000000", "quota": "CERT-1"}
+
+
+def wheat(kilograms):
+    from tariffs.lookup import current
+
+    codes = [code for code in ("1001990100", "1001990000") if current().commodity(code, date(2026, 10, 12))]
+    return {"trade_terms": "1", "freight": None, "insurance": None,
+            "item": WHEAT | {"code": codes[0], "quantities": {"035": kilograms}}}  # fmt: skip
+
+
+def test_a_quota_is_drawn_once_a_declaration_and_runs_out():
+    fix(**wheat("30000000"))
+    fix(**wheat("40000000"))  # the next version replaces the draw
+    assert QuotaDraw.objects.get().quantity == 40000000
+    with pytest.raises(Problem) as caught:
+        fix(subject="800020261000000002", **wheat("10000001"))
+    assert [fault.code for fault in caught.value.errors] == ["quota-exhausted"]
+    memos.withdraw(subject=NUMBER, actor="test")
+    assert fix(subject="800020261000000002", **wheat("10000001")).number == 1
+
+
+def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_number():
+    def buy(subject, total):
+        return fix(subject=subject, regime="9610", trade_terms="1", freight=None, insurance=None,
+                   buyer={"reference": "500101199001011234"}, item={"currency": "CNY", "total": total})  # fmt: skip
+
+    for number in range(5):
+        buy(f"retail-{number}", "5000")
+    with pytest.raises(Problem) as caught:
+        buy("retail-6", "1000.01")
+    assert [fault.code for fault in caught.value.errors] == ["retail-annual-limit"]
+    assert buy("retail-6", "1000").payable > 0
+    from tariffs.models import RetailPurchase
+
+    assert not RetailPurchase.objects.filter(buyer__contains="5001").exists()
