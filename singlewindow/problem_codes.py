@@ -1,11 +1,14 @@
 """Every error code of the API and what it means, read from the places that raise it: nothing to keep in step by hand.
 
-A code is written where it is raised, as a literal: ``Problem(409, "stale", T("…", "…"))``, ``conflict("stale", T(…))``,
-``Fault(pointer, "code", T(…))``. The source is read once per process, when somebody asks."""
+A code is written where it is raised, as a literal right before its text: ``Problem(409, "stale", T("…", "…"))``,
+``conflict("stale", T(…))``, ``Fault(pointer, "code", T(…))``, ``@rule("code", "…", "…")``. The source is read once per
+process, when somebody asks."""
 
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,6 +25,7 @@ from common.problems import STANDARD, http, standard
 from common.text import pick
 
 TYPE = "/api/problems/"
+Text = tuple[str, str]
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Entry:
     #: HTTP statuses it comes with; none for the code of a single fault within ``errors``.
     statuses: set[int] = field(default_factory=set)
     #: (Chinese, English), each wording once.
-    texts: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
     #: Apps that raise it.
     apps: set[str] = field(default_factory=set)
 
@@ -48,40 +52,67 @@ class Entry:
         }
 
 
+#: Calls whose name holds one of these say "code, then text"; what they raise or return is a fault unless named in STATUS.
+_SAYING = ("fault", "problem", "conflict", "refuse")
+_CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
 def _literal(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _text(call: ast.Call) -> tuple[str, str] | None:
-    """The texts of the first ``T("…", "…")`` among the arguments."""
-    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
-        if isinstance(argument, ast.Call) and getattr(argument.func, "id", "") == "T" and len(argument.args) >= 2:
-            zh, en = _literal(argument.args[0]), _literal(argument.args[1])
-            if zh and en:
-                return zh, en
-    return None
+def _pair(nodes: list[ast.expr]) -> Text | None:
+    """Two literal texts, Chinese and English."""
+    zh, en = (_literal(node) for node in nodes[:2]) if len(nodes) >= 2 else (None, None)
+    return (zh, en) if zh and en else None
 
 
-def _raised(source: str) -> Iterator[tuple[str, int | None, tuple[str, str] | None]]:
+def _text(node: ast.expr | None) -> Text | None:
+    """The texts of ``T("…", "…")``."""
+    is_text = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "T"
+    return _pair(node.args) if is_text and isinstance(node, ast.Call) else None
+
+
+def _name(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", getattr(call.func, "attr", "")))
+
+
+def _raised(source: str) -> Iterator[tuple[str, int | None, Text | None]]:
     """(code, status or None for a fault, texts) of each place in ``source`` that names a code."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        named = {keyword.arg: keyword.value for keyword in node.keywords}
-        if name == "conflict":
-            code = _literal(node.args[0] if node.args else named.get("code"))
-            status: int | None = 409
-        elif name == "Problem":
-            code = _literal(node.args[1] if len(node.args) > 1 else named.get("code"))
-            first = node.args[0] if node.args else named.get("status")
-            status = first.value if isinstance(first, ast.Constant) and isinstance(first.value, int) else 400
-        elif name == "Fault":
-            code, status = _literal(node.args[1] if len(node.args) > 1 else named.get("code")), None
-        else:
+        name, args = _name(node), list(node.args)
+        if name in ("rule", "register"):
+            if any(keyword.arg == "confidential" for keyword in node.keywords):
+                continue  # for officers only
+            # @rule("code", "中文", "English") and @register(…, {"code": ("中文", "English")}) of the declarations' checks
+            if name == "rule" and (code := _literal(args[0] if args else None)) and (text := _pair(args[1:3])):
+                yield code, None, text
+            for table in args:
+                for key, value in zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ():
+                    if (code := _literal(key)) and isinstance(value, ast.Tuple) and (text := _pair(value.elts)):
+                        yield code, None, text
             continue
-        if code:
-            yield code, status, _text(node)
+        if not any(word in name.lower() for word in _SAYING):
+            continue
+        texts = [*args[1:], *(keyword.value for keyword in node.keywords)]
+        for before, after in itertools.zip_longest(args, args[1:]):
+            if (code := _literal(before)) and _CODE.fullmatch(code) and (_text(after) or name in STATUS):
+                yield code, _status(name, args), next(filter(None, map(_text, texts)), None)
+                break
+
+
+#: Calls that answer a whole request with a problem, and the status they give it (None: it is their first argument).
+STATUS: dict[str, int | None] = {"Problem": None, "conflict": 409}
+
+
+def _status(name: str, args: list[ast.expr]) -> int | None:
+    if name not in STATUS:
+        return None
+    first = args[0] if args else None
+    given = first.value if isinstance(first, ast.Constant) and isinstance(first.value, int) else 400
+    return STATUS[name] or given
 
 
 @cache
@@ -89,7 +120,7 @@ def catalogue() -> dict[str, Entry]:
     """code -> entry, problems and faults together, in alphabetical order."""
     found: dict[str, Entry] = {}
 
-    def add(code: str, status: int | None, text: tuple[str, str] | None, app: str) -> None:
+    def add(code: str, status: int | None, text: Text | None, app: str) -> None:
         entry = found.setdefault(code, Entry(code))
         entry.apps.add(app)
         if status:
@@ -104,13 +135,13 @@ def catalogue() -> dict[str, Entry]:
             continue
         for path in sorted(Path(config.path).rglob("*.py")):
             source = path.read_text(encoding="utf-8")
-            if "migrations" not in path.parts and ("Problem(" in source or "conflict(" in source or "Fault(" in source):
+            if "migrations" not in path.parts:
                 for code, status, text in _raised(source):
                     add(code, status, text, config.label)
     return dict(sorted(found.items()))
 
 
-def both(title: object) -> tuple[str, str]:
+def both(title: object) -> Text:
     """A lazy text in Chinese and in English."""
     with override("zh-hans"):
         zh = str(title)

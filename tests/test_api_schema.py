@@ -25,6 +25,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from declarations.checks import registry
+from declarations.rules import RULES
 from parties.scopes import SCOPES
 from singlewindow import problem_codes
 from singlewindow.wsgi import application
@@ -170,3 +172,9 @@ def test_an_unknown_code_is_404(client: Client):
 
 def test_every_problem_has_a_text_in_both_languages():
     assert [entry.code for entry in problem_codes.problems() if not entry.texts] == []
+
+
+def test_every_rule_and_every_finding_of_a_check_is_explained_but_those_for_officers_only():
+    codes = {rule.code for rule in RULES} | set(registry._texts)
+    assert sorted(codes - registry.CONFIDENTIAL - set(problem_codes.catalogue())) == []
+    assert sorted(registry.CONFIDENTIAL & set(problem_codes.catalogue())) == []
