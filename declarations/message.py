@@ -6,7 +6,6 @@ they say: the export swap belongs to the wire alone.
 """
 
 from datetime import date
-from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from django.conf import settings
@@ -77,7 +76,7 @@ def purpose_of(message: Message) -> Purpose:
 def rows(message: Message, name: str) -> list[Message]:
     """The rows of a list member that are fit to be looked at, whatever a faulty message holds there."""
     found = message.get(name)
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    return [row for row in found[:MAX_ROWS] if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def map_legacy_codes(message: Message) -> None:
@@ -183,7 +182,7 @@ def _below(block: Block, name: str, value: Any, at: str, need: Need, faults: lis
         if len(value) > most:
             text = T("最多 {most} 项，现有 {n} 项", "At most {most} entries, there are {n}", most=most, n=len(value))
             faults.append(Fault(f"{at}/{name}", "too-many", text))
-        for index, row in zip(count(), value, strict=False):
+        for index, row in enumerate(value[:most]):
             if type(row) is dict:
                 _walk(child, row, f"{at}/{name}/{index}", need, faults)
             else:

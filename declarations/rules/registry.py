@@ -1,7 +1,8 @@
 """The registry of rules, and reading a message that may hold anything."""
 
+import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from declarations.message import Message, rows
@@ -45,14 +46,14 @@ def text_of(node: Message, name: str) -> str:
 
 
 def number_of(node: Message, name: str) -> Decimal | None:
+    """The plain decimal there, or None: what is malformed has its own fault already."""
     value = node.get(name)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Decimal(value) if _PLAIN(str(value)[:60]) else None
+
+
+_PLAIN = re.compile(r"-?[0-9]{1,25}(?:\.[0-9]{1,25})?").fullmatch
 
 
 def items(message: Message) -> Iterator[tuple[str, Message]]:

@@ -10,6 +10,8 @@ from common.problems import Fault
 from common.text import T
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_TAGS = 250_000
+MAX_ATTRIBUTES = 1_000  # the interface has one; many on one element take lxml quadratic time
 
 _ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16", "gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030"}
 _BOMS = (
@@ -21,6 +23,7 @@ _BOMS = (
     (b"\x00<\x00?", "utf-16-be"),
 )
 _DECLARED = re.compile(r"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_EQUALS = re.compile(r"=\s+[\"']").findall
 _PROLOG = re.compile(r"<[A-Za-z_]")
 
 
@@ -74,6 +77,12 @@ def _root(text: str) -> etree._Element:
     start = _PROLOG.search(text)
     if "<!DOCTYPE" in text[: start.start() if start else len(text)]:
         raise doctype()
+    if (
+        text.count("<") > MAX_TAGS
+        or text.count('="') + text.count("='") > MAX_ATTRIBUTES
+        or len(_EQUALS(text)) > MAX_ATTRIBUTES
+    ):
+        raise Refused("too-much-markup", T("元素或属性过多", "Too many elements or attributes"))
     # The text is already decoded: without its declaration nothing can name another encoding.
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text, count=1)
     parser = etree.XMLParser(

@@ -243,6 +243,19 @@ def test_no_message_however_wrong_makes_a_rule_fall_over(rubbish: object) -> Non
         assert str(fault.text)
 
 
+@pytest.mark.parametrize("value", ["1e999999", "9" * 5000, "NaN", "-Infinity", 10**60, "١٢", ""])
+def test_no_number_however_large_makes_a_rule_fall_over(value: object) -> None:
+    item = dict.fromkeys(("unit_price", "quantity", "invoice_amount", "second_statutory_quantity"), value)
+    message = {
+        "goods_items": [item],
+        "gross_weight": value,
+        "net_weight": "1",
+        "freight_value": value,
+        "freight_mark": "1",
+    }
+    rules.check(message, "declare")
+
+
 def test_document_type_and_price_confirmations_are_read_by_position() -> None:
     assert document_type({"document_type": "MU5   Z"}) == ("MU", "5", "   ", True)
     assert document_type({}) == ("", "", "   ", False)

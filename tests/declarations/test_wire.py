@@ -234,6 +234,9 @@ def test_an_unknown_element_is_a_fault_with_its_xpath_and_the_right_name() -> No
         (b'<?xml version="1.0" encoding="EBCDIC-CP-US"?><DecMessage/>', ("", "encoding-unknown")),
         (b"<DecMessage>" + b"<a>" * 400 + b"</a>" * 400 + b"</DecMessage>", ("", "malformed-xml")),
         (b" " * (MAX_BYTES + 1), ("", "too-large")),
+        (b"<DecMessage>" + b"<DecList/>" * 300_000 + b"</DecMessage>", ("", "too-much-markup")),
+        (b"<DecMessage " + b"".join(b'a%d="" ' % n for n in range(50_000)) + b"/>", ("", "too-much-markup")),
+        (b"<DecMessage " + b"".join(b"a%d= '' " % n for n in range(50_000)) + b"/>", ("", "too-much-markup")),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
