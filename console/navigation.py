@@ -24,13 +24,22 @@ class Section:
     pages: tuple[tuple[str, Any], ...] = ()
     #: App labels, or ``app.model``, whose registered models are listed here.
     models: tuple[str, ...] = ()
+    #: Addresses of pages that belong here beside those listed.
+    paths: tuple[str, ...] = ()
     #: Who sees the console's pages of this section (none named: every officer). Models say so themselves.
     duties: tuple[str, ...] = field(default=())
 
 
 SECTIONS = (
     Section("workbench", T("工作台", "Workbench"), "home", page="index"),
-    Section("declarations", T("报关单", "Declarations"), "file", page="queue", models=("declarations",)),
+    Section(
+        "declarations",
+        T("报关单", "Declarations"),
+        "file",
+        page="queue",
+        models=("declarations",),
+        paths=("/console/declarations/",),
+    ),
     Section("inspection", T("查验", "Inspection"), "search", models=("clearance",)),
     Section("duties", T("税费", "Duties and taxes"), "coins", models=("tariffs",)),
     Section("manifests", T("舱单", "Manifests"), "ship", models=("cargo",)),
@@ -71,6 +80,7 @@ def sections(site: AdminSite, request: HttpRequest) -> list[dict[str, Any]]:
                 "title": section.title,
                 "icon": section.icon,
                 "url": home,
+                "paths": section.paths,
                 "entries": [
                     {"title": title, "url": url, "here": request.path.startswith(url)} for title, url in entries
                 ],
@@ -84,7 +94,7 @@ def _mark(found: list[dict[str, Any]], path: str) -> None:
     """The section with the longest matching address is the one the person is in."""
     best: tuple[int, dict[str, Any] | None] = (0, None)
     for section in found:
-        for url in (section["url"], *(entry["url"] for entry in section["entries"])):
+        for url in (section["url"], *section["paths"], *(entry["url"] for entry in section["entries"])):
             exact = url == _url("index")
             if (path == url or (not exact and path.startswith(url))) and len(url) > best[0]:
                 best = (len(url), section)

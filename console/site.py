@@ -67,9 +67,9 @@ class ConsoleSite(admin.AdminSite):
         return super().admin_view(explained(view), cacheable)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from console.urls import pages
+        from console.urls import pages_of
 
-        return [*pages(self), *super().get_urls()]
+        return [*pages_of(self), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         from console.dashboard import dashboard

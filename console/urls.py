@@ -8,13 +8,19 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import search
+from console import decisions, dossier, pages, search
 
 
-def pages(site: AdminSite) -> list[URLPattern]:
+def pages_of(site: AdminSite) -> list[URLPattern]:
     def page(route: str, view: Callable[..., Any], name: str) -> URLPattern:
         return path(route, site.admin_view(view), name=name)
 
     return [
         page("find/", search.find, "find"),
+        page("queue/", pages.show, "queue"),
+        page("queue/take/", pages.take_next, "take_next"),
+        page("queue/release/", decisions.bulk_release, "bulk_release"),
+        page("declarations/<str:number>/", dossier.show, "declaration"),
+        page("declarations/<str:number>/back/", pages.give_back, "give_back"),
+        page("declarations/<str:number>/<slug:command>/", decisions.decide, "decide"),
     ]

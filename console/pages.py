@@ -1,0 +1,90 @@
+"""Views of the work queue: see, take, give back."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from common import casework
+from common.problems import standard
+from common.text import T
+from console import queue
+from console.site import principal_of
+from parties.principals import Principal
+
+
+def who(request: HttpRequest) -> Principal:
+    """The person at this page; ``admin_view`` has made sure there is one."""
+    principal = principal_of(request)
+    if principal is None:
+        raise standard(403)
+    return principal
+
+
+def name_of(principal: Principal) -> str:
+    return (principal.user.get_full_name() or principal.user.get_username()) if principal.user else principal.actor
+
+
+def page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    return render(request, template, admin.site.each_context(request) | context)
+
+
+@require_GET
+def show(request: HttpRequest) -> HttpResponse:
+    principal = who(request)
+    filters = queue.Filters.of(request.GET, principal)
+    rows, more = queue.page(filters, principal, request.GET.get("after", ""))
+    counts = queue.counts(principal, filters.office)
+    query = {key: value for key, value in request.GET.items() if key not in ("desk", "after") and value}
+    desk = queue.DESKS[filters.desk]
+    return page(
+        request,
+        "console/queue.html",
+        title=T("报关单工作队列", "Work queue"),
+        rows=rows,
+        filters=filters,
+        desk=desk,
+        decides=any(principal.has_duty(duty) for duty in desk.duties),
+        bulk=filters.desk == "accepted" and principal.has_duty("release"),
+        tabs=[
+            {
+                "title": one.title,
+                "url": "?" + urlencode({"desk": one.key} | query),
+                "here": one.key == filters.desk,
+                "count": counts.get(one.key),
+            }
+            for one in queue.DESKS.values()
+        ],
+        my_offices=queue.offices_of(principal),
+        next_page="?" + urlencode({"desk": filters.desk} | query | {"after": more}) if more else "",
+        first_page="?" + urlencode({"desk": filters.desk} | query) if request.GET.get("after") else "",
+        low_risk=queue.LOW_RISK,
+        high_risk=queue.HIGH_RISK,
+    )
+
+
+@require_POST
+def take_next(request: HttpRequest) -> HttpResponse:
+    """Take the oldest free case of the desk and open it."""
+    principal = who(request)
+    filters = queue.Filters.of(request.POST, principal)
+    if not any(principal.has_duty(duty) for duty in queue.DESKS[filters.desk].duties):
+        raise standard(403)
+    number = queue.take_next(filters, principal, name_of(principal))
+    if number is None:
+        messages.info(request, T("此队列已无可领取的报关单。", "Nothing is left to take in this queue."))
+        return redirect(reverse("admin:queue") + "?" + urlencode({"desk": filters.desk, "office": filters.office}))
+    return redirect("admin:declaration", number=number)
+
+
+@require_POST
+def give_back(request: HttpRequest, number: str) -> HttpResponse:
+    if casework.give_back(kind=queue.KIND, numbers=[number], holder=who(request).actor):
+        messages.info(request, T("已交回 {number}。", "{number} given back.", number=number))
+    return redirect("admin:queue")

@@ -1,0 +1,278 @@
+"""The work queue: open declarations of the officer's customs offices, the oldest first, and the taking of cases."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from common import casework
+from common.models import CaseLease
+from common.text import T
+from console.ages import TARGETS, age
+from declarations.lifecycle import State
+from declarations.models import CheckResult, Declaration, GoodsItem, Severity
+from parties.principals import Principal
+
+KIND = "declaration"
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One kind of work: the states its cases are in and the duty that decides on them."""
+
+    key: str
+    title: Any
+    states: tuple[str, ...]
+    duties: tuple[str, ...]
+
+
+DESKS = {
+    desk.key: desk
+    for desk in (
+        Desk("review", T("待审核", "To review"), (State.UNDER_REVIEW,), ("examination",)),
+        Desk("lodged", T("待检查", "Being checked"), (State.LODGED,), ("examination",)),
+        Desk("accepted", T("待放行", "To release"), (State.ACCEPTED,), ("release",)),
+        Desk("held", T("挂起", "Held"), (State.HELD,), ("release", "examination")),
+        Desk("inspection", T("查验中", "Under inspection"), (State.UNDER_INSPECTION,), ("inspection",)),
+        Desk("returned", T("退回/退单", "Given back"), (State.RETURNED, State.REJECTED), ()),
+        Desk("released", T("已放行", "Released"), (State.RELEASED,), ()),
+    )
+}
+
+
+def first_desk(principal: Principal) -> str:
+    """Where this officer's work lies."""
+    for desk in DESKS.values():
+        if any(principal.has_duty(duty) for duty in desk.duties):
+            return desk.key
+    return "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    desk: str
+    office: str = ""
+    direction: str = ""
+    procedure: str = ""
+    party: str = ""
+    risk: str = ""
+    late: bool = False
+    mine: bool = False
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], principal: Principal) -> Filters:
+        desk = query.get("desk", "")
+        return cls(
+            desk=desk if desk in DESKS else first_desk(principal),
+            office=query.get("office", "")[:4],
+            direction=query.get("direction", "") if query.get("direction") in ("I", "E") else "",
+            procedure=query.get("procedure", "")[:4],
+            party=query.get("party", "").replace("\x00", "").strip()[:60],
+            risk=query.get("risk", "") if query.get("risk") in ("low", "high") else "",
+            late=query.get("late") == "1",
+            mine=query.get("mine") == "1",
+        )
+
+
+#: Risk score below which a case may be released in bulk, and from which it counts as high.
+LOW_RISK, HIGH_RISK = 20, 60
+
+
+def offices_of(principal: Principal) -> list[str]:
+    """The offices whose queues this person sees: those assigned; a superuser's are all that have declarations."""
+    if not principal.is_superuser:
+        return sorted(principal.offices)
+    with connection.cursor() as cursor:  # distinct by skipping through the index, however many declarations there are
+        cursor.execute(
+            """
+            WITH RECURSIVE office AS (
+              SELECT min(customs_office) AS code FROM declarations_declaration
+              UNION ALL
+              SELECT (SELECT min(customs_office) FROM declarations_declaration WHERE customs_office > office.code)
+              FROM office WHERE office.code IS NOT NULL
+            ) SELECT code FROM office WHERE code <> ''
+            """
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _filtered(office: str, state: str, filters: Filters, holder: str) -> QuerySet[Declaration]:
+    found = Declaration.objects.filter(customs_office=office, state=state)
+    if filters.direction:
+        found = found.filter(direction=filters.direction)
+    if filters.procedure:
+        found = found.filter(customs_procedure=filters.procedure)
+    if filters.party:
+        found = found.filter(
+            Q(domestic_party_name__icontains=filters.party) | Q(declarant_name__icontains=filters.party)
+        )
+    if filters.risk == "low":
+        found = found.filter(risk_score__lt=LOW_RISK)
+    elif filters.risk == "high":
+        found = found.filter(risk_score__gte=HIGH_RISK)
+    if filters.late and state in TARGETS:
+        found = found.filter(state_since__lt=timezone.now() - TARGETS[state])
+    if filters.mine:
+        found = found.filter(unified_number__in=casework.held_by(KIND, holder))
+    return found
+
+
+def cursor_of(since: datetime, pk: int) -> str:
+    return base64.urlsafe_b64encode(f"{since.isoformat()}|{pk}".encode()).decode()
+
+
+def _read_cursor(text: str) -> tuple[datetime, int] | None:
+    try:
+        since, _, pk = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
+        moment = datetime.fromisoformat(since)
+        return (moment, int(pk)) if moment.tzinfo and int(pk) < 2**63 else None
+    except (ValueError, binascii.Error, OverflowError):
+        return None
+
+
+def page(filters: Filters, principal: Principal, after: str = "") -> tuple[list[dict[str, Any]], str]:
+    """One page of the queue, the oldest first, and the cursor of the next.
+
+    Each office and state is read from its index in order, and the heads are merged: the cost does not grow with the
+    number of open cases."""
+    offices = [office for office in offices_of(principal) if not filters.office or office == filters.office]
+    start = _read_cursor(after) if after else None
+    heads: list[tuple[datetime, int]] = []
+    for state in DESKS[filters.desk].states:
+        for office in offices:
+            found = _filtered(office, state, filters, principal.actor)
+            if start:
+                found = found.filter(Q(state_since__gt=start[0]) | Q(state_since=start[0], pk__gt=start[1])).filter(
+                    state_since__gte=start[0]
+                )
+            heads += found.order_by("state_since", "pk").values_list("state_since", "pk")[: PAGE + 1]
+    heads.sort()
+    shown = heads[:PAGE]
+    more = cursor_of(*shown[-1]) if len(heads) > PAGE else ""
+    return rows([pk for _, pk in shown]), more
+
+
+_COLUMNS = (
+    "unified_number", "customs_number", "state", "state_since", "version", "revision", "direction", "customs_office",
+    "domestic_party_name", "declarant_name", "customs_procedure", "transport_mode", "transport_document_number",
+    "risk_score", "lodged_at",
+)  # fmt: skip
+
+
+def rows(pks: list[int]) -> list[dict[str, Any]]:
+    """What the queue shows of these declarations, in this order."""
+    found = {row.pk: row for row in Declaration.objects.filter(pk__in=pks).only(*_COLUMNS)}
+    goods: dict[int, list[GoodsItem]] = {}
+    for item in GoodsItem.objects.filter(declaration_id__in=pks).only("declaration_id", "goods_name"):
+        goods.setdefault(item.declaration_id, []).append(item)
+    checks: dict[int, dict[str, int]] = {}
+    for found_check in (
+        CheckResult.objects.filter(declaration_id__in=pks)
+        .exclude(severity=Severity.INFO)
+        .values("declaration_id", "version", "severity")
+        .annotate(count=Count("id"))
+        .order_by()
+    ):
+        if found_check["version"] == found[found_check["declaration_id"]].version:
+            checks.setdefault(found_check["declaration_id"], {})[found_check["severity"]] = found_check["count"]
+    leases = casework.held(KIND, [row.unified_number for row in found.values()])
+    now = timezone.now()
+    return [
+        {
+            "declaration": row,
+            "age": age(row.state, row.state_since, now),
+            "goods": goods.get(pk, [None])[0],
+            "more_goods": len(goods.get(pk, [])) - 1,
+            "checks": _worst(checks.get(pk, {})),
+            "lease": leases.get(row.unified_number),
+        }
+        for pk in pks
+        if (row := found.get(pk)) is not None
+    ]
+
+
+def _worst(counts: dict[str, int]) -> dict[str, Any] | None:
+    for severity, tone in (
+        (Severity.FATAL, "bad"),
+        (Severity.ERROR, "bad"),
+        (Severity.REVIEW, "warn"),
+        (Severity.WARNING, "warn"),
+    ):
+        if counts.get(severity):
+            return {"label": severity.label, "tone": tone, "count": counts[severity], "all": sum(counts.values())}
+    return None
+
+
+def counts(principal: Principal, office: str = "") -> dict[str, dict[str, int]]:
+    """For each desk: how many cases lie there, and how many of them are late."""
+    offices = [code for code in offices_of(principal) if not office or code == office]
+    states = [state for desk in DESKS.values() for state in desk.states if state in OPEN]
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT d.state, count(*), count(*) FILTER (WHERE d.state_since < t.limit)
+            FROM unnest(%s::text[], %s::timestamptz[]) AS t(state, "limit")
+            JOIN declarations_declaration d ON d.state = t.state AND d.customs_office = ANY(%s)
+            GROUP BY d.state
+            """,
+            [states, [now - TARGETS[state] for state in states], offices],
+        )
+        found = {state: (total, late) for state, total, late in cursor.fetchall()}
+    return {
+        key: {
+            "all": sum(found.get(state, (0, 0))[0] for state in desk.states),
+            "late": sum(found.get(state, (0, 0))[1] for state in desk.states),
+        }
+        for key, desk in DESKS.items()
+        if OPEN.issuperset(desk.states)
+    }
+
+
+#: States in which somebody here has something to do; only these are counted.
+OPEN = frozenset({State.UNDER_REVIEW, State.LODGED, State.ACCEPTED, State.HELD, State.UNDER_INSPECTION})
+
+
+def take_next(filters: Filters, principal: Principal, holder_name: str) -> str | None:
+    """The oldest case of the desk that nobody holds, now held by this officer; None where there is none.
+
+    Officers who ask at the same moment skip each other's row and get different cases."""
+    free = ~Exists(CaseLease.objects.filter(kind=KIND, number=OuterRef("unified_number"), until__gt=Now()))
+    queues = [
+        _filtered(office, state, filters, principal.actor).filter(free).order_by("state_since", "pk")
+        for state in DESKS[filters.desk].states
+        for office in offices_of(principal)
+        if not filters.office or office == filters.office
+    ]
+    oldest = [(queue.values_list("state_since", flat=True).first(), n) for n, queue in enumerate(queues)]
+    for _, n in sorted((since, n) for since, n in oldest if since is not None):
+        with transaction.atomic():
+            row = queues[n].select_for_update(skip_locked=True, of=("self",)).only("unified_number").first()
+            if row is not None and casework.take(
+                kind=KIND, numbers=[row.unified_number], holder=principal.actor, holder_name=holder_name
+            ):
+                return row.unified_number
+    return None
+
+
+def low_risk(numbers: Iterable[str], principal: Principal) -> list[Declaration]:
+    """Those of ``numbers`` that may be released in bulk: accepted, low risk, nothing above a warning, of one's offices."""
+    bad = CheckResult.objects.filter(severity__in=[Severity.REVIEW, Severity.ERROR, Severity.FATAL])
+    found = Declaration.objects.visible_to(principal).filter(
+        unified_number__in=list(numbers), state=State.ACCEPTED, risk_score__lt=LOW_RISK
+    )
+    return [
+        row
+        for row in found.order_by("state_since", "pk")
+        if not bad.filter(declaration_id=row.pk, version=row.version).exists()
+    ]

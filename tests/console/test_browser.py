@@ -1,0 +1,208 @@
+"""An officer at the console, in Chromium. Screenshots go to var/screenshots/ for people to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from declarations.models import Declaration
+from events.models import Event
+from tests import make
+from tests.conftest import CHROMIUM
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("browser"),
+]
+
+SHOTS = Path(__file__).parents[2] / "var" / "screenshots"
+ARGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+#: Text cut off by its box where it was not meant to be.
+CLIPPED = """() => [...document.querySelectorAll("main *, .top *, .side *")].filter((node) => {
+  const style = getComputedStyle(node);
+  return style.overflowX === "hidden" && style.textOverflow !== "ellipsis" && node.clientWidth > 0
+    && node.scrollWidth > node.clientWidth + 1;
+}).map((node) => node.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's synchronous interface runs an event loop in this thread, which Django would take for async code.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+class Browser:
+    """One officer's window."""
+
+    def __init__(self, page: Any, base: str) -> None:
+        self.page, self.base = page, base
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._local_only)
+
+    def _local_only(self, request: Any) -> None:
+        if not request.url.startswith((self.base, "data:")):
+            self.complaints.append(f"not local: {request.url}")
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.base + path)
+
+    def log_in(self, username: str) -> None:
+        self.open("/console/")
+        self.page.fill("#id_username", username)
+        self.page.fill("#id_password", "a-long-password")
+        self.page.click("button.main")
+        self.page.wait_for_selector("#user-tools")
+
+    def shot(self, name: str, **options: Any) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(SHOTS / f"{name}.png"), **options)
+        assert self.page.evaluate(CLIPPED) == []
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+
+@pytest.fixture
+def browser(chromium: Any, live_server: Any) -> Iterator[Browser]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", reduced_motion="reduce")
+    window = Browser(context.new_page(), live_server.url)
+    yield window
+    context.close()
+    assert window.complaints == []
+
+
+def test_an_officers_morning(browser: Browser) -> None:
+    broker = make.broker(name="重庆通关报关有限公司（示例）")
+    firms = [make.firm(name=f"{name}（示例）") for name in ("重庆渝新欧进出口有限公司", "四川盆地果品进出口有限公司")]
+    for firm in firms:
+        make.mandate(firm, broker)
+    first = make.declaration(firms[0], "under_review", lodger=broker, items=3)
+    second = make.declaration(firms[1], "under_review", lodger=broker, direction="E")
+    make.declaration(firms[0], "accepted", lodger=broker)
+    officer = make.officer(username="wang", name="王敏")
+    page = browser.page
+
+    browser.open("/console/")
+    browser.shot("login")
+    browser.log_in("wang")
+    assert browser.text("#user-tools").startswith("王敏")
+    browser.shot("workbench")
+
+    # The queue, by the keyboard: down to the second row and back, then take the next case.
+    browser.open("/console/queue/")
+    assert page.locator("tr[data-href]").count() == 2
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert second.unified_number in browser.text("tr.at")
+    page.keyboard.press("k")
+    assert first.unified_number in browser.text("tr.at")
+    browser.shot("queue")
+    page.keyboard.press("n")
+    page.wait_for_url(f"**/declarations/{first.unified_number}/")
+    assert "我正在办理" in browser.text(".dossier")
+    browser.shot("declaration")
+
+    # Accept: the decision asks first, and Escape leaves it unmade.
+    page.keyboard.press("a")
+    page.wait_for_selector("dialog#ask-accept[open]")
+    page.keyboard.press("Escape")
+    assert Declaration.objects.get(pk=first.pk).state == "under_review"
+    page.keyboard.press("a")
+    page.fill("#note-accept", "单证齐全")
+    browser.shot("accept")
+    page.click("dialog#ask-accept button[type=submit], dialog#ask-accept .actions button.main")
+    page.wait_for_selector("li.success")
+    assert "已接受申报" in browser.text("li.success")
+    accepted = Declaration.objects.get(pk=first.pk)
+    assert accepted.state == "accepted"
+    event = Event.objects.get(subject_number=first.unified_number, type="declaration.accepted")
+    assert event.actor == "officer:wang"
+    assert accepted.customs_number in browser.text("h1")
+    assert "单证齐全" in browser.text("ol.line")
+    browser.shot("accepted")
+
+    # Open the other from the queue with Enter; return it, for a reason.
+    browser.open("/console/queue/?desk=review")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/declarations/{second.unified_number}/")
+    page.keyboard.press("r")
+    page.select_option("#reason-return", "documents")
+    page.fill("#note-return", "请补传发票")
+    page.click("dialog#ask-return .actions button.bad")
+    page.wait_for_selector("li.success")
+    assert Declaration.objects.get(pk=second.pk).state == "returned"
+    assert "随附单证不全或不符" in browser.text("ol.line")
+
+    # Search finds it again; the keyboard list; a wide and dark window in English.
+    page.keyboard.press("/")
+    page.keyboard.type(accepted.customs_number)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/declarations/{first.unified_number}/")
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog#keys[open]")
+    browser.shot("keys")
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.click("text=English")
+    page.click("[data-switch-theme]")
+    browser.open("/console/queue/?desk=accepted")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert "To release" in browser.text(".tabs .here")
+    browser.shot("queue-dark-en")
+    page.click("#logout-form button")
+    assert officer.user.username == "wang"
+
+
+def test_a_stale_page_is_refused_and_shows_what_is_true_now(browser: Browser) -> None:
+    case = make.declaration(state="accepted")
+    make.officer(username="wang", name="王敏")
+    browser.log_in("wang")
+    browser.open(f"/console/declarations/{case.unified_number}/")
+    make.decisions.decide(
+        number=case.unified_number, command="hold", principal=make.SYSTEM, reason_code="risk-analysis"
+    )
+    browser.page.keyboard.press("f")
+    browser.page.click("dialog#ask-release .actions button.main")
+    browser.page.wait_for_selector("li.error")
+    assert "已被更改" in browser.text("li.error")
+    assert "挂起" in browser.text(".dossier .chip")
+    assert Declaration.objects.get(pk=case.pk).state == "held"
+    browser.shot("stale")
+
+
+def test_bulk_release_with_a_second_look(browser: Browser) -> None:
+    cases = [make.declaration(state="accepted") for _ in range(3)]
+    Declaration.objects.filter(pk__in=[case.pk for case in cases]).update(risk_score=3)
+    make.officer(username="wang", name="王敏")
+    browser.log_in("wang")
+    browser.open("/console/queue/?desk=accepted")
+    browser.page.click("[data-all]")
+    assert browser.text("[data-ticked]") == "3"
+    browser.page.click("button[value=look]")
+    browser.page.wait_for_selector("input[value=release]", state="attached")
+    browser.shot("bulk-release")
+    browser.page.keyboard.press("f")
+    browser.page.wait_for_selector("li.success")
+    assert set(Declaration.objects.values_list("state", flat=True)) == {"released"}
