@@ -12,7 +12,8 @@ from django.conf import settings
 
 from common.problems import Fault
 from common.text import T
-from declarations.fields import OPERATIONS, Block, Field, Need, blocks, declaration, legacy_codes
+from declarations.explain import explain, unknown_legacy
+from declarations.fields import Block, Field, Need, blocks, declaration, legacy_codes
 
 Message = dict[str, Any]
 Purpose = Literal["save", "declare"]
@@ -151,11 +152,11 @@ def _walk(block: Block, node: Message, at: str, need: Need, faults: list[Fault])
             _below(block, name, value, at, need, faults)
         elif type(value) is str:
             if one.match(value) is None or (one.calendar and value and not _real_day(value)):
-                faults.append(Fault(f"{at}/{name}", *_explain(one, value)))
+                faults.append(explain(f"{at}/{name}", one, value))
             elif value and value.isdecimal() and one.format in ("country", "currency"):
-                faults.append(_unknown_legacy(f"{at}/{name}", one, value))
+                faults.append(unknown_legacy(f"{at}/{name}", one, value))
         elif type(value) is not int or not _fits(one, value):
-            faults.append(Fault(f"{at}/{name}", *_explain(one, value)))
+            faults.append(explain(f"{at}/{name}", one, value))
     for name in block.required[need]:
         value = node.get(name)
         if value is None or value == "" or (type(value) is str and value.isspace()):
@@ -180,8 +181,14 @@ def _below(block: Block, name: str, value: Any, at: str, need: Need, faults: lis
     else:
         most = max_items() if name == "goods_items" else MAX_ROWS
         if len(value) > most:
-            text = T("最多 {most} 项，现有 {n} 项", "At most {most} entries, there are {n}", most=most, n=len(value))
-            faults.append(Fault(f"{at}/{name}", "too-many", text))
+            n = len(value)
+            faults.append(
+                Fault(
+                    f"{at}/{name}",
+                    "too-many",
+                    T("最多 {most} 项，现有 {n} 项", "At most {most} entries, there are {n}", most=most, n=n),
+                )
+            )
         for index, row in enumerate(value[:most]):
             if type(row) is dict:
                 _walk(child, row, f"{at}/{name}/{index}", need, faults)
@@ -215,94 +222,6 @@ def _fits(one: Field, value: int) -> bool:
 
 def _required(pointer: str, title: str) -> Fault:
     return Fault(pointer, "required", T("{name}必须填写", "{name} must be given", name=title))
-
-
-def _unknown_legacy(pointer: str, one: Field, value: str) -> Fault:
-    text = T(
-        "{name}：旧代码 {value} 没有对应的现行代码",
-        "{name}: the old code {value} has no code of today",
-        name=one.title,
-        value=value,
-    )
-    return Fault(pointer, "unknown-legacy-code", text)
-
-
-_SHAPES = {
-    "country": ("国别代码应为三位字母", "A country code is three letters"),
-    "currency": ("币制代码应为三位字母", "A currency code is three letters"),
-    "direction": ("应为 I（进口）或 E（出口）", "Must be I (import) or E (export)"),
-    "oper": ("应为以下之一：" + ", ".join(OPERATIONS.values()), "Must be one of: " + ", ".join(OPERATIONS.values())),
-    "office": ("关区代码应为四位数字", "A customs office is four digits"),
-    "commodity": (
-        "商品编号应为 10 位数字（概要申报可为 6 位）",
-        "A commodity code is 10 digits (6 in a summary declaration)",
-    ),
-    "digits": ("应为数字，最多 {n} 位", "Digits only, at most {n}"),
-}
-
-
-def _explain(one: Field, value: Any) -> tuple[str, str]:
-    """The slow half of a check: why a value that failed is wrong."""
-    if value is None:
-        return "null", T("不接受 null；没有值时请省略该字段", "null is not accepted: leave the member out")
-    if type(value) is float:
-        return "float", T('请用字符串写小数，例如 "12.50"', 'Write decimals as strings, for example "12.50"')
-    if one.kind == "integer":
-        if type(value) is int:
-            return "out-of-range", T(
-                "应为 0 至 {n} 位的整数", "A whole number of at most {n} digits, not negative", n=one.length
-            )
-        return "not-an-integer", T("应为整数", "A whole number is expected")
-    if type(value) is not str:
-        if one.kind == "decimal" and type(value) is int:
-            return _precision(one) if value > 0 or one.format == "signed" else _negative()
-        if one.kind == "decimal":
-            return "not-a-decimal", T("应为小数字符串", "A decimal string is expected")
-        return "not-text", T("应为字符串", "A string is expected")
-    if one.kind == "decimal":
-        digits = value.removeprefix("-")
-        if value.startswith("-") and one.format != "signed" and _plain_decimal(digits):
-            return _negative()
-        return (
-            _precision(one) if _plain_decimal(digits) else ("not-a-decimal", T("不是十进制数", "Not a decimal number"))
-        )
-    if one.kind == "date":
-        return "not-a-date", T("不是日历上的日期（应为 YYYY-MM-DD）", "Not a day of the calendar (YYYY-MM-DD)")
-    if one.kind == "base64":
-        return "not-base64", T("应为 base64 编码，不超过 1 MB", "Base64 is expected, at most 1 MB")
-    if one.format in _SHAPES:
-        return one.format, T(*_SHAPES[one.format], n=one.length)
-    if len(value) > one.length:
-        text = T(
-            "最长 {n} 个字符，现有 {found} 个",
-            "At most {n} characters, there are {found}",
-            n=one.length,
-            found=len(value),
-        )
-        return "too-long", text
-    if one.element == "Type":
-        return "document-type", T("应为大写字母、数字或空格", "Capital letters, digits and blanks only")
-    return "control-character", T("含有不允许的控制字符", "Contains control characters, which are not allowed")
-
-
-def _negative() -> tuple[str, str]:
-    return "negative", T("不得为负数", "Must not be negative")
-
-
-def _plain_decimal(digits: str) -> bool:
-    whole, point, fraction = digits.partition(".")
-    return whole.isascii() and whole.isdigit() and (not point or (fraction.isascii() and fraction.isdigit()))
-
-
-def _precision(one: Field) -> tuple[str, str]:
-    whole = one.length - one.scale
-    text = T(
-        "整数部分最多 {whole} 位，小数部分最多 {scale} 位",
-        "At most {whole} digits before the point and {scale} after it",
-        whole=whole,
-        scale=one.scale,
-    )
-    return "precision", text
 
 
 # Pointers.

@@ -246,19 +246,20 @@ class _Reader:
             raise doctype()
         name = etree.QName(node).localname
         near = next((one for one in known if one.lower().replace("_", "") == name.lower().replace("_", "")), "")
-        text = T("未知元素 {name}", "Unknown element {name}", name=name[:60])
+        shown = name[:60]
         if near:
-            text = T(
+            told = T(
                 "未知元素 {name}；接口中写作 {near}",
                 "Unknown element {name}; the interface writes {near}",
-                name=name[:60],
+                name=shown,
                 near=near,
             )
+            self._fault(at, "unknown-element", told)
         elif _name(node) is None:
-            text = T(
-                "元素 {name} 的命名空间不属于本接口", "The namespace of {name} is not the interface's", name=name[:60]
-            )
-        self._fault(at, "unknown-element", text)
+            told = T("元素 {name} 的命名空间不属于本接口", "The namespace of {name} is not the interface's", name=shown)
+            self._fault(at, "unknown-element", told)
+        else:
+            self._fault(at, "unknown-element", T("未知元素 {name}", "Unknown element {name}", name=shown))
 
     def _fault(self, pointer: str, code: str, text: Any) -> None:
         self.faults.append(Fault(pointer, code, text))

@@ -61,13 +61,15 @@ def _decode(data: bytes, charset: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        text_fault = T(
-            "内容不是有效的 {encoding}（第 {at} 字节处）",
-            "The content is not valid {encoding} (at byte {at})",
-            encoding=encoding.upper(),
-            at=error.start,
-        )
-        raise Refused("encoding-wrong", text_fault) from None
+        raise Refused(
+            "encoding-wrong",
+            T(
+                "内容不是有效的 {encoding}（第 {at} 字节处）",
+                "The content is not valid {encoding} (at byte {at})",
+                encoding=encoding.upper(),
+                at=error.start,
+            ),
+        ) from None
     return text.removeprefix("\ufeff")
 
 
@@ -100,13 +102,15 @@ def _root(text: str) -> etree._Element:
     except (etree.XMLSyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 0
         reason = str(error).split(", line")[0][:200]
-        fault = T(
-            "不是格式良好的 XML（第 {line} 行：{reason}）",
-            "Not well-formed XML (line {line}: {reason})",
-            line=line,
-            reason=reason,
-        )
-        raise Refused("malformed-xml", fault) from None
+        raise Refused(
+            "malformed-xml",
+            T(
+                "不是格式良好的 XML（第 {line} 行：{reason}）",
+                "Not well-formed XML (line {line}: {reason})",
+                line=line,
+                reason=reason,
+            ),
+        ) from None
     if getattr(root.getroottree().docinfo, "doctype", ""):
         raise doctype()
     return root
