@@ -41,13 +41,14 @@ class Lodged(NamedTuple):
 
 
 def faults_of(message: Any, purpose: messages.Purpose | None = None, style: Style = "json") -> list[Fault]:
-    """Everything that stands in the way of storing this message for its purpose: shape first, then sense."""
+    """Everything that stands in the way of storing this message for its purpose, all at once: shape, and sense
+    where the shape there is right."""
     if type(message) is dict:
         messages.map_legacy_codes(message)
-    faults = messages.check(message, purpose, style)
-    if faults:
-        return faults
-    faults = rules.check(message, purpose)
+    faults = messages.check(message, purpose)
+    if type(message) is dict:
+        told = {fault.pointer for fault in faults}
+        faults += [fault for fault in rules.check(message, purpose) if fault.pointer not in told]
     if style == "xpath":
         return [fault._replace(pointer=messages.xpath(fault.pointer, message)) for fault in faults]
     return faults

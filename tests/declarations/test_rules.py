@@ -1,6 +1,7 @@
 """One test per rule: the example passes, one change breaks it, and the pointer says where."""
 
 import csv
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from decimal import Decimal
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from declarations import fields, rules
+from declarations.lodgement import faults_of
 from declarations.message import check, document_type, is_summary, price_confirmations, purpose_of
 from declarations.wire.decmessage import parse
 
@@ -283,3 +285,20 @@ def test_the_guide_lists_every_rule() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
     for one in rules.RULES:
         assert f"| `{one.code}` | {one.en}" in guide
+
+
+def test_the_faulty_example_is_told_all_its_faults_at_once() -> None:
+    message = json.loads((EXAMPLES / "faulty.json").read_text(encoding="utf-8"))
+    assert [(fault.pointer, fault.code) for fault in faults_of(message)] == [
+        ("/border_crossing_date", "not-a-date"),
+        ("/goods_items/1/quantity", "not-a-decimal"),
+        ("/goods_items/1/colour", "unknown-member"),
+        ("/customs_procedure", "required"),
+        ("/freight_mark", "fee-required"),
+        ("/goods_items/0/invoice_amount", "total-mismatch"),
+        ("/gross_weight", "gross-below-net"),
+        ("/containers/0/item_numbers", "no-such-item"),
+        ("/domestic_party_credit_code", "credit-code"),
+        ("/transport_document_number", "transport-document-required"),
+        ("/containers/0/container_number", "container-number"),
+    ]
