@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from common.days import today
 from refdata import loading
@@ -184,3 +185,33 @@ def test_shipped_cross_references_point_at_codes_that_exist():
     assert targets("incoterm", "trade_term") <= codes["trade_term"]
     assert targets("customs_office", "district") <= codes["customs_office"]
     assert codes["corridor_province"] <= codes["admin_division"] | {"431200", "440800"}
+
+
+def test_a_load_that_breaks_off_leaves_nothing(directory, monkeypatch):
+    def break_off(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loading, "_set_versions", break_off)
+    with pytest.raises(KeyboardInterrupt), transaction.atomic():
+        loading.load(directory(paint=[RED], colour=[BLUE]))
+    assert not CodeList.objects.filter(slug__in=["paint", "colour"]).exists()
+    assert not Code.objects.filter(list__in=["paint", "colour"]).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_loads_at_once_take_turns(directory):
+    where = directory(colour=[RED, BLUE])
+
+    def load() -> bool:
+        try:
+            return bool(loading.load(where))
+        finally:
+            connection.close()
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            changed = [one.result() for one in [pool.submit(load) for _ in range(4)]]
+        assert sorted(changed) == [False, False, False, True]
+        assert len(rows("colour")) == 2
+    finally:
+        CodeList.objects.filter(slug="colour").delete()
