@@ -73,20 +73,9 @@ def fix(
         asked = _with_yearly_use(request)
         found = quote(_with_overrides(asked, overrides))
         _draw(subject, found)
-        stored = StoredAssessment.objects.create(
-            subject=subject,
-            number=previous.number + 1 if previous else 1,
-            audience=sorted(set(audience)),
-            request=inputs.to_json(asked),
-            answer=_in_languages(lambda: answers.as_json(found)),
-            explanation=_in_languages(lambda: answers.explanation(found)),
-            payable=found.payable,
-            customs_value=found.customs_value,
-            tariff_version=found.version,
-            rate_day=found.rate_day,
-            reason=reason,
-            overrides=dict(overrides),
-            actor=actor,
+        number = previous.number + 1 if previous else 1
+        stored = _store(
+            subject, number, asked, found, audience=audience, actor=actor, reason=reason, overrides=overrides
         )
         append(
             type="duty.assessed",
@@ -107,6 +96,42 @@ def fix(
             },
         )
     return stored
+
+
+def keep_quotation(
+    *, subject: str, request: AssessmentInput, audience: Iterable[int], actor: str
+) -> StoredAssessment:
+    """Store a quotation so that it can be read and explained later. It draws nothing and is no event."""
+    found = quote(_with_yearly_use(request))
+    return _store(subject, 1, request, found, audience=audience, actor=actor, reason="quotation", overrides={})
+
+
+def _store(
+    subject: str,
+    number: int,
+    request: AssessmentInput,
+    found: Assessment,
+    *,
+    audience: Iterable[int],
+    actor: str,
+    reason: str,
+    overrides: Overrides,
+) -> StoredAssessment:
+    return StoredAssessment.objects.create(
+        subject=subject,
+        number=number,
+        audience=sorted(set(audience)),
+        request=inputs.to_json(request),
+        answer=_in_languages(lambda: answers.as_json(found)),
+        explanation=_in_languages(lambda: answers.explanation(found)),
+        payable=found.payable,
+        customs_value=found.customs_value,
+        tariff_version=found.version,
+        rate_day=found.rate_day,
+        reason=reason,
+        overrides={number: dict(values) for number, values in overrides.items()},
+        actor=actor,
+    )
 
 
 def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> StoredAssessment:

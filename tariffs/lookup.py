@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Max, Sum
 
-from common.problems import Problem
+from common.problems import conflict
 from common.text import T
 
 from . import models
@@ -176,10 +176,10 @@ class DatabaseBook:
         for value, start, end in self._parameters.get(name, ()):
             if (start is None or start <= day) and (end is None or day < end):
                 return value
-        raise Problem(
-            503, "tariff-not-loaded",
-            T("税则参数 {name} 未加载", "the tariff parameter {name} is not loaded for {day}", name=name, day=day),
-        )  # fmt: skip
+        raise conflict(
+            "tariff-not-loaded",
+            T("税则参数 {name} 在 {day} 没有值", "the tariff parameter {name} has no value on {day}", name=name, day=day),
+        )
 
     def effect(self, direction: str, regime: str, levy_nature: str, day: date) -> Effect | None:
         key = (direction, regime, levy_nature, day)

@@ -1,3 +1,15 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from tariffs import api
+
+urlpatterns = [
+    path("tariff/commodities", api.Commodities.as_view()),
+    path("tariff/commodities/<str:code>", api.CommodityDetail.as_view()),
+    path("tariff/changes", api.Changes.as_view()),
+    path("tariff/assessments", api.Assessments.as_view()),
+    path("tariff/assessments/<int:pk>", api.AssessmentDetail.as_view()),
+    path("tariff/assessments/<int:pk>/explain", api.Explain.as_view()),
+    path("tariff/memos", api.Memos.as_view()),
+    path("tariff/memos/<str:number>", api.MemoDetail.as_view()),
+    path("tariff/payments", api.Payments.as_view()),
+]
