@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from common.api import View
 from common.days import today
 from common.pagination import CursorPagination
-from common.problems import Fault, Problem, invalid, not_found
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from parties.principals import Principal
 from refdata import codes
@@ -77,7 +77,9 @@ class Commodities(View):
         operation_id="tariff_search",
         summary="按词语或编号前缀查找商品 / Find commodities by words or by the beginning of the code",
         parameters=[
-            OpenApiParameter("q", OpenApiTypes.STR, required=True, description="中英文词语或编号前缀 / words or digits"),
+            OpenApiParameter(
+                "q", OpenApiTypes.STR, required=True, description="中英文词语或编号前缀 / words or digits"
+            ),
             ON,
             OpenApiParameter("limit", OpenApiTypes.INT, description="1–50"),
         ],
@@ -149,9 +151,7 @@ class CommodityDetail(View):
                 for prefix in prefixes(code)[:-1]
                 if (above := book.commodity(prefix, day)) is not None
             ],
-            "units": [
-                {"code": unit, "name": codes.name("unit", unit)} for unit in (line.unit1, line.unit2) if unit
-            ],
+            "units": [{"code": unit, "name": codes.name("unit", unit)} for unit in (line.unit1, line.unit2) if unit],
             "elements": list(line.elements),
             "documents": [{"code": one, "name": codes.name("licence_document", one)} for one in line.documents],
             "inspection": line.inspection,
@@ -245,7 +245,7 @@ class Assessments(View):
         examples=[OpenApiExample("FOB", value=EXAMPLE, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        data = request.data
+        data: Any = request.data
         asked = inputs.from_json(data)
         explain, keep = (data.get(name, False) for name in ("explain", "keep"))
         for name, value in (("explain", explain), ("keep", keep)):
@@ -385,7 +385,7 @@ class Payments(View):
         body = request._request.body
         channel = PaymentChannel.objects.filter(organisation_id=principal.organisation_id or 0, active=True).first()
         if channel is None:
-            raise Problem(403, "no-payment-channel", T("本单位未登记缴款渠道", "No payment channel is registered for you"))
+            raise conflict("no-payment-channel", T("本单位未登记缴款渠道", "no payment channel is registered for you"))
         payments.verify(channel, request.headers, body)
         return Response(payment_json(payments.record(channel=channel, data=request.data, actor=principal.actor)))
 
@@ -400,4 +400,3 @@ def payment_json(payment: Payment) -> dict[str, Any]:
         "late_charge": DutyMemo.objects.values_list("late_charge", flat=True).get(pk=memo.pk),
         "settled": memos.is_settled(memo.subject),
     }
-

@@ -34,9 +34,7 @@ GROUP BY day ORDER BY day LIMIT 400
 def between(first: date, second: date, *, prefix: str = "") -> dict[str, Any]:
     """Measures of one day against those of the other, as they are known now."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _BETWEEN, {"first": first, "second": second, "prefix": f"{prefix}%", "limit": MAX_ROWS + 1}
-        )
+        cursor.execute(_BETWEEN, {"first": first, "second": second, "prefix": f"{prefix}%", "limit": MAX_ROWS + 1})
         rows = cursor.fetchall()
     return {
         "from": first,

@@ -98,9 +98,7 @@ def fix(
     return stored
 
 
-def keep_quotation(
-    *, subject: str, request: AssessmentInput, audience: Iterable[int], actor: str
-) -> StoredAssessment:
+def keep_quotation(*, subject: str, request: AssessmentInput, audience: Iterable[int], actor: str) -> StoredAssessment:
     """Store a quotation so that it can be read and explained later. It draws nothing and is no event."""
     found = quote(_with_yearly_use(request))
     return _store(subject, 1, request, found, audience=audience, actor=actor, reason="quotation", overrides={})

@@ -178,7 +178,12 @@ class DatabaseBook:
                 return value
         raise conflict(
             "tariff-not-loaded",
-            T("税则参数 {name} 在 {day} 没有值", "the tariff parameter {name} has no value on {day}", name=name, day=day),
+            T(
+                "税则参数 {name} 在 {day} 没有值",
+                "the tariff parameter {name} has no value on {day}",
+                name=name,
+                day=day,
+            ),
         )
 
     def effect(self, direction: str, regime: str, levy_nature: str, day: date) -> Effect | None:

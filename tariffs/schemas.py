@@ -155,7 +155,7 @@ class NoticeSerializer(s.Serializer):
 class StepSerializer(s.Serializer):
     code = s.CharField()
     item = s.IntegerField(allow_null=True)
-    label = s.CharField()
+    label = s.CharField()  # type: ignore[assignment]
     formula = s.CharField()
     worked = s.CharField()
     inputs = s.DictField(child=s.CharField())
@@ -208,7 +208,9 @@ class QuotationItemSerializer(s.Serializer):
     total = s.CharField(help_text="成交总价 / invoice amount")
     currency = s.CharField(required=False)
     origin = s.CharField(required=False)
-    quantities = s.DictField(child=s.CharField(), required=False, help_text="计量单位代码 → 数量 / unit code -> quantity")
+    quantities = s.DictField(
+        child=s.CharField(), required=False, help_text="计量单位代码 → 数量 / unit code -> quantity"
+    )
     duty_mode = s.CharField(required=False)
     agreement = s.CharField(required=False)
     certificate = s.BooleanField(required=False)

@@ -58,8 +58,7 @@ def find(query: str, on: date, *, limit: int = 20) -> list[CommodityLine]:
         lines += [line for line in known.filter(named) if line.pk not in held]
     if not lines:
         near = TrigramWordSimilarity(query, "words")
-        lines = list(known.annotate(near=near).filter(near__gt=0.45).order_by("-near", "code")[:limit])
-        return lines
+        return list(known.annotate(near=near).filter(near__gt=0.45).order_by("-near", "code")[:limit])
     lines.sort(key=lambda line: (-_score(line, query, words, prefixes), len(line.code), line.code))
     return _spread(lines, limit)
 
@@ -88,7 +87,7 @@ def _prefixes(query: str, words: list[str]) -> dict[str, int]:
 
 
 def _score(line: CommodityLine, query: str, words: list[str], prefixes: dict[str, int]) -> float:
-    score = max((fit for prefix, fit in prefixes.items() if line.code.startswith(prefix)), default=0)
+    score: float = max((fit for prefix, fit in prefixes.items() if line.code.startswith(prefix)), default=0)
     chinese = bool(_CHINESE.search(query))
     name = (line.name_zh if chinese else line.name_en).lower()
     positive = _NEGATED.split(name)[0] if name else ""
@@ -122,7 +121,8 @@ def _score(line: CommodityLine, query: str, words: list[str], prefixes: dict[str
 
 def _spread(lines: Iterable[CommodityLine], limit: int) -> list[CommodityLine]:
     """At most three lines of one subheading before others are heard."""
-    first, rest = [], []
+    first: list[CommodityLine] = []
+    rest: list[CommodityLine] = []
     seen: dict[str, int] = {}
     for line in lines:
         key = line.code[:6]
