@@ -235,7 +235,7 @@ class BuyerSerializer(s.Serializer):
 
 
 class QuotationRequestSerializer(s.Serializer):
-    direction = s.ChoiceField(choices=["I", "E"], required=False)
+    direction = s.CharField(required=False, help_text="I 进口 / import, E 出口 / export")
     completed_on = s.CharField(help_text="日期或带时区的时间 / a day, or a time with its offset")
     entered_on = s.CharField(required=False)
     advance = s.BooleanField(required=False)
