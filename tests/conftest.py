@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from common import redis as redis_client
 from refdata import loading
@@ -60,6 +61,12 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
     introspection.django_table_names = without_code_lists
     with django_db_blocker.unblock():
         loading.load()
+
+
+@pytest.fixture(autouse=True)
+def _default_language(settings) -> None:
+    """A request of an earlier test may have left its language active in this thread."""
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 @pytest.fixture

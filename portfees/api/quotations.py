@@ -1,0 +1,155 @@
+"""What a journey costs by the published lists."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.api import View
+from common.days import today
+from portfees import catalogues, currency
+from portfees.models import (
+    Condition,
+    Direction,
+    FeeItem,
+)
+from portfees.quotation import NOTE, Charge, Containers, Journey, Quotation, quote, total
+
+
+class ContainersSerializer(serializers.Serializer):
+    size = serializers.ChoiceField(choices=["20", "40", "45"])
+    count = serializers.IntegerField(min_value=1, max_value=10_000)
+    condition = serializers.ChoiceField(choices=Condition.choices, default=Condition.ORDINARY)
+    days = serializers.IntegerField(
+        min_value=0, max_value=3650, default=0, help_text="预计在场天数 / expected days on site"
+    )
+
+
+class QuotationRequestSerializer(serializers.Serializer):
+    ports = serializers.ListField(
+        child=serializers.RegexField(r"^[A-Z]{2}[A-Z2-9]{3}$"), min_length=1, max_length=5,
+        help_text="一个或几个口岸，并列比较 / one port, or several side by side",
+    )  # fmt: skip
+    day = serializers.DateField(required=False)
+    direction = serializers.ChoiceField(choices=[Direction.IMPORT, Direction.EXPORT])
+    trade_lane = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
+    containers = ContainersSerializer(many=True, allow_empty=False)
+    bills = serializers.IntegerField(min_value=0, max_value=10_000, default=1)
+    declarations = serializers.IntegerField(min_value=0, max_value=10_000, default=1)
+    tonnes = serializers.DecimalField(max_digits=14, decimal_places=3, min_value=0, default=Decimal(0))
+    cubic_metres = serializers.DecimalField(max_digits=14, decimal_places=3, min_value=0, default=Decimal(0))
+    services = serializers.ListField(child=serializers.CharField(max_length=40), default=list, max_length=200)
+
+
+class ChargeSerializer(serializers.Serializer):
+    list_number = serializers.CharField()
+    list_version = serializers.IntegerField()
+    body = serializers.CharField()
+    code = serializers.CharField()
+    name_zh = serializers.CharField()
+    name_en = serializers.CharField()
+    unit = serializers.CharField()
+    quantity = serializers.CharField()
+    rate = serializers.CharField()
+    currency = serializers.CharField()
+    amount = serializers.CharField()
+    arithmetic = serializers.CharField()
+    is_example = serializers.BooleanField()
+
+
+class PortQuotationSerializer(serializers.Serializer):
+    port = serializers.CharField()
+    day = serializers.DateField()
+    mandatory = ChargeSerializer(many=True)
+    optional = ChargeSerializer(many=True)
+    totals = serializers.DictField(child=serializers.CharField())
+    total_cny = serializers.CharField(allow_null=True)
+    total_usd = serializers.CharField(allow_null=True)
+    per_container_cny = serializers.CharField(allow_null=True)
+    per_container_usd = serializers.CharField(allow_null=True)
+    target_usd_per_container = serializers.CharField()
+    within_target = serializers.BooleanField(allow_null=True)
+    problem = serializers.DictField(required=False)
+
+
+class QuotationSerializer(serializers.Serializer):
+    note = serializers.CharField()
+    quotations = PortQuotationSerializer(many=True)
+
+
+def _charge_body(found: Charge) -> dict[str, Any]:
+    item: FeeItem = found.item
+    return {
+        "list_number": item.fee_list.number,
+        "list_version": item.fee_list.version,
+        "body": item.fee_list.body.name,
+        "code": item.code,
+        "name_zh": item.name_zh,
+        "name_en": item.name_en,
+        "unit": item.unit,
+        "quantity": f"{found.quantity.normalize():f}",
+        "rate": f"{item.rate.normalize():f}",
+        "currency": item.currency,
+        "amount": found.amount,
+        "arithmetic": found.arithmetic,
+        "is_example": item.fee_list.is_example,
+    }
+
+
+def _quotation_body(quotation: Quotation) -> dict[str, Any]:
+    summed = total(quotation, currency.yuan_for)
+    target = catalogues.parameter("target_usd_per_container", quotation.journey.day)
+    return {
+        "port": quotation.journey.port,
+        "day": quotation.journey.day,
+        "mandatory": [_charge_body(found) for found in quotation.mandatory],
+        "optional": [_charge_body(found) for found in quotation.optional],
+        "totals": quotation.totals,
+        "total_cny": summed.cny,
+        "total_usd": summed.usd,
+        "per_container_cny": summed.cny_per_container,
+        "per_container_usd": summed.usd_per_container,
+        "target_usd_per_container": f"{target.value.normalize():f}",
+        "within_target": None if summed.usd_per_container is None else summed.usd_per_container <= target.value,
+    }
+
+
+@extend_schema_view(
+    post=extend_schema(
+        summary="试算口岸费用 / what a journey costs",
+        request=QuotationRequestSerializer,
+        responses=QuotationSerializer,
+        examples=[
+            OpenApiExample(
+                "two ports side by side",
+                {
+                    "ports": ["CNQZH", "CNZNG"], "direction": "import",
+                    "containers": [{"size": "40", "count": 2, "days": 9}], "services": ["REEFER-POWER"],
+                },
+                request_only=True,
+            )
+        ],
+    )
+)  # fmt: skip
+class Quotations(View):
+    """Mandatory and optional charges apart, with list version and arithmetic; several ports side by side."""
+
+    scopes = {"POST": "portfees:read"}
+
+    def post(self, request: Request) -> Response:
+        wanted = QuotationRequestSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        terms = dict(wanted.validated_data)
+        containers = tuple(Containers(**group) for group in terms.pop("containers"))
+        services = frozenset(terms.pop("services"))
+        day = terms.pop("day", None) or today()
+        bodies = []
+        for port in terms.pop("ports"):
+            journey = Journey(port=port, day=day, containers=containers, services=services, **terms)
+            bodies.append(_quotation_body(quote(catalogues.in_force(port, day), journey)))
+        return Response({"note": NOTE, "quotations": bodies})

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from portfees import currency, sheets
+from tests import make
+from tests.portfees.conftest import item
+from tests.portfees.test_catalogues import published
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("parameters")]
+
+BASE = "/api/v1/port-fees"
+JOURNEY = {"ports": ["CNQZH"], "direction": "import", "day": "2026-06-01", "containers": [{"size": "20", "count": 2}]}
+
+
+@pytest.fixture
+def dollar(monkeypatch):
+    monkeypatch.setattr(currency, "_source", lambda code, day: {"USD": Decimal(7)}.get(code))
+
+
+def test_anyone_finds_a_published_list_by_port_and_words(terminal, api):
+    fee_list = published(terminal, is_example=True)
+    for query in ("port=CNQZH", "q=包干", "q=示例", "body_class=terminal"):
+        found = api().get(f"{BASE}/catalogues?on=2026-06-01&{query}").json()["results"]
+        assert [(row["number"], row["is_example"]) for row in found] == [(fee_list.number, True)], query
+    assert api().get(f"{BASE}/catalogues?on=2026-06-01&q=nothing").json()["results"] == []
+    assert api().get(f"{BASE}/catalogues?on=2025-01-01").json()["results"] == []
+
+
+def test_a_draft_is_its_bodys_alone(terminal, api):
+    body = {
+        "body_class": "terminal", "port": "CNQZH", "title": "t", "valid_from": "2027-01-01", "complaint_telephone": "1",
+        "items": [{"code": "A", "name_zh": "n", "service_content": "c", "payer": "consignee", "unit": "container_day",
+                   "rate": "1.5", "pricing": "market", "mandatory": True, "free_days": 7,
+                   "tiers": [{"from_day": 1, "rate": "5"}]}],
+    }  # fmt: skip
+    owner = api(terminal)
+    made = owner.post(f"{BASE}/lists", body)
+    assert made.status_code == 201, made.content
+    number = made.json()["number"]
+    assert made.json()["items"][0]["tiers"] == [{"from_day": 1, "rate": "5"}]
+    assert api(make.organisation("terminal")).get(f"{BASE}/lists/{number}").status_code == 404
+    assert api().get(f"{BASE}/catalogues/{number}").status_code == 404
+    for command, state in (("check", "checked"), ("reopen", "draft"), ("check", "checked"), ("publish", "published")):
+        answer = owner.post(f"{BASE}/lists/{number}/{command}")
+        assert (answer.status_code, answer.json().get("state")) == (200, state), answer.content
+    assert api().get(f"{BASE}/catalogues/{number}").status_code == 200
+    assert owner.post(f"{BASE}/lists/{number}/publish").json()["code"] == "state-conflict"
+
+
+def test_an_upload_is_tried_before_it_is_taken(terminal, api):
+    from tests.portfees.test_catalogues import draft
+
+    fee_list = draft(terminal)
+    owner = api(terminal)
+    sheet = sheets.write_xlsx([item(rate=Decimal(700)), item("NEW")], "x")
+
+    def put(query: str):
+        upload = SimpleUploadedFile("list.xlsx", sheet)
+        client = Client(headers=owner.headers)
+        from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+
+        return client.put(
+            f"{BASE}/lists/{fee_list.number}{query}", encode_multipart(BOUNDARY, {"file": upload}), MULTIPART_CONTENT
+        )
+
+    tried = put("?dry_run=true")
+    assert tried.status_code == 200, tried.content
+    assert [row["code"] for row in tried.json()["added"]] == ["NEW"]
+    assert tried.json()["changed"][0]["fields"]["rate"] == {"before": "500.0000", "after": "700"}
+    assert [line.rate for line in fee_list.items.all()] == [500]
+    assert put("").status_code == 200
+    assert [line.rate for line in fee_list.items.order_by("line")] == [700, 500]
+
+
+def test_sheets_come_down_as_they_go_up(terminal, api):
+    fee_list = published(terminal)
+    for kind in ("csv", "xlsx"):
+        answer = api().get(f"{BASE}/catalogues/{fee_list.number}/sheet.{kind}")
+        assert [line.code for line in sheets.read(answer.content)] == ["LUMP"]
+
+
+def test_a_quotation_shows_lines_arithmetic_and_the_target(terminal, api, firm, dollar):
+    fee_list = published(terminal, item(rate=Decimal(1400)), item("WASH", mandatory=False, rate=Decimal(80)))
+    answer = api(firm).post(f"{BASE}/quotations", JOURNEY | {"services": ["WASH"]})
+    assert answer.status_code == 200, answer.content
+    (found,) = answer.json()["quotations"]
+    assert found["mandatory"][0] | {"name_en": ""} == {
+        "list_number": fee_list.number, "list_version": 1, "body": terminal.name, "code": "LUMP",
+        "name_zh": "港口作业包干费", "name_en": "", "unit": "container", "quantity": "2", "rate": "1400", "currency": "CNY",
+        "amount": "2800.00", "arithmetic": "2 × 1400 = 2800.00", "is_example": False,
+    }  # fmt: skip
+    assert [row["amount"] for row in found["optional"]] == ["160.00"]
+    assert (found["total_cny"], found["per_container_usd"]) == ("2960.00", "211.43")
+    assert (found["target_usd_per_container"], found["within_target"]) == ("400", True)
+
+
+def test_two_ports_stand_side_by_side(terminal, api, firm, dollar):
+    published(terminal)
+    published(terminal, item(rate=Decimal(300)), port="CNZNG")
+    answer = api(firm).post(f"{BASE}/quotations", JOURNEY | {"ports": ["CNQZH", "CNZNG"]}).json()
+    assert [(one["port"], one["total_cny"]) for one in answer["quotations"]] == [
+        ("CNQZH", "1000.00"),
+        ("CNZNG", "600.00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"day": "2019-06-01"}, 404, "no-list-in-force"),
+        ({"containers": []}, 422, "validation-failed"),
+        ({"containers": [{"size": "53", "count": 1}]}, 422, "validation-failed"),
+        ({"containers": [{"size": "20", "count": -1}]}, 422, "validation-failed"),
+        ({"ports": ["nowhere"]}, 422, "validation-failed"),
+        ({"tonnes": "NaN"}, 422, "validation-failed"),
+    ],
+)
+def test_a_quotation_that_cannot_be_made_says_why(terminal, api, firm, change, status, code):
+    published(terminal)
+    answer = api(firm).post(f"{BASE}/quotations", JOURNEY | change)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+LINE = {"code": "LUMP", "service_day": "2026-06-01", "quantity": "2", "amount": "1000.00"}
+
+
+def report(api, terminal, firm, *lines, number="INV-1"):
+    return api(terminal).post(
+        f"{BASE}/invoices",
+        {"number": number, "payer": firm.pk, "port": "CNQZH", "issued_on": "2026-06-02", "lines": list(lines)},
+    )
+
+
+def test_every_line_is_checked_against_the_list_of_its_service_day(terminal, api, firm, authority):
+    published(terminal)
+    answer = report(
+        api, terminal, firm, LINE, LINE | {"amount": "999"}, LINE | {"amount": "1000.01"}, LINE | {"code": "OTHER"},
+        LINE | {"service_day": "2025-06-01"},
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.content
+    assert [(row["finding"], row["listed_amount"]) for row in answer.json()["lines"]] == [
+        ("as_listed", "1000.00"), ("below", "1000.00"), ("above", "1000.00"), ("not_listed", None), ("no_list", None),
+    ]  # fmt: skip
+    from events import log
+
+    log.publish()
+    for organisation in (terminal, firm, authority):
+        told = [
+            event for event in log.read_after(0, organisation_id=organisation.pk) if event.type == "invoice.deviated"
+        ]
+        assert [row["line"] for row in told[0].data["deviations"]] == [3, 4, 5]
+
+
+def test_an_invoice_is_reported_once_and_a_stranger_does_not_see_it(terminal, api, firm):
+    published(terminal)
+    assert report(api, terminal, firm, LINE).status_code == 201
+    assert report(api, terminal, firm, LINE).json()["code"] == "invoice-exists"
+    for organisation, count in ((terminal, 1), (firm, 1), (make.firm(), 0)):
+        assert len(api(organisation).get(f"{BASE}/invoices").json()["results"]) == count
+
+
+def test_a_complaint_is_opened_answered_and_decided(terminal, api, firm, authority):
+    published(terminal)
+    invoice = report(api, terminal, firm, LINE | {"amount": "1200"}).json()["id"]
+    stranger = api(make.firm()).post(f"{BASE}/invoices/{invoice}/complaints", {"line": 1, "text": "?"})
+    assert stranger.status_code == 404
+    opened = api(firm).post(f"{BASE}/invoices/{invoice}/complaints", {"line": 1, "text": "高于清单"})
+    assert opened.status_code == 201, opened.content
+    number = opened.json()["number"]
+    again = api(firm).post(f"{BASE}/invoices/{invoice}/complaints", {"line": 1, "text": "again"})
+    assert again.json()["code"] == "complaint-open"
+
+    def follow(organisation, command):
+        return api(organisation).post(f"{BASE}/complaints/{number}/{command}", {"text": "……"})
+
+    assert follow(firm, "uphold").status_code == 404
+    assert follow(terminal, "answer").json()["state"] == "answered"
+    assert follow(authority, "uphold").json()["state"] == "upheld"
+    assert follow(firm, "withdraw").json()["code"] == "state-conflict"
+    assert make.events_of("complaint", number) == ["complaint.opened", "complaint.answered", "complaint.upheld"]
+
+
+def test_a_list_in_the_future_is_told_of_by_its_first_day(terminal, api):
+    fee_list = published(terminal, valid_from=date(2030, 1, 1))
+    assert api().get(f"{BASE}/catalogues").json()["results"] == []
+    history = api().get(f"{BASE}/catalogues?history=true").json()["results"]
+    assert [(row["number"], row["valid_from"]) for row in history] == [(fee_list.number, "2030-01-01")]
