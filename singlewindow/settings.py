@@ -26,6 +26,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000")
 #: GB/T 2260 code of the province whose instance this is (refdata list "corridor_province").
 PROVINCE = env("PROVINCE", default="500000")
+#: Our code as an eBL platform, at most 4 characters (DCSA assigns them; this one is our own choice until it does).
+EBL_PLATFORM = env("EBL_PLATFORM", default="NLSC")
+#: What private keys kept for organisations are sealed with. Losing it loses them.
+KEY_SECRET = env("KEY_SECRET", default="") or SECRET_KEY
 
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces

@@ -1,0 +1,517 @@
+"""From a draft to a bill, and from one version to the next: issue, amend, to paper and back, split, combine, void."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from bills import acts, keys, rules
+from bills.canonical import NotCanonical, canonical, checksum, document_checksum
+from bills.chain import moment_of
+from bills.envelope import schema_fault
+from bills.models import Act, Bill, BillState, Container, Involvement, Leg, Succession, Version
+from bills.numbering import next_number
+from bills.rules import Violation
+from bills.signing import BadSignature, opened, peek
+from bills.title import ORDER, STRAIGHT, party_key
+from bills.wire import dcsa
+from common.days import legal_day
+from common.problems import Fault, Problem, conflict, invalid
+from common.text import T
+from events.log import append
+from parties.models import Organisation, OrganisationRole
+from parties.principals import Principal
+from refdata import codes
+
+
+# Drafts -----------------------------------------------------------------------------------------------------------
+def _refuse(violations: list[Violation], prefix: str = "") -> None:
+    if violations:
+        raise invalid(Fault(f"{prefix}{v.pointer}", v.code, T("{zh}", "{en}", zh=v.zh, en=v.en)) for v in violations)
+
+
+def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) -> Organisation | None:
+    """The registered organisation a party of the content is: by its number, or by its credit code."""
+    if not party:
+        return None
+    if party.get("organisation"):
+        return Organisation.objects.filter(pk=party["organisation"]).first()
+    for code in party.get("identifiers", ()):
+        if code.get("list") == "USCC":
+            return Organisation.objects.filter(social_credit_code=code["code"]).first()
+    return None
+
+
+@transaction.atomic
+def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
+    """A new draft of the caller, who is a multimodal operator or a carrier. It may be unfinished."""
+    operator = acts.caller(principal)
+    if not {OrganisationRole.MULTIMODAL_OPERATOR, OrganisationRole.CARRIER} & set(operator.roles):
+        raise Problem(
+            403,
+            "not-an-operator",
+            T("只有多式联运经营人或承运人可以签发提单", "Only a multimodal operator or carrier issues bills"),
+        )
+    _refuse(rules.check_draft(content))
+    bill = Bill.objects.create(
+        number=next_number("bills_bill_number"), kind=content["kind"], negotiability=content["negotiability"],
+        issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content,
+    )  # fmt: skip
+    acts.involve(bill, operator, Involvement.Role.OPERATOR)
+    append(
+        type="bill.drafted", subject=("bill", bill.number), actor=principal.actor, audience=[operator.pk],
+        data={"kind": bill.kind, "negotiability": bill.negotiability},
+    )  # fmt: skip
+    return bill
+
+
+@transaction.atomic
+def redraft(*, principal: Principal, number: str, content: dict[str, Any]) -> Bill:
+    bill = acts.lock(number, principal)
+    _as_issuer(bill, principal)
+    if bill.state != BillState.DRAFT:
+        raise conflict("state-conflict", T("提单已签发：请按更改办理", "The bill is issued: amend it instead"))
+    _refuse(rules.check_draft(content))
+    bill.kind, bill.negotiability, bill.draft = content["kind"], content["negotiability"], content
+    bill.updated_at = timezone.now()
+    bill.save(update_fields=["kind", "negotiability", "draft", "updated_at"])
+    return bill
+
+
+def _as_issuer(bill: Bill, principal: Principal) -> Organisation:
+    if bill.issuer_id is None or bill.issuer_id != principal.organisation_id:
+        raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
+    return acts.caller(principal)
+
+
+# Making a version -------------------------------------------------------------------------------------------------
+def complete(content: dict[str, Any], operator: Organisation) -> dict[str, Any]:
+    """The content as it will be signed: operator and registered parties named as the register knows them."""
+    people = dict(content["parties"])
+    own = people.get("operator") or {"name": operator.name[:70]}
+    if not own.get("contact") and (operator.telephone or operator.email):
+        own = own | {
+            "contact": {k: v for k, v in (("telephone", operator.telephone[:30]), ("email", operator.email)) if v}
+        }
+    people["operator"] = own | {"organisation": operator.pk}
+    for role in ("consignor", "consignee", "operator", "delivery_agent"):
+        party = people.get(role)
+        found = _registered(party)
+        if party and found:
+            code = keys.party_of(found)["identifyingCodes"][0]
+            made = {"provider": code["codeListProvider"], "list": code["codeListName"], "code": code["partyCode"]}
+            others = [row for row in party.get("identifiers", ()) if row != made]
+            people[role] = party | {"organisation": found.pk, "identifiers": [made, *others]}
+    return content | {"parties": people}
+
+
+def _places(content: dict[str, Any]) -> list[Violation]:
+    """A UN/LOCODE stands in the register's list of the day, where that list is loaded."""
+    found = []
+    for pointer, code in rules.codes_of(content):
+        try:
+            if codes.is_valid("unlocode", code) or not codes.is_complete("unlocode"):
+                continue
+        except codes.NotLoaded:
+            return []
+        found.append(Violation(pointer, "unlocode", f"没有此 UN/LOCODE：{code}", f"There is no UN/LOCODE {code}"))
+    return found
+
+
+def check_to_issue(content: dict[str, Any]) -> list[Violation]:
+    """Everything that keeps ``content`` from being issued here."""
+    found = rules.check(content)
+    if found:
+        return found
+    found = _places(content)
+    people = content["parties"]
+    if _registered(people["consignor"]) is None:
+        found.append(
+            Violation(
+                "/parties/consignor", "not-registered", "托运人未在本平台登记", "The consignor is not registered here"
+            )
+        )
+    consignee = people.get("consignee")
+    if consignee and _registered(consignee) is None:
+        found.append(
+            Violation(
+                "/parties/consignee",
+                "not-registered",
+                "收货人（指示人）未在本平台登记",
+                "The consignee (to whose order) is not registered here",
+            )
+        )
+    return found
+
+
+def compose(
+    bill: Bill, content: dict[str, Any], *, version: int, at: datetime, endorsee: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The transport document of a version. Raises Problem 422 where DCSA's schema would not take it."""
+    try:
+        document = dcsa.to_document(
+            content, reference=bill.number, version=version, issued_on=legal_day(at), platform=settings.EBL_PLATFORM,
+            endorsee=endorsee,
+        )  # fmt: skip
+        canonical(document)
+    except NotCanonical as error:
+        raise invalid([Fault("", "not-canonical", str(error))]) from error
+    if fault := schema_fault("TransportDocument", document):
+        raise invalid(
+            [
+                Fault(
+                    "",
+                    "transport-document",
+                    T("不能成为 DCSA 运输单证：{fault}", "Makes no DCSA transport document: {fault}", fault=fault),
+                )
+            ]
+        )
+    return document
+
+
+def _terms(bill: Bill, content: dict[str, Any], holder: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Terms of title of a document newly in ``holder``'s hands, and the party whose order it is to."""
+    kind = content["negotiability"]
+    consignee = _registered(content["parties"].get("consignee"))
+    if kind == STRAIGHT:
+        return {"kind": kind, "consignee": party_key(keys.party_of(consignee)) if consignee else ""}, None
+    if kind == ORDER:
+        party = keys.party_of(consignee) if consignee else holder
+        return {"kind": kind, "endorsee": party_key(party)}, party
+    return {"kind": kind}, None
+
+
+def _as_content(party: dict[str, Any] | None) -> dict[str, Any] | None:
+    return dcsa.party_of(party) if party else None
+
+
+def _issuance_manifest(operator: Organisation, document: str, holder: dict[str, Any], given: str) -> str:
+    """What the carrier signs for PINT: document and party to issue to. ``given`` is one it signed itself."""
+    wanted = {"documentChecksum": document, "issueToChecksum": document_checksum(holder)}
+    owner = party_key(keys.party_of(operator))
+    if not given:
+        return acts.sign_for(owner, wanted)
+    try:
+        found = opened(given, keys.ring([str(peek(given)[0].get("kid"))]))
+    except BadSignature as error:
+        raise invalid([Fault("/issuance_manifest", f"act-{error.code}", str(error))]) from error
+    if found.key.owner != owner or found.payload != wanted or found.key.fault_at(timezone.now()):
+        raise invalid(
+            [
+                Fault(
+                    "/issuance_manifest",
+                    "manifest-differs",
+                    T("签发清单与单证不符", "The issuance manifest is not this document's"),
+                )
+            ]
+        )
+    return given
+
+
+def _new_version(
+    bill: Bill,
+    code: str,
+    *,
+    principal: Principal,
+    operator: Organisation,
+    content: dict[str, Any],
+    holder: Organisation,
+    comments: str = "",
+    signed: str = "",
+    issuance_manifest: str = "",
+    extra: dict[str, Any] | None = None,
+) -> Act:
+    """Compose, sign and put in force the next version of ``bill`` in ``holder``'s hands."""
+    content = complete(content, operator)
+    _refuse(check_to_issue(content))
+    at = timezone.now()
+    if signed:
+        try:
+            at = moment_of(peek(signed)[1]["actionDateTime"])
+        except (BadSignature, KeyError, TypeError) as error:
+            raise invalid([Fault("/signed", "malformed-act", str(error))]) from error
+    party = keys.party_of(holder)
+    terms, order = _terms(bill, content, party)
+    if order is not None and (code != "ISSUE" or "replaces" in (extra or {})):
+        # A bill that has gone from hand to hand is made out anew to the order of who holds it.
+        terms, order = terms | {"endorsee": party_key(party)}, party
+    document = compose(bill, content, version=bill.version + 1, at=at, endorsee=_as_content(order))
+    text = canonical(document).decode()
+    made = checksum(text)
+    details: dict[str, Any] = {
+        "terms": terms,
+        "issuanceManifestSignedContent": _issuance_manifest(operator, made, party, issuance_manifest),
+        **(extra or {}),
+    }
+    if code != "ISSUE":
+        details["document"] = made
+    kept = acts.record(
+        bill, code, actor=operator, by=principal.actor, recipient=holder, comments=comments, details=details,
+        document=made, signed=signed, at=at,
+    )  # fmt: skip
+    _write(bill, content, text, at)
+    return kept
+
+
+def _write(bill: Bill, content: dict[str, Any], text: str, at: datetime) -> None:
+    """The version's row and the rows that find it: parties, legs, containers."""
+    Version.objects.create(
+        bill=bill, number=bill.version, checksum=bill.checksum, content=content, document=text, created_at=at
+    )
+    people = content["parties"]
+    for role in ("consignor", "consignee", "operator", "delivery_agent"):
+        if found := _registered(people.get(role)):
+            acts.involve(bill, found, role)
+    for party in people.get("notify", ()):
+        if found := _registered(party):
+            acts.involve(bill, found, Involvement.Role.NOTIFY)
+    for sequence, leg in enumerate(content["legs"], 1):
+        carrier = _registered(leg.get("carrier"))
+        Leg.objects.update_or_create(
+            bill=bill,
+            sequence=sequence,
+            defaults={
+                "mode": leg["mode"],
+                "origin": leg["from"].get("unlocode", ""),
+                "destination": leg["to"].get("unlocode", ""),
+                "carrier": carrier,
+                "carrier_name": leg.get("carrier", {}).get("name", ""),
+                "means": leg.get("means", ""),
+                "voyage": leg.get("voyage", ""),
+                "planned_departure": leg.get("planned_departure"),
+                "planned_arrival": leg.get("planned_arrival"),
+            },
+        )
+        if carrier:
+            acts.involve(bill, carrier, Involvement.Role.CARRIER)
+    bill.legs.filter(sequence__gt=len(content["legs"])).delete()
+    bill.containers.all().delete()
+    Container.objects.bulk_create(
+        Container(
+            bill=bill,
+            number=box["number"],
+            size_type=box.get("size_type", ""),
+            seals=[seal["number"] for seal in box.get("seals", ())],
+        )
+        for box in content.get("containers", ())
+    )
+
+
+# Commands ---------------------------------------------------------------------------------------------------------
+def _current(bill: Bill) -> Version:
+    return bill.versions.get(number=bill.version)
+
+
+@transaction.atomic
+def issue(
+    *, number: str, principal: Principal, signed: str = "", issuance_manifest: str = "", comments: str = ""
+) -> Act:
+    """Issue a draft to its consignor, who becomes the first holder."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    if bill.state != BillState.DRAFT:
+        raise conflict("state-conflict", T("提单已签发", "The bill is issued already"))
+    content = complete(bill.draft, operator)
+    _refuse(check_to_issue(content))
+    consignor = _registered(content["parties"]["consignor"])
+    assert consignor is not None
+    bill.issued_at, bill.draft = timezone.now(), None
+    return _new_version(
+        bill, "ISSUE", principal=principal, operator=operator, content=content, holder=consignor, signed=signed,
+        issuance_manifest=issuance_manifest, comments=comments,
+    )  # fmt: skip
+
+
+def preview(*, number: str, principal: Principal, at: datetime | None = None) -> dict[str, Any]:
+    """What issuing this draft now would sign: the document, its checksum, the act and the issuance manifest. Nothing is
+    registered."""
+    bill = Bill.objects.visible_to(principal).filter(number=number, state=BillState.DRAFT).first()
+    if bill is None:
+        raise conflict("state-conflict", T("没有此草稿", "There is no such draft"))
+    operator = _as_issuer(bill, principal)
+    content = complete(bill.draft, operator)
+    _refuse(check_to_issue(content))
+    holder = _registered(content["parties"]["consignor"])
+    assert holder is not None
+    party = keys.party_of(holder)
+    terms, order = _terms(bill, content, party)
+    document = compose(bill, content, version=1, at=at or timezone.now(), endorsee=_as_content(order))
+    made = document_checksum(document)
+    manifest = {"documentChecksum": made, "issueToChecksum": document_checksum(party)}
+    return {"document": document, "checksum": made, "terms": terms, "issuance_manifest": manifest}
+
+
+@transaction.atomic
+def amend(*, number: str, principal: Principal, content: dict[str, Any], comments: str = "") -> Act:
+    """The issuer's answer to a surrender for amendment: version n+1 to the same holder; version n no longer verifies."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    holder = bill.holder
+    if bill.state != BillState.AMENDING or holder is None:
+        raise conflict(
+            "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
+        )
+    return _new_version(
+        bill, "AMEND", principal=principal, operator=operator, content=content, holder=holder, comments=comments
+    )
+
+
+@transaction.atomic
+def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
+    """The electronic bill leaves circulation; its paper originals take its place."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    originals = int(_current(bill).content.get("originals", "1")) or 1
+    return acts.record(
+        bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
+        details={"originals": originals},
+    )  # fmt: skip
+
+
+@transaction.atomic
+def from_paper(*, number: str, principal: Principal, returned: int, presenter: int, comments: str = "") -> Act:
+    """Back from paper, into the hands of who presented every original."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    if bill.state != BillState.PAPER:
+        raise conflict("state-conflict", T("提单不在纸质流通中", "The bill is not on paper"))
+    version = _current(bill)
+    originals = int(version.content.get("originals", "1")) or 1
+    if returned != originals:
+        raise invalid(
+            [
+                Fault(
+                    "/returned",
+                    "originals-missing",
+                    T("须收回全部 {n} 份正本", "All {n} originals have to be returned", n=originals),
+                )
+            ]
+        )
+    holder = acts.addressee(presenter, "/presenter")
+    assert holder is not None
+    return _new_version(
+        bill, "FROM_PAPER", principal=principal, operator=operator, content=version.content, holder=holder,
+        comments=comments, extra={"originalsReturned": returned},
+    )  # fmt: skip
+
+
+@transaction.atomic
+def void(*, number: str, principal: Principal, comments: str = "") -> Act | None:
+    """End a draft, or a bill its holder gave up for that. A draft leaves no act: nothing had been signed."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    if bill.state == BillState.DRAFT:
+        bill.state, bill.updated_at = BillState.VOID, timezone.now()
+        bill.save(update_fields=["state", "updated_at"])
+        append(
+            type="bill.voided", subject=("bill", bill.number), actor=principal.actor, audience=[operator.pk], data={}
+        )
+        return None
+    return acts.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments)
+
+
+def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, operator: Organisation) -> Bill:
+    bill = Bill.objects.create(
+        number=next_number("bills_bill_number"), kind=content["kind"], negotiability=content["negotiability"],
+        issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content, issued_at=timezone.now(),
+    )  # fmt: skip
+    Succession.objects.bulk_create(Succession(old=one, new=bill) for one in old)
+    acts.involve(bill, operator, Involvement.Role.OPERATOR)
+    holder = old[0].holder
+    assert holder is not None
+    bill.draft = None
+    _new_version(
+        bill, "ISSUE", principal=principal, operator=operator, content=content, holder=holder,
+        extra={"replaces": [one.number for one in old]},
+    )  # fmt: skip
+    return bill
+
+
+def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each part is the old content with its own goods and containers."""
+    if len(parts) < 2:
+        raise invalid([Fault("/parts", "too-few-parts", T("至少分成两票", "A bill is split into two at least"))])
+    made = [
+        version.content | {"goods": part.get("goods", []), "containers": part.get("containers", [])} for part in parts
+    ]
+    for index, content in enumerate(made):
+        _refuse(rules.check(content), f"/parts/{index}")
+    _refuse(rules.preserved([version.content], made))
+    return made
+
+
+@transaction.atomic
+def split(*, number: str, principal: Principal, parts: list[dict[str, Any]], comments: str = "") -> list[Bill]:
+    """One bill, given up by its holder, into several in the same hands. Quantities and containers are preserved."""
+    bill = acts.lock(number, principal)
+    operator = _as_issuer(bill, principal)
+    if bill.state != BillState.AMENDING:
+        raise conflict(
+            "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
+        )
+    made = [_successor([bill], content, principal, operator) for content in _parts(_current(bill), parts)]
+    acts.record(
+        bill, "SPLIT", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
+        details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum} for new in made]},
+    )  # fmt: skip
+    return made
+
+
+_ONE_JOURNEY = ("kind", "negotiability", "places", "legs")
+
+
+@transaction.atomic
+def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> Bill:
+    """Several bills of one holder over one journey, given up for it, into one."""
+    if len(set(numbers)) < 2:
+        raise invalid([Fault("/numbers", "too-few-bills", T("至少两票才能并单", "It takes two bills to combine"))])
+    bills = [acts.lock(number, principal) for number in sorted(set(numbers))]
+    operator = _as_issuer(bills[0], principal)
+    contents = [_current(bill).content if bill.version else {} for bill in bills]
+    faults = []
+    for index, (bill, content) in enumerate(zip(bills, contents, strict=True)):
+        if bill.state != BillState.AMENDING:
+            faults.append(
+                Fault(f"/numbers/{index}", "state-conflict", T("未交单更改", "Not surrendered for amendment"))
+            )
+        if (bill.issuer_id, bill.holder_key) != (operator.pk, bills[0].holder_key):
+            faults.append(
+                Fault(f"/numbers/{index}", "another-holder", T("签发人或持有人不同", "Another issuer or holder"))
+            )
+        if any(content.get(name) != contents[0].get(name) for name in _ONE_JOURNEY) or any(
+            content.get("parties", {}).get(role) != contents[0].get("parties", {}).get(role)
+            for role in ("consignor", "consignee")
+        ):
+            faults.append(
+                Fault(f"/numbers/{index}", "another-journey", T("行程或当事人不同", "Another journey or other parties"))
+            )
+    if faults:
+        raise invalid(faults)
+    goods = [item for content in contents for item in content["goods"]]
+    boxes = {box["number"]: box for content in contents for box in content.get("containers", ())}
+    combined = contents[0] | {"goods": goods, "containers": list(boxes.values())}
+    charges = [charge for content in contents for charge in content.get("charges", ())]
+    if charges:
+        combined["charges"] = charges[:100]
+    new = _successor(bills, combined, principal, operator)
+    for bill in bills:
+        acts.record(
+            bill, "COMBINE", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
+            details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum}]},
+        )  # fmt: skip
+    return new
+
+
+def totals(contents: list[dict[str, Any]]) -> dict[str, Decimal]:
+    """Packages and weights over ``contents``."""
+    return {
+        measure: sum(
+            (Decimal(goods.get(measure, "0")) for content in contents for goods in content["goods"]), Decimal(0)
+        )
+        for measure in rules.MEASURES
+    }

@@ -1,0 +1,253 @@
+"""The bill along the way: what carriers report of each leg, where the goods are, the papers that stand under the bill, and
+the delivery at the end, bound to the accepted surrender and to release by customs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from bills import acts
+from bills.models import Act, Bill, BillState, DeliveryOrder, Leg, LegEvent, Paper
+from bills.numbering import next_number
+from common.problems import Fault, Problem, conflict, invalid
+from common.text import T
+from events.log import append
+from parties.principals import Principal
+
+#: States in which goods travel under the bill.
+TRAVELLING = frozenset(
+    {BillState.ISSUED, BillState.SURRENDERED, BillState.ACCEPTED, BillState.AMENDING, BillState.PAPER, BillState.LEAVING,
+     BillState.AWAY}
+)  # fmt: skip
+
+
+@transaction.atomic
+def report(
+    *, number: str, principal: Principal, kind: str, occurred_at: datetime, leg: int | None = None, place: str = "",
+    container: str = "", remark: str = "",
+) -> LegEvent:  # fmt: skip
+    """A leg event, from the leg's carrier or the operator. The same report twice is one; an older one arriving late does
+    not move the goods back. Damage needs its leg: it decides whose liability rules apply (Civil Code arts 839-842)."""
+    bill = acts.lock(number, principal)
+    reporter = acts.caller(principal)
+    faults = []
+    if kind not in LegEvent.Kind.values:
+        faults.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
+    if occurred_at.tzinfo is None:
+        faults.append(Fault("/occurred_at", "time-without-zone", T("时间须带时区", "A time needs its offset from UTC")))
+    elif occurred_at > timezone.now() + timedelta(minutes=10):
+        faults.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
+    found = bill.legs.filter(sequence=leg).first() if leg is not None else None
+    if leg is not None and found is None:
+        faults.append(Fault("/leg", "unknown-leg", T("没有此区段", "There is no such leg")))
+    if leg is None and kind != LegEvent.Kind.DAMAGED:
+        faults.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
+    if container and not bill.containers.filter(number=container).exists():
+        faults.append(
+            Fault("/container", "container-unknown", T("提单下没有此箱", "The container is not under this bill"))
+        )
+    if faults:
+        raise invalid(faults)
+    if reporter.pk != bill.issuer_id and (found is None or found.carrier_id != reporter.pk):
+        raise Problem(
+            409,
+            "not-the-carrier",
+            T("只有该区段承运人或经营人可以报送", "Only the leg's carrier or the operator reports"),
+        )
+    if bill.state not in TRAVELLING:
+        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+    made, new = LegEvent.objects.get_or_create(
+        bill=bill, leg=leg, kind=kind, occurred_at=occurred_at, container=container,
+        defaults={"place": place, "remark": remark, "reporter": reporter},
+    )  # fmt: skip
+    if not new:
+        return made
+    if found is not None:
+        _live(found, kind, occurred_at)
+    bill.updated_at = timezone.now()
+    bill.save(update_fields=["updated_at"])
+    append(
+        type=f"bill.leg_{kind}",
+        subject=("bill", bill.number),
+        actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id, bill.pledgee_id, reporter.pk) if pk},
+        data={"leg": leg, "place": place, "container": container, "remark": remark},
+        occurred_at=occurred_at,
+    )
+    return made
+
+
+def _live(leg: Leg, kind: str, occurred_at: datetime) -> None:
+    if kind == LegEvent.Kind.DEPARTED:
+        leg.actual_departure = occurred_at
+    elif kind == LegEvent.Kind.ARRIVED:
+        leg.actual_arrival = occurred_at
+    else:
+        return
+    leg.save(update_fields=["actual_departure", "actual_arrival"])
+
+
+def whereabouts(bill: Bill) -> dict[str, Any]:
+    """Where the goods are, from what was reported latest by the time it happened."""
+    legs = {leg.sequence: leg for leg in bill.legs.all()}
+    latest = bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id").first()
+    if latest is None or latest.leg not in legs:
+        first = legs.get(1)
+        return {"status": "not_departed", "leg": None, "place": first.origin if first else "", "since": None}
+    leg = legs[latest.leg]
+    status, place = {
+        "loaded": ("loaded", latest.place or leg.origin),
+        "departed": ("under_way", latest.place or leg.origin),
+        "arrived": ("arrived", latest.place or leg.destination),
+        "transferred": ("transferred", latest.place or leg.destination),
+        "delivered": ("delivered", latest.place or leg.destination),
+    }.get(latest.kind, (latest.kind, latest.place))
+    return {"status": status, "leg": latest.leg, "place": place, "since": latest.occurred_at}
+
+
+def segment_of_damage(bill: Bill, occurred_at: datetime) -> int | None:
+    """The leg during which something happened, by the times reported; None where that cannot be known."""
+    for leg in bill.legs.all():
+        if leg.actual_departure and leg.actual_departure <= occurred_at and (
+            leg.actual_arrival is None or occurred_at <= leg.actual_arrival
+        ):  # fmt: skip
+            return leg.sequence
+    return None
+
+
+def damages(bill: Bill) -> list[dict[str, Any]]:
+    """Each damage with the segment it belongs to: the one reported, else the one under way at the time."""
+    return [
+        {
+            "occurred_at": event.occurred_at,
+            "container": event.container,
+            "remark": event.remark,
+            "leg": event.leg or segment_of_damage(bill, event.occurred_at),
+            "by": "report" if event.leg else "time",
+        }
+        for event in bill.leg_events.filter(kind=LegEvent.Kind.DAMAGED)
+    ]
+
+
+# Papers -----------------------------------------------------------------------------------------------------------
+@transaction.atomic
+def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
+    """A declaration, manifest or port paper stands under the bill. Linked by its number: this app does not know theirs."""
+    bill = acts.lock(number, principal)
+    if kind not in Paper.Kind.values:
+        raise invalid([Fault("/kind", "unknown-kind", T("没有此类单证", "There is no such kind of paper"))])
+    if bill.ended or bill.state == BillState.DRAFT:
+        raise conflict("state-conflict", T("提单未签发或已终结", "The bill is not issued, or has ended"))
+    made, new = Paper.objects.get_or_create(bill=bill, kind=kind, number=paper)
+    if new:
+        append(
+            type="bill.paper_linked", subject=("bill", bill.number), actor=principal.actor,
+            audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
+            data={"kind": kind, "number": paper},
+        )  # fmt: skip
+    return made
+
+
+def note_releases(numbers: Iterable[str], *, at: datetime | None = None) -> int:
+    """Declarations of these numbers are released: say so on the bills they stand under. Again changes nothing."""
+    count = 0
+    for pk in (
+        Paper.objects.filter(number__in=list(numbers), released_at=None)
+        .order_by("bill_id", "id")
+        .values_list("pk", flat=True)
+    ):
+        with transaction.atomic():
+            paper = Paper.objects.select_related("bill").select_for_update().get(pk=pk)
+            if paper.released_at is not None:
+                continue
+            paper.released_at = at or timezone.now()
+            paper.save(update_fields=["released_at"])
+            bill = paper.bill
+            append(
+                type="bill.paper_released", subject=("bill", bill.number), actor="system",
+                audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
+                data={"kind": paper.kind, "number": paper.number},
+            )  # fmt: skip
+            count += 1
+    return count
+
+
+# Delivery ---------------------------------------------------------------------------------------------------------
+def obstacles(bill: Bill) -> list[Fault]:
+    """What keeps a delivery order from being issued or used."""
+    found = []
+    if bill.state != BillState.ACCEPTED:
+        found.append(
+            Fault("", "not-surrendered", T("提单尚未交单并被接受", "The bill is not surrendered and accepted"))
+        )
+    papers = list(bill.papers.filter(kind=Paper.Kind.IMPORT))
+    content = bill.versions.get(number=bill.version).content if bill.version else {}
+    places = content.get("places", {})
+    ends = [places.get(name, {}).get("unlocode", "")[:2] for name in ("receipt", "delivery")]
+    if ends[0] != ends[1] and not papers:
+        found.append(
+            Fault(
+                "",
+                "no-declaration",
+                T("跨境货物名下没有进口报关单", "No import declaration stands under a bill across a border"),
+            )
+        )
+    found += [
+        Fault(
+            "",
+            "not-released",
+            T("报关单 {number} 尚未放行", "Declaration {number} is not released", number=paper.number),
+        )
+        for paper in papers
+        if paper.released_at is None
+    ]
+    return found
+
+
+def _refuse(found: list[Fault]) -> None:
+    if found:
+        raise Problem(409, found[0].code, T("不能交付", "Cannot be delivered"), errors=found)
+
+
+@transaction.atomic
+def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
+    """The delivery order to the last holder, once the surrender is accepted and every import declaration released."""
+    bill = acts.lock(number, principal)
+    if bill.issuer_id != principal.organisation_id:
+        raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
+    if existing := DeliveryOrder.objects.filter(bill=bill).first():
+        return existing
+    _refuse(obstacles(bill))
+    surrender = Act.objects.filter(bill=bill, code="SURRENDER_FOR_DELIVERY").order_by("-sequence").first()
+    assert surrender is not None
+    order = DeliveryOrder.objects.create(
+        bill=bill, number=next_number("bills_delivery_number", "DO"), to=bill.holder, surrender=surrender.checksum
+    )
+    append(
+        type="bill.delivery_ordered", subject=("bill", bill.number), actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk}, data={"delivery_order": order.number},
+    )  # fmt: skip
+    return order
+
+
+@transaction.atomic
+def deliver(*, number: str, principal: Principal, order: str, to: int, comments: str = "") -> Act:
+    """Hand the goods over against the delivery order, to the last holder and no one else."""
+    bill = acts.lock(number, principal)
+    issuer = acts.caller(principal)
+    recipient = acts.addressee(to, "/to")
+    found = DeliveryOrder.objects.select_for_update().filter(bill=bill, number=order).first()
+    if found is None:
+        raise conflict("no-delivery-order", T("没有此提货单", "There is no such delivery order"))
+    _refuse(obstacles(bill))
+    kept = acts.record(
+        bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient, comments=comments,
+        details={"deliveryOrder": order},
+    )  # fmt: skip
+    found.used_at = timezone.now()
+    found.save(update_fields=["used_at"])
+    return kept
