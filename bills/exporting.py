@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from bills import chain, keys
@@ -52,8 +53,10 @@ def tokens_of(bill: Bill) -> list[str]:
     return list(Act.objects.filter(bill=bill).order_by("sequence").values_list("token", flat=True))
 
 
+@transaction.atomic
 def export(bill: Bill) -> dict[str, Any]:
     """The file. The platform attests what the chain cannot prove of itself: that it ends here, and whose keys these are."""
+    bill = Bill.objects.select_for_update().get(pk=bill.pk)
     if bill.state == BillState.DRAFT or not bill.acts:
         raise conflict("state-conflict", T("草稿没有可核验的内容", "A draft has nothing to verify"))
     tokens = tokens_of(bill)

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.bills.cast import Cast, assemble
+
+
+@pytest.fixture
+def cast(db) -> Cast:
+    return assemble()

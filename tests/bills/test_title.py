@@ -1,0 +1,404 @@
+"""The rules of title, one test each: through the commands, on a real database."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import InternalError, close_old_connections, transaction
+from django.utils import timezone
+
+from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills.models import Act, Bill, SigningKey
+from common.problems import Problem
+from tests.bills import cast as cast_module
+from tests.bills.cast import content, handed_over, issued
+from tests.make import events_of
+
+
+def refused(code: str, call: Any, /, *arguments: Any, **options: Any) -> Problem:
+    with pytest.raises(Problem) as caught:
+        call(*arguments, **options)
+    codes = {caught.value.code, *(fault.code for fault in caught.value.errors)}
+    assert code in codes, caught.value
+    return caught.value
+
+
+def test_issuing_gives_the_bill_to_the_consignor(cast):
+    bill = issued(cast)
+    assert (bill.state, bill.version, bill.holder) == ("issued", 1, cast.shipper)
+    assert bill.endorsee_key == bill.holder_key
+    assert events_of("bill", bill.number) == ["bill.drafted", "bill.issued"]
+
+
+def test_only_who_holds_may_endorse(cast):
+    bill = issued(cast)
+    handed_over(cast, bill)
+    refused("not-the-holder", cast.does, "shipper", "ENDORSE_TO_ORDER", bill, "third")
+    bill.refresh_from_db()
+    assert (bill.holder, bill.acts) == (cast.buyer, 3)
+
+
+def test_an_order_bill_goes_only_to_whom_it_is_endorsed(cast):
+    bill = issued(cast)
+    refused("not-endorsed-to-recipient", cast.does, "shipper", "TRANSFER", bill, "buyer")
+    cast.does("shipper", "ENDORSE_TO_ORDER", bill, "buyer")
+    cast.does("shipper", "TRANSFER", bill, "buyer")
+    bill.refresh_from_db()
+    assert bill.holder == cast.buyer
+
+
+def test_a_blank_endorsed_bill_goes_to_anyone(cast):
+    bill = issued(cast)
+    cast.does("shipper", "BLANK_ENDORSE", bill)
+    cast.does("shipper", "TRANSFER", bill, "third")
+    cast.does("third", "TRANSFER", bill, "buyer")
+    bill.refresh_from_db()
+    assert bill.holder == cast.buyer
+
+
+def test_an_endorsement_without_further_order_is_the_last(cast):
+    bill = issued(cast)
+    acts.endorse_and_transfer(number=bill.number, principal=cast.p("shipper"), recipient=cast.buyer.pk, further=False)
+    refused("no-further-endorsement", cast.does, "buyer", "ENDORSE_TO_ORDER", bill, "third")
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+
+
+@pytest.mark.parametrize("code", ["ENDORSE", "ENDORSE_TO_ORDER", "BLANK_ENDORSE", "PLEDGE"])
+def test_a_straight_bill_cannot_be_endorsed_or_pledged(cast, code):
+    """Maritime Code art. 79 (1)."""
+    bill = issued(cast, "straight", "buyer")
+    to = {"BLANK_ENDORSE": "", "PLEDGE": "bank"}.get(code, "third")
+    refused("straight-bill", cast.does, "shipper", code, bill, to)
+
+
+def test_a_straight_bill_goes_to_its_consignee_only(cast):
+    bill = issued(cast, "straight", "buyer")
+    refused("not-endorsed-to-recipient", cast.does, "shipper", "TRANSFER", bill, "third")
+    refused("not-entitled", cast.does, "shipper", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("shipper", "TRANSFER", bill, "buyer")
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+
+
+def test_a_bearer_bill_passes_by_delivery(cast):
+    """Maritime Code art. 79 (3)."""
+    bill = issued(cast, "bearer")
+    cast.does("shipper", "TRANSFER", bill, "third")
+    cast.does("third", "SURRENDER_FOR_DELIVERY", bill)
+
+
+def test_a_pledge_blocks_transfer_until_the_bank_releases_it(cast):
+    bill = issued(cast)
+    cast.does("shipper", "PLEDGE", bill, "bank")
+    for code, to in (("ENDORSE_TO_ORDER", "buyer"), ("BLANK_ENDORSE", ""), ("SURRENDER_FOR_DELIVERY", ""),
+                     ("SURRENDER_FOR_AMENDMENT", ""), ("PLEDGE", "bank")):  # fmt: skip
+        refused("pledged", cast.does, "shipper", code, bill, to)
+    refused("not-the-pledgee", cast.does, "shipper", "RELEASE", bill)
+    cast.does("bank", "RELEASE", bill)
+    handed_over(cast, bill)
+
+
+def test_only_a_bank_takes_a_pledge(cast):
+    refused("not-a-bank", cast.does, "shipper", "PLEDGE", issued(cast), "third")
+
+
+def test_nothing_after_surrender_but_the_issuers_answer(cast):
+    bill = handed_over(cast, issued(cast))
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+    for code, to in (("TRANSFER", "third"), ("ENDORSE_TO_ORDER", "third"), ("PLEDGE", "bank"), ("SIGN", "")):
+        refused("state-conflict", cast.does, "buyer", code, bill, to)
+    refused("not-the-issuer", cast.does, "buyer", "ACCEPT", bill)
+    cast.does("operator", "REJECT", bill)
+    handed_over(cast, bill, "third", "buyer")
+
+
+def test_amending_makes_a_new_version_and_the_old_one_stops_verifying(cast):
+    bill = handed_over(cast, issued(cast))
+    first = bill.checksum
+    new = content(cast)
+    new["goods"][0]["description"] = ["Natural rubber SMR 10"]
+    refused("state-conflict", issuing.amend, number=bill.number, principal=cast.p("operator"), content=new)
+    cast.does("buyer", "SURRENDER_FOR_AMENDMENT", bill)
+    issuing.amend(number=bill.number, principal=cast.p("operator"), content=new)
+    bill.refresh_from_db()
+    assert (bill.version, bill.holder, bill.state) == (2, cast.buyer, "issued")
+    assert exporting.public_state(bill.number, first)["in_force"] is False
+    assert exporting.public_state(bill.number, bill.checksum)["in_force"] is True
+    handed_over(cast, bill, "third", "buyer")
+    assert verify.verify(exporting.export(bill)).version == 2
+
+
+def two_box_content(cast) -> dict[str, Any]:
+    made = content(cast)
+    made["containers"].append({"number": "TCNU7200794", "size_type": "22G1", "seals": [{"number": "SG2"}]})
+    made["goods"][0]["stowage"] = [
+        {"container": "CSQU3054383", "packages": "10", "gross_weight_kg": "12600.5"},
+        {"container": "TCNU7200794", "packages": "6", "gross_weight_kg": "7560"},
+    ]
+    return made
+
+
+def parts_of(made: dict[str, Any]) -> list[dict[str, Any]]:
+    goods, parts = made["goods"][0], []
+    for stowed, net, volume, box in zip(
+        goods["stowage"], ("12500", "7500"), ("18", "10.4"), made["containers"], strict=True
+    ):
+        item = goods | {k: stowed[k] for k in ("packages", "gross_weight_kg")}
+        parts.append(
+            {"goods": [item | {"net_weight_kg": net, "volume_m3": volume, "stowage": [stowed]}], "containers": [box]}
+        )
+    return parts
+
+
+def split_bill(cast) -> tuple[Bill, list[Bill], list[dict[str, Any]]]:
+    made = two_box_content(cast)
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    bill = handed_over(cast, bill)
+    cast.does("buyer", "SURRENDER_FOR_AMENDMENT", bill)
+    parts = parts_of(made)
+    return bill, issuing.split(number=bill.number, principal=cast.p("operator"), parts=parts), parts
+
+
+def test_splitting_preserves_every_quantity_and_the_holder(cast):
+    bill, new, _ = split_bill(cast)
+    bill.refresh_from_db()
+    assert bill.state == "replaced"
+    assert [one.holder for one in new] == [cast.buyer, cast.buyer]
+    old = issuing.totals([bill.versions.get().content])
+    assert issuing.totals([one.versions.get().content for one in new]) == old
+    for one in new:
+        assert verify.verify(exporting.export(one)).state == "issued"
+    refused("state-conflict", cast.does, "buyer", "TRANSFER", bill, "third")
+
+
+def test_a_split_that_loses_a_package_is_refused(cast):
+    made = two_box_content(cast)
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill)
+    parts = parts_of(made)
+    parts[1]["goods"][0] |= {"packages": "5", "stowage": [parts[1]["goods"][0]["stowage"][0] | {"packages": "5"}]}
+    refused("sum-not-preserved", issuing.split, number=bill.number, principal=cast.p("operator"), parts=parts)
+    bill.refresh_from_db()
+    assert bill.state == "amending"
+    assert Bill.objects.count() == 1
+
+
+def test_combining_brings_the_parts_back_together(cast):
+    bill, new, _ = split_bill(cast)
+    for one in new:
+        cast.does("buyer", "SURRENDER_FOR_AMENDMENT", one)
+    whole = issuing.combine(numbers=[one.number for one in new], principal=cast.p("operator"))
+    assert issuing.totals([whole.versions.get().content]) == issuing.totals([bill.versions.get().content])
+    assert whole.holder == cast.buyer
+
+
+def test_paper_and_back_needs_every_original(cast):
+    bill = issued(cast, originals="3")
+    cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill, reason="SWTP")
+    issuing.to_paper(number=bill.number, principal=cast.p("operator"))
+    refused("state-conflict", cast.does, "shipper", "SIGN", bill)
+    back = {"number": bill.number, "principal": cast.p("operator"), "presenter": cast.third.pk}
+    refused("originals-missing", issuing.from_paper, **back, returned=2)
+    issuing.from_paper(**back, returned=3)
+    bill.refresh_from_db()
+    assert (bill.state, bill.version, bill.holder) == ("issued", 2, cast.third)
+    assert verify.verify(exporting.export(bill)).version == 2
+
+
+def test_delivery_needs_surrender_release_and_the_last_holder(cast):
+    bill = handed_over(cast, issued(cast))
+    order = {"number": bill.number, "principal": cast.p("operator")}
+    refused("not-surrendered", journey.order_delivery, **order)
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+    refused("no-declaration", journey.order_delivery, **order)
+    journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper="800120261234567890")
+    refused("not-released", journey.order_delivery, **order)
+    assert journey.note_releases(["800120261234567890"]) == 1
+    assert journey.note_releases(["800120261234567890"]) == 0
+    made = journey.order_delivery(**order)
+    assert journey.order_delivery(**order) == made
+    refused("no-delivery-order", journey.deliver, **order, order="DO0", to=cast.buyer.pk)
+    refused("recipient-not-holder", journey.deliver, **order, order=made.number, to=cast.third.pk)
+    journey.deliver(**order, order=made.number, to=cast.buyer.pk)
+    bill.refresh_from_db()
+    assert bill.state == "delivered"
+    assert verify.verify(exporting.export(bill)).state == "delivered"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_transfers_at_the_same_moment_one_wins_and_the_other_is_told():
+    cast = cast_module.assemble()
+    bill = issued(cast, "bearer")
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def transfer(to: str) -> None:
+        barrier.wait()
+        try:
+            cast.does("shipper", "TRANSFER", bill, to)
+            outcomes.append("won")
+        except Problem as problem:
+            outcomes.append(problem.code)
+        finally:
+            close_old_connections()
+
+    threads = [threading.Thread(target=transfer, args=(to,)) for to in ("buyer", "third")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["not-the-holder", "won"]
+    assert Act.objects.filter(bill=bill, code="TRANSFER").count() == 1
+
+
+# Signed by the organisation itself --------------------------------------------------------------------------------
+def own_key(cast, who: str) -> dict[str, Any]:
+    private = signing.generate()
+    keys.register_key(principal=cast.p(who), jwk=signing.public_part(private), replace=True)
+    return private
+
+
+def test_an_act_signed_outside_counts_once(cast):
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    refused("no-key-here", acts.act, **request)
+    signed = signing.sign(acts.to_sign(**request), private)
+    acts.act(**request, signed=signed)
+    refused("act-replayed", acts.act, **request, signed=signed)
+    handed_back = {
+        "number": bill.number,
+        "code": "TRANSFER",
+        "principal": cast.p("buyer"),
+        "recipient": cast.shipper.pk,
+    }
+    acts.act(**handed_back)
+    refused("act-replayed", acts.act, **request, signed=signed)
+    assert verify.verify(exporting.export(bill)).acts == 3
+
+
+def test_an_act_signed_on_an_old_head_is_told_to_read_again(cast):
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    first, second = (signing.sign(acts.to_sign(**request, comments=text), private) for text in ("one", "two"))
+    acts.act(**request, signed=first)
+    refused("head-moved", acts.act, **request, signed=second)
+
+
+def test_a_revoked_key_signs_nothing_more(cast):
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    signed = signing.sign(acts.to_sign(**request), private)
+    keys.revoke_key(principal=cast.p("shipper"), kid=signing.thumbprint(private), reason="lost")
+    problem = refused("act-revoked-key", acts.act, **request, signed=signing.sign(acts.to_sign(**request), private))
+    assert problem.status == 409
+    with pytest.raises(Problem):
+        acts.act(**request, signed=signed + "x")
+    refused("not-found", keys.revoke_key, principal=cast.p("buyer"), kid=signing.thumbprint(private))
+
+
+def test_a_signature_by_anothers_key_is_refused(cast):
+    bill = issued(cast, "bearer")
+    stolen = own_key(cast, "third")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    refused("key-of-another", acts.act, **request, signed=signing.sign(acts.to_sign(**request), stolen))
+    unknown = signing.sign(acts.to_sign(**request), signing.generate())
+    refused("act-unknown-key", acts.act, **request, signed=unknown)
+
+
+def test_what_a_revoked_key_signed_before_still_verifies(cast):
+    bill = issued(cast, "bearer")
+    cast.does("shipper", "TRANSFER", bill, "buyer")
+    row = SigningKey.objects.get(organisation=cast.shipper)
+    keys.revoke_key(principal=cast.p("shipper"), kid=row.kid)
+    assert verify.verify(exporting.export(bill)).acts == 2
+
+
+# The database holds it as well ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "delivered"}, {"state": "draft"}, {"holder_key": ""}, {"pledgee_key": "x"}, {"acts": 0},
+    ],
+)  # fmt: skip
+def test_postgresql_refuses_what_the_table_does_not_know(cast, change):
+    bill = issued(cast)
+    with pytest.raises(Exception, match=r"constraint|Invalid transition|transition"), transaction.atomic():
+        Bill.objects.filter(pk=bill.pk).update(**change)
+
+
+def test_acts_versions_and_keys_cannot_be_rewritten(cast):
+    bill = issued(cast)
+    for attempt in (
+        lambda: Act.objects.filter(bill=bill).update(code="SIGN"),
+        lambda: Act.objects.filter(bill=bill).delete(),
+        lambda: bill.versions.update(document="{}"),
+        lambda: SigningKey.objects.all().delete(),
+        lambda: SigningKey.objects.update(owner="me"),
+        lambda: Bill.objects.filter(pk=bill.pk).delete(),
+    ):
+        with pytest.raises(Exception, match=r"Cannot|protected"), transaction.atomic():
+            attempt()
+
+
+def test_every_act_in_every_state_is_answered_by_the_table():
+    """All acts × all states, by everyone: either the table's row allows it, or there is a refusal."""
+    people = {"issuer": "I", "holder": "H", "pledgee": "P", "stranger": "S"}
+    for rule in title.RULES.values():
+        for state in title.STATES:
+            for who, name in people.items():
+                current = title.Title(state, "bearer", "I", "H", pledgee="P" if rule.who == title.PLEDGEE else "")
+                recipient = {"": "", "party": "S2", "issuer": "I", "holder": "H"}[rule.recipient]
+                found = title.refusals(current, title.Act(rule.act, name, recipient))
+                allowed = state in rule.sources and (
+                    who == rule.who or rule.who == title.PLATFORM or state == title.DRAFT
+                )
+                assert bool(found) != allowed, (rule.act, state, who, found)
+
+
+def test_a_bill_with_all_its_acts_can_still_be_ended(cast, monkeypatch):
+    monkeypatch.setattr(chain, "MAX_ACTS", 5)
+    bill = issued(cast, "bearer")
+    for who, to in (("shipper", "buyer"), ("buyer", "third"), ("third", "buyer"), ("buyer", "third")):
+        cast.does(who, "TRANSFER", bill, to)
+    refused("too-many-acts", cast.does, "third", "TRANSFER", bill, "buyer")
+    cast.does("third", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+
+
+def test_a_late_report_does_not_move_the_goods_back(cast):
+    bill = issued(cast)
+    now = timezone.now()
+    report = {"number": bill.number, "principal": cast.p("carrier"), "leg": 2}
+    refused("not-the-carrier", journey.report, **report | {"leg": 1}, kind="departed", occurred_at=now)
+    operator = {"number": bill.number, "principal": cast.p("operator")}
+    journey.report(**operator, leg=1, kind="departed", occurred_at=now - timedelta(days=5))
+    journey.report(**report, kind="departed", occurred_at=now - timedelta(days=1))
+    journey.report(**operator, leg=1, kind="arrived", occurred_at=now - timedelta(days=2))
+    assert journey.whereabouts(bill)["leg"] == 2
+    journey.report(**operator, kind="damaged", occurred_at=now - timedelta(days=3), remark="wet")
+    assert [(row["leg"], row["by"]) for row in journey.damages(bill)] == [(1, "time")]
+    again = journey.report(**report, kind="departed", occurred_at=now - timedelta(days=1))
+    assert bill.leg_events.count() == 4
+    assert again.kind == "departed"
+
+
+def test_strangers_do_not_see_a_bill(cast):
+    bill = issued(cast)
+    refused("not-found", cast.does, "third", "SIGN", bill)
+    assert not Bill.objects.visible_to(cast.p("third")).exists()
+    cast.does("shipper", "PLEDGE", bill, "bank")
+    assert Bill.objects.visible_to(cast.p("bank")).get() == bill
+
+
+def test_the_state_machine_trigger_is_an_internal_error(cast):
+    bill = issued(cast)
+    with pytest.raises(InternalError), transaction.atomic():
+        Bill.objects.filter(pk=bill.pk).update(state="delivered")
