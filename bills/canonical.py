@@ -49,14 +49,11 @@ def _no_constant(name: str) -> Any:
 
 
 def _integer(text: str) -> float:
-    """RFC 8785 knows doubles only: a whole number past 2**53 is one where a double holds it exactly."""
-    value = int(text) if len(text) < 320 else 0
-    if -(2**53) < value < 2**53:
-        if len(text) >= 320:
-            raise NotCanonical("a number past a double")
+    """RFC 8785 knows doubles only: a whole number past 2**53 is taken where it is written as its double is."""
+    if len(text) < 17 and -(2**53) < (value := int(text)) < 2**53:
         return value
-    as_double = float(value)
-    if int(as_double) != value:
+    as_double = float(text)
+    if as_double in (float("inf"), float("-inf")) or rfc8785.dumps(as_double).decode() != text:
         raise NotCanonical(f"{text[:40]} is past what a double holds")
     return as_double
 

@@ -261,21 +261,22 @@ def transaction(act: Statement, act_checksum: str) -> dict[str, Any] | None:
     return made
 
 
-def transactions(acts: Iterable[tuple[Statement, str]]) -> list[dict[str, Any]]:
-    """The transactions of the acts since the bill was issued (in this version) or came here. An attempt to leave that
-    the other platform refused never happened in PINT's sense."""
+def transactions(acts: Iterable[tuple[Statement, str]]) -> list[list[dict[str, Any]]]:
+    """The transactions of the acts in the version in force, one list for each stay with this platform (closed by LEFT),
+    the last one open and maybe empty. An attempt to leave that was refused never happened in PINT's sense."""
+    closed: list[list[dict[str, Any]]] = []
     made: list[dict[str, Any]] = []
     for act, act_checksum in acts:
-        if act.act == "ARRIVE":
-            made = []
-        elif act.act in NEW_VERSION:
+        if act.act in NEW_VERSION:
             # PINT voids the chain and begins a new one with ISSUE to the holder.
-            made = [{**_issue(act, act_checksum)}]
+            closed, made = [], [_issue(act, act_checksum)]
+        elif act.act == "LEFT":
+            closed, made = [*closed, made], []
         elif act.act == "STAY":
             made.pop()
         elif entry := transaction(act, act_checksum):
             made.append(entry)
-    return made
+    return [*closed, made]
 
 
 def _issue(act: Statement, act_checksum: str) -> dict[str, Any]:

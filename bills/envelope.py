@@ -145,6 +145,18 @@ def last_entry_checksum(body: Any) -> str:
     return ""
 
 
+def _order_of(document: dict[str, Any], holder: dict[str, Any]) -> dict[str, Any] | None:
+    """To whose order the document is made out: its endorsee, in the words of the chain where that is the first holder;
+    none where it names no endorsee (in blank, to bearer)."""
+    endorsee = document["documentParties"].get("endorsee")
+    if endorsee is None:
+        return None
+    names = {(code["codeListProvider"], code["partyCode"]) for code in endorsee.get("identifyingCodes", ())}
+    if any((code["codeListProvider"], code["partyCode"]) in names for code in holder["identifyingCodes"]):
+        return holder
+    return {name: endorsee[name] for name in ("partyName", "eblPlatform", "identifyingCodes") if name in endorsee}
+
+
 def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
     """Follow possession and endorsement through the transactions. Raises Rejected (BENV)."""
     to_order = bool(document.get("isToOrder"))
@@ -168,7 +180,7 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
             match code:
                 case "ISSUE":
                     found.issuer, found.possessor = actor, recipient
-                    found.endorsee = recipient if to_order else None
+                    found.endorsee = _order_of(document, recipient) if to_order else None
                 case "SACC" | "SREJ":
                     if not found.surrendered or party_key(actor) != party_key(found.issuer):
                         raise Rejected("BENV", f"{where}: no surrender to answer, or not the issuer's answer")
@@ -255,7 +267,7 @@ def judge(body: Any, ring: KeyRing, *, now: datetime) -> Judged:
         *(entry["transportDocumentChecksum"] for entry in entries),
     }:
         raise Rejected("BENV", "the transport document is not the one the manifest and the chain name")
-    _check_issuance(entries[0], document, ring)
+    check_issuance(entries[0], document, ring)
     return Judged(
         body["transportDocument"],
         document,
@@ -268,7 +280,8 @@ def judge(body: Any, ring: KeyRing, *, now: datetime) -> Judged:
     )
 
 
-def _check_issuance(first: dict[str, Any], document: str, ring: KeyRing) -> None:
+def check_issuance(first: dict[str, Any], document: str, ring: KeyRing) -> None:
+    """The carrier's own signature under the document and the party it is issued to. Raises Rejected."""
     token = first.get("issuanceManifestSignedContent")
     if token is None:
         raise Rejected("BENV", "the first chain entry carries no issuance manifest")

@@ -22,7 +22,7 @@ from common.text import T
 def open_entries(bill: Bill, tokens: list[str]) -> list[str]:
     """The bill's PINT chain as it stands: what is fixed, and one entry of ours over the acts done since."""
     said = [(chain.read(peek(token)[1]), chain.checksum(token)) for token in tokens]
-    made = chain.transactions(said)
+    made = chain.transactions(said)[-1]
     fixed = list(bill.entries)
     if not made:
         return fixed

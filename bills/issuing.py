@@ -51,13 +51,13 @@ def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) 
 def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
     """A new draft of the caller, who is a multimodal operator or a carrier. It may be unfinished."""
     operator = acts.caller(principal)
+    _refuse(rules.check_draft(content))
     if not {OrganisationRole.MULTIMODAL_OPERATOR, OrganisationRole.CARRIER} & set(operator.roles):
         raise Problem(
             403,
             "not-an-operator",
             T("只有多式联运经营人或承运人可以签发提单", "Only a multimodal operator or carrier issues bills"),
         )
-    _refuse(rules.check_draft(content))
     bill = Bill.objects.create(
         number=next_number("bills_bill_number"), kind=content["kind"], negotiability=content["negotiability"],
         issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content,
@@ -254,11 +254,11 @@ def _new_version(
         bill, code, actor=operator, by=principal.actor, recipient=holder, comments=comments, details=details,
         document=made, signed=signed, at=at,
     )  # fmt: skip
-    _write(bill, content, text, at)
+    write_version(bill, content, text, at)
     return kept
 
 
-def _write(bill: Bill, content: dict[str, Any], text: str, at: datetime) -> None:
+def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) -> None:
     """The version's row and the rows that find it: parties, legs, containers."""
     Version.objects.create(
         bill=bill, number=bill.version, checksum=bill.checksum, content=content, document=text, created_at=at

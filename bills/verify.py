@@ -18,7 +18,7 @@ from typing import Any
 
 from bills.canonical import NotCanonical, checksum, document_checksum, parse
 from bills.chain import Broken, Statement, moment_of, replay, transactions
-from bills.envelope import Rejected, schema_fault, walk
+from bills.envelope import Rejected, check_issuance, schema_fault, walk
 from bills.signing import BadKey, BadSignature, Key, KeyRing, opened, public_part, thumbprint
 from bills.title import ENDED, Title
 
@@ -137,12 +137,12 @@ def _pint(file: Mapping[str, Any], ring: KeyRing, said: list[Statement], acts: l
     if not entries:
         return
     try:
+        check_issuance(entries[0], document, ring)
         walk(entries, file["versions"][-1]["document"])
     except Rejected as error:
         raise Fails("entry-rules", "链条目不合规则", str(error)) from error
-    ours = transactions(zip(said, map(checksum, acts), strict=True))
-    last = entries[-1]["transactions"] if entries[-1]["eblPlatform"] == file.get("platform") else []
-    if last and last != ours[-len(last) :]:
+    ours = [stay for stay in transactions(zip(said, map(checksum, acts), strict=True)) if stay]
+    if [entry["transactions"] for entry in entries if entry["eblPlatform"] == file.get("platform")] != ours:
         raise Fails("entry-differs", "链条目与行为记录不一致", "The last chain entry does not tell what the acts tell")
 
 

@@ -49,6 +49,10 @@ SCOPES: dict[str, Scope] = {
     ),
     "bills:read": Scope(T("查看多式联运单证", "read bills"), _TITLE),
     "bills:write": Scope(T("签发、背书、流转单证", "issue, endorse, transfer bills"), _TITLE),
+    "bills:exchange": Scope(
+        T("与本平台交换电子提单（PINT）", "exchange eBLs with this platform (PINT)"),
+        frozenset({R.PARTNER_PROVINCE, R.MULTIMODAL_OPERATOR, R.CARRIER}),
+    ),
     "exchange:read": Scope(T("拉取共享事件", "pull shared events"), frozenset({R.PARTNER_PROVINCE})),
     "exchange:write": Scope(T("推送共享事件", "push shared events"), frozenset({R.PARTNER_PROVINCE})),
     "webhooks:write": Scope(T("管理推送端点", "manage webhook endpoints"), _EVERYONE),

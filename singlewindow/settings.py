@@ -30,6 +30,8 @@ PROVINCE = env("PROVINCE", default="500000")
 EBL_PLATFORM = env("EBL_PLATFORM", default="NLSC")
 #: What private keys kept for organisations are sealed with. Losing it loses them.
 KEY_SECRET = env("KEY_SECRET", default="") or SECRET_KEY
+#: A font file with Chinese glyphs for PDF documents; unset, the usual places are looked through.
+PDF_FONT = env("PDF_FONT", default="")
 
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces

@@ -1,0 +1,149 @@
+"""What the console shows of bills: title, acts, versions, the journey. Nothing is edited here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from bills import exporting, journey
+from bills.models import (
+    Act,
+    Arrival,
+    Bill,
+    BillState,
+    Container,
+    DeliveryOrder,
+    Departure,
+    Involvement,
+    Leg,
+    LegEvent,
+    Paper,
+    Platform,
+    SigningKey,
+)
+from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.text import T
+
+
+class ActInline(ReadOnlyInline):
+    model = Act
+    fields = ["sequence", "code", "version", "actor", "recipient", "acted_at", "checksum"]
+    readonly_fields = fields
+    ordering = ["sequence"]
+    verbose_name_plural = T("行为链", "chain of acts")
+
+
+class LegInline(ReadOnlyInline):
+    model = Leg
+    fields = [
+        "sequence",
+        "mode",
+        "origin",
+        "destination",
+        "carrier_name",
+        "means",
+        "voyage",
+        "actual_departure",
+        "actual_arrival",
+    ]
+    readonly_fields = fields
+
+
+class LegEventInline(ReadOnlyInline):
+    model = LegEvent
+    fields = ["leg", "kind", "occurred_at", "place", "container", "remark", "reporter"]
+    readonly_fields = fields
+
+
+class ContainerInline(ReadOnlyInline):
+    model = Container
+    fields = ["number", "size_type", "seals"]
+    readonly_fields = fields
+
+
+class PaperInline(ReadOnlyInline):
+    model = Paper
+    fields = ["kind", "number", "released_at"]
+    readonly_fields = fields
+
+
+class InvolvementInline(ReadOnlyInline):
+    model = Involvement
+    fields = ["organisation", "role"]
+    readonly_fields = fields
+
+
+@admin.register(Bill)
+class BillAdmin(ReadOnlyAdmin):
+    list_display = ["number", "kind", "negotiability", "state", "version", "issuer", "holder", "pledgee", "updated_at"]
+    list_filter = ["state", "kind", "negotiability"]
+    list_select_related = ["issuer", "holder", "pledgee"]
+    search_fields = ["number__startswith", "containers__number__startswith", "papers__number__startswith"]
+    ordering = ["-updated_at"]
+    fields = [
+        ("number", "kind", "negotiability"), ("state", "version", "acts"), ("issuer", "holder", "pledgee"),
+        "whereabouts", "obstacles", "verification", ("issued_at", "updated_at"), "checksum",
+    ]  # fmt: skip
+    inlines = [ActInline, LegInline, LegEventInline, ContainerInline, PaperInline, InvolvementInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["whereabouts", "obstacles", "verification"]
+
+    @admin.display(description=T("货物所在", "where the goods are"))
+    def whereabouts(self, bill: Bill) -> str:
+        found = journey.whereabouts(bill)
+        leg = T("区段", "leg")
+        return f"{found['status']} · {leg} {found['leg'] or '-'} · {found['place'] or '-'} · {found['since'] or ''}"
+
+    @admin.display(description=T("交付前尚缺", "still missing before delivery"))
+    def obstacles(self, bill: Bill) -> str:
+        if bill.state == BillState.DRAFT or bill.ended:
+            return "-"
+        return "；".join(str(fault.text) for fault in journey.obstacles(bill)) or str(T("无", "nothing"))
+
+    @admin.display(description=T("公开核验页", "public verification page"))
+    def verification(self, bill: Bill) -> str:
+        if not bill.checksum:
+            return "-"
+        return format_html('<a href="{}">{}</a>', exporting.verification_url(bill), bill.checksum[:16])
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnlyAdmin):
+    list_display = ["kid", "organisation", "platform", "valid_from", "revoked_at", "reason"]
+    list_filter = ["platform"]
+    search_fields = ["kid__startswith", "organisation__name__startswith"]
+    fields = ["kid", "organisation", "platform", "owner", "jwk", "valid_from", "revoked_at", "reason"]
+
+
+@admin.register(Platform)
+class PlatformAdmin(ReadOnlyAdmin):
+    list_display = ["code", "name", "base_url", "active"]
+    fields = ["code", "name", "base_url", "token_url", "client_id", "organisation", "active"]
+
+
+@admin.register(Departure)
+class DepartureAdmin(ReadOnlyAdmin):
+    list_display = ["bill", "platform", "state", "attempts", "next_attempt_at", "answer_code", "last_error"]
+    list_filter = ["state", "platform"]
+    list_select_related = ["bill", "platform"]
+    search_fields = ["bill__number__startswith"]
+    exclude = ["body"]
+
+
+@admin.register(Arrival)
+class ArrivalAdmin(ReadOnlyAdmin):
+    list_display = ["bill_number", "platform", "state", "reference", "created_at"]
+    list_filter = ["state", "platform"]
+    search_fields = ["bill_number__startswith"]
+    exclude = ["body"]
+
+
+@admin.register(DeliveryOrder)
+class DeliveryOrderAdmin(ReadOnlyAdmin):
+    list_display = ["number", "bill", "to", "issued_at", "used_at"]
+    list_select_related = ["bill", "to"]
+    search_fields = ["number__startswith", "bill__number__startswith"]

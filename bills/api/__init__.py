@@ -1,0 +1,1 @@
+"""The bills over HTTP: parse, authorise, call one command, render."""

@@ -1,0 +1,395 @@
+"""Bills, their acts and versions, what leaves the register for others to read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bills import acts, departing, exporting, issuing, pdf, verify
+from bills.api import serializers as s
+from bills.content import SCHEMA
+from bills.models import Act, Bill, BillState
+from bills.wire import efbl
+from common.api import View
+from common.pagination import CursorPagination, OldestChangeFirst
+from common.problems import Fault, Problem, invalid, not_found
+from common.text import T
+from parties.principals import Principal, caller
+
+CONTENT = {"application/json": {k: v for k, v in SCHEMA.items() if not k.startswith("$")}}
+
+
+def visible(request: Request, number: str) -> Bill:
+    bill = (
+        Bill.objects.visible_to(caller(request))
+        .select_related("issuer", "holder", "pledgee")
+        .filter(number=number)
+        .first()
+    )
+    if bill is None:
+        raise not_found()
+    return bill
+
+
+def wanted(serializer: type[Any], request: Request) -> dict[str, Any]:
+    made = serializer(data=request.data or {})
+    made.is_valid(raise_exception=True)
+    return dict(made.validated_data)
+
+
+def detail(request: Request, number: str, status: int = 200) -> Response:
+    """The bill as it is now, with an ETag over its chain."""
+    bill = visible(request, number)
+    return Response(
+        s.BillDetailSerializer(bill).data, status=status, headers={"ETag": f'"{bill.acts}-{bill.head[:16]}"'}
+    )
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="本单位可见的提单",
+        parameters=[
+            OpenApiParameter("state", str), OpenApiParameter("held", bool), OpenApiParameter("pledged_to_me", bool),
+            OpenApiParameter("container", str), OpenApiParameter("updated_since", OpenApiTypes.DATETIME),
+        ],
+        responses=s.BillSerializer(many=True),
+    ),
+    post=extend_schema(summary="起草提单", request=CONTENT, responses={201: s.BillDetailSerializer}),
+)  # fmt: skip
+class Bills(View):
+    """Bills the caller issued, holds, has in pledge or is named in; a new draft."""
+
+    scopes = {"GET": "bills:read", "POST": "bills:write"}
+    idempotent = True
+
+    def get(self, request: Request) -> Response:
+        principal, query = caller(request), request.query_params
+        bills = Bill.objects.visible_to(principal).select_related("issuer", "holder", "pledgee")
+        if state := query.get("state"):
+            bills = bills.filter(state=state)
+        if query.get("held") == "true":
+            bills = bills.filter(holder_id=principal.organisation_id)
+        if query.get("pledged_to_me") == "true":
+            bills = bills.filter(pledgee_id=principal.organisation_id)
+        if container := query.get("container"):
+            bills = bills.filter(containers__number=container)
+        pages: CursorPagination = CursorPagination()
+        if since := query.get("updated_since"):
+            try:
+                moment = datetime.fromisoformat(since)
+                if moment.tzinfo is None:
+                    raise ValueError("no offset")
+            except ValueError as error:
+                raise invalid(
+                    [Fault("/updated_since", "datetime", T("须为带时区的时间", "Must be a time with its offset"))]
+                ) from error
+            bills, pages = bills.filter(updated_at__gte=moment), OldestChangeFirst()
+        page = pages.paginate_queryset(bills, request, view=self)
+        return pages.get_paginated_response(s.BillSerializer(page, many=True).data)
+
+    def post(self, request: Request) -> Response:
+        bill = issuing.draft(principal=caller(request), content=request.data)
+        made = detail(request, bill.number, 201)
+        made["Location"] = f"/api/v1/bills/{bill.number}"
+        return made
+
+
+@extend_schema_view(
+    get=extend_schema(summary="提单详情", responses=s.BillDetailSerializer),
+    put=extend_schema(summary="修改草稿", request=CONTENT, responses=s.BillDetailSerializer),
+)
+class BillDetail(View):
+    """A bill with the content of its version in force."""
+
+    scopes = {"GET": "bills:read", "PUT": "bills:write"}
+    idempotent = True
+
+    def get(self, request: Request, number: str) -> Response:
+        return detail(request, number)
+
+    def put(self, request: Request, number: str) -> Response:
+        _if_match(request, number)
+        issuing.redraft(principal=caller(request), number=number, content=request.data)
+        return detail(request, number)
+
+
+def _if_match(request: Request, number: str) -> None:
+    given = request.headers.get("If-Match")
+    if given:
+        bill = visible(request, number)
+        if given != f'"{bill.acts}-{bill.head[:16]}"':
+            raise Problem(412, "stale", T("提单已变化，请重新读取", "The bill has changed: read it again"))
+
+
+@extend_schema_view(
+    post=extend_schema(
+        summary="由 FIATA eFBL 起草提单", request=OpenApiTypes.OBJECT, responses={201: s.BillDetailSerializer}
+    )
+)
+class FromEfbl(View):
+    """A draft from a FIATA eFBL; what has no place in the bill is carried and comes back in the eFBL."""
+
+    scopes = {"POST": "bills:write"}
+    idempotent = True
+
+    def post(self, request: Request) -> Response:
+        try:
+            content = efbl.from_efbl(request.data)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise invalid(
+                [Fault("", "not-an-efbl", T("不是 FIATA eFBL：{why}", "Not a FIATA eFBL: {why}", why=repr(error)))]
+            ) from error
+        bill = issuing.draft(principal=caller(request), content=content)
+        return detail(request, bill.number, 201)
+
+
+@extend_schema_view(
+    get=extend_schema(summary="行为链", responses=s.ActSerializer(many=True)),
+    post=extend_schema(
+        summary="执行行为（签发、背书、转让、出质、交单……）",
+        request=s.DoActSerializer,
+        responses={201: s.ActSerializer},
+    ),
+)
+class Acts(View):
+    """Acts on the bill. Who is neither issuer, holder nor pledgee sees those it took part in."""
+
+    scopes = {"GET": "bills:read", "POST": "bills:write"}
+    idempotent = True
+
+    def get(self, request: Request, number: str) -> Response:
+        bill, principal = visible(request, number), caller(request)
+        found = Act.objects.filter(bill=bill).select_related("actor", "recipient").order_by("sequence")
+        own = principal.organisation_id
+        if not principal.is_officer and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
+            found = found.filter(actor_id=own) | found.filter(recipient_id=own)
+        pages = CursorPagination()
+        pages.ordering = ("sequence",)
+        page = pages.paginate_queryset(found, request, view=self)
+        return pages.get_paginated_response(s.ActSerializer(page, many=True).data)
+
+    def post(self, request: Request, number: str) -> Response:
+        _if_match(request, number)
+        asked, principal = wanted(s.DoActSerializer, request), caller(request)
+        code = asked.pop("act")
+        manifest = asked.pop("issuance_manifest", "")
+        if code == "ISSUE":
+            made = issuing.issue(
+                number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
+                comments=asked.get("comments", ""),
+            )  # fmt: skip
+        else:
+            made = acts.act(number=number, code=code, principal=principal, **asked)
+        return Response(s.ActSerializer(made).data, status=201)
+
+
+@extend_schema_view(post=extend_schema(summary="待签名内容", request=s.ToSignSerializer, responses=OpenApiTypes.OBJECT))
+class ToSign(View):
+    """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed``. For ISSUE the answer also
+    holds the document and the issuance manifest to sign."""
+
+    scopes = {"POST": "bills:write"}
+
+    def post(self, request: Request, number: str) -> Response:
+        asked, principal = wanted(s.ToSignSerializer, request), caller(request)
+        code = asked.pop("act")
+        if code == "ISSUE":
+            return Response(issuing.preview(number=number, principal=principal))
+        return Response(acts.to_sign(number=number, code=code, principal=principal, **asked))
+
+
+class Command(View):
+    """One of the commands that need more than an act's name; answers with the bill."""
+
+    scopes = {"POST": "bills:write"}
+    idempotent = True
+    serializer: type[Any] = s.CommentSerializer
+
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def post(self, request: Request, number: str) -> Response:
+        _if_match(request, number)
+        self.run(number, caller(request), wanted(self.serializer, request))
+        return detail(request, number)
+
+
+@extend_schema_view(
+    post=extend_schema(summary="更改（新版本）", request=s.AmendSerializer, responses=s.BillDetailSerializer)
+)
+class Amend(Command):
+    serializer = s.AmendSerializer
+
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        issuing.amend(number=number, principal=principal, **asked)
+
+
+@extend_schema_view(post=extend_schema(summary="分单", request=s.SplitSerializer, responses=s.BillDetailSerializer))
+class Split(Command):
+    serializer = s.SplitSerializer
+
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        if not all(isinstance(part, dict) for part in asked["parts"]):
+            raise invalid([Fault("/parts", "shape", T("每一部分应为对象", "Each part is an object"))])
+        issuing.split(number=number, principal=principal, **asked)
+
+
+@extend_schema_view(
+    post=extend_schema(summary="转为纸质", request=s.CommentSerializer, responses=s.BillDetailSerializer)
+)
+class ToPaper(Command):
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        issuing.to_paper(number=number, principal=principal, **asked)
+
+
+@extend_schema_view(
+    post=extend_schema(summary="纸质收回转电子", request=s.FromPaperSerializer, responses=s.BillDetailSerializer)
+)
+class FromPaper(Command):
+    serializer = s.FromPaperSerializer
+
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        issuing.from_paper(number=number, principal=principal, **asked)
+
+
+@extend_schema_view(post=extend_schema(summary="作废", request=s.CommentSerializer, responses=s.BillDetailSerializer))
+class Void(Command):
+    def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
+        issuing.void(number=number, principal=principal, **asked)
+
+
+@extend_schema_view(
+    post=extend_schema(summary="并单", request=s.CombineSerializer, responses={201: s.BillDetailSerializer})
+)
+class Combine(View):
+    """Several bills of one holder over one journey into one."""
+
+    scopes = {"POST": "bills:write"}
+    idempotent = True
+
+    def post(self, request: Request) -> Response:
+        bill = issuing.combine(principal=caller(request), **wanted(s.CombineSerializer, request))
+        return detail(request, bill.number, 201)
+
+
+@extend_schema_view(
+    get=extend_schema(summary="转往其他平台的信封", responses=s.DepartureSerializer(many=True)),
+    post=extend_schema(
+        summary="转让给其他平台的受让人", request=s.LeaveSerializer, responses={202: s.DepartureSerializer}
+    ),
+)
+class Departures(View):
+    """Transfer to a party of another eBL platform (DCSA PINT); asked again until that platform's signed answer comes."""
+
+    scopes = {"GET": "bills:read", "POST": "bills:write"}
+    idempotent = True
+
+    def get(self, request: Request, number: str) -> Response:
+        bill = visible(request, number)
+        return Response(s.DepartureSerializer(bill.departures.order_by("-id")[:50], many=True).data)
+
+    def post(self, request: Request, number: str) -> Response:
+        made = departing.leave(number=number, principal=caller(request), **wanted(s.LeaveSerializer, request))
+        return Response(s.DepartureSerializer(made).data, status=202)
+
+
+@extend_schema_view(get=extend_schema(summary="导出可离线核验的文件", responses=OpenApiTypes.OBJECT))
+class Export(View):
+    """One file that proves the bill and its chain offline: ``python -m bills.verify FILE``."""
+
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        bill, principal = visible(request, number), caller(request)
+        own = principal.organisation_id
+        if not principal.is_officer and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
+            raise not_found()
+        made = Response(exporting.export(bill))
+        made["Content-Disposition"] = f'attachment; filename="{bill.number}.json"'
+        return made
+
+
+@extend_schema_view(get=extend_schema(summary="FIATA eFBL", responses=OpenApiTypes.OBJECT))
+class Efbl(View):
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        bill = visible(request, number)
+        content = bill.draft or (bill.versions.get(number=bill.version).content if bill.version else {})
+        if not content:
+            raise not_found()
+        first = Act.objects.filter(bill=bill, sequence=1).first()
+        return Response(
+            efbl.to_efbl(
+                content, number_=bill.number, status=bill.state, issued_at=bill.issued_at,
+                signature=first.checksum if first else "",
+            )
+        )  # fmt: skip
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="PDF（中文/英文，带核验二维码）",
+        parameters=[OpenApiParameter("lang", str, enum=["zh", "en"])],
+        responses={(200, "application/pdf"): OpenApiTypes.BINARY},
+    )
+)
+class Pdf(View):
+    """A print for people. It is no original: it says so, and the QR code leads to the state of the bill now."""
+
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str) -> HttpResponse:
+        bill = visible(request, number)
+        language = "en" if request.query_params.get("lang") == "en" else "zh"
+        made = HttpResponse(pdf.render(bill, language), content_type="application/pdf")
+        made["Content-Disposition"] = f'inline; filename="{bill.number}-v{bill.version}-{language}.pdf"'
+        return made
+
+
+@extend_schema_view(
+    post=extend_schema(summary="在线核验导出文件", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+)
+class Verify(View):
+    """The offline verifier, online: the same code, plus whether the register's state has moved on since."""
+
+    public = True
+
+    def post(self, request: Request) -> Response:
+        try:
+            report = verify.verify(request.data)
+        except verify.Fails as error:
+            return Response({"ok": False, "code": error.code, "detail": T(error.zh, error.en)})
+        bill = Bill.objects.filter(number=report.bill, checksum=report.checksum).first()
+        trusted = bill is not None and exporting.keys.platform_key().kid == report.platform_key
+        return Response(
+            {
+                "ok": True, "bill": report.bill, "version": report.version, "state": report.state, "acts": report.acts,
+                "checksum": report.checksum, "attested_at": report.attested_at, "platform_key": report.platform_key,
+                "platform_key_is_ours": trusted,
+                "up_to_date": bool(trusted and bill is not None and bill.acts == report.acts),
+            }
+        )  # fmt: skip
+
+
+@extend_schema_view(get=extend_schema(summary="公开核验：提单状态与版本", responses=OpenApiTypes.OBJECT))
+class PublicState(View):
+    """State and version for whoever has number and checksum in hand; no parties, no goods."""
+
+    public = True
+
+    def get(self, request: Request, number: str, checksum: str) -> Response:
+        found = exporting.public_state(number, checksum)
+        if found is None:
+            raise not_found()
+        return Response(found)
+
+
+def states() -> list[str]:
+    return list(BillState.values)

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from bills import journey
+from bills.acts import PLAIN
+from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey
+
+ID = {"min_value": 1, "max_value": 2**63 - 1}
+
+
+class PartyRef(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class BillSerializer(serializers.ModelSerializer):
+    holder = serializers.SerializerMethodField()
+    pledgee = serializers.SerializerMethodField()
+    issuer = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Bill
+        fields = [
+            "number", "kind", "negotiability", "state", "version", "checksum", "acts", "head", "issuer", "holder",
+            "pledgee", "issued_at", "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_holder(self, bill: Bill) -> PartyRef | None:
+        if bill.holder_id:
+            return {"id": bill.holder_id, "name": bill.holder.name}  # type: ignore[return-value, union-attr]
+        return {"id": None, "name": bill.holder_name} if bill.holder_name else None  # type: ignore[return-value]
+
+    def get_pledgee(self, bill: Bill) -> PartyRef | None:
+        return {"id": bill.pledgee_id, "name": bill.pledgee.name} if bill.pledgee else None  # type: ignore[return-value]
+
+    def get_issuer(self, bill: Bill) -> PartyRef | None:
+        return {"id": bill.issuer_id, "name": bill.issuer.name} if bill.issuer else None  # type: ignore[return-value]
+
+
+class BillDetailSerializer(BillSerializer):
+    content = serializers.SerializerMethodField()
+    whereabouts = serializers.SerializerMethodField()
+    legs = serializers.SerializerMethodField()
+    damages = serializers.SerializerMethodField()
+    papers = serializers.SerializerMethodField()
+    replaces = serializers.SerializerMethodField()
+    replaced_by = serializers.SerializerMethodField()
+
+    class Meta(BillSerializer.Meta):
+        fields = [
+            *BillSerializer.Meta.fields, "content", "whereabouts", "legs", "damages", "papers", "replaces", "replaced_by",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_content(self, bill: Bill) -> dict[str, Any]:
+        return bill.draft or bill.versions.get(number=bill.version).content if bill.draft or bill.version else {}
+
+    def get_whereabouts(self, bill: Bill) -> dict[str, Any]:
+        return journey.whereabouts(bill)
+
+    def get_legs(self, bill: Bill) -> list[dict[str, Any]]:
+        return list(
+            bill.legs.values(
+                "sequence", "mode", "origin", "destination", "carrier_name", "means", "voyage", "planned_departure",
+                "planned_arrival", "actual_departure", "actual_arrival",
+            )
+        )  # fmt: skip
+
+    def get_damages(self, bill: Bill) -> list[dict[str, Any]]:
+        return journey.damages(bill)
+
+    def get_papers(self, bill: Bill) -> list[dict[str, Any]]:
+        return list(bill.papers.order_by("id").values("kind", "number", "released_at"))
+
+    def get_replaces(self, bill: Bill) -> list[str]:
+        return list(bill.replaces.values_list("old__number", flat=True))
+
+    def get_replaced_by(self, bill: Bill) -> list[str]:
+        return list(bill.replaced_by.values_list("new__number", flat=True))
+
+
+class ActSerializer(serializers.ModelSerializer):
+    actor = serializers.SerializerMethodField()
+    recipient = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Act
+        fields = ["sequence", "code", "version", "actor", "recipient", "acted_at", "recorded_at", "checksum", "token"]
+        read_only_fields = fields
+
+    def get_actor(self, act: Act) -> PartyRef | None:
+        return {"id": act.actor_id, "name": act.actor.name} if act.actor else None  # type: ignore[return-value]
+
+    def get_recipient(self, act: Act) -> PartyRef | None:
+        return {"id": act.recipient_id, "name": act.recipient.name} if act.recipient else None  # type: ignore[return-value]
+
+
+class ToSignSerializer(serializers.Serializer):
+    act = serializers.ChoiceField(choices=[*sorted(PLAIN), "ISSUE"])
+    recipient = serializers.IntegerField(**ID, required=False, help_text="受让单位 / organisation that receives")
+    reason = serializers.RegexField(r"^[A-Z]{0,4}$", required=False, allow_blank=True)
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class DoActSerializer(ToSignSerializer):
+    signed = serializers.CharField(
+        max_length=20000,
+        required=False,
+        help_text="本单位签名的 JWS（不由平台代签时）/ the act signed by the organisation itself",
+    )
+    issuance_manifest = serializers.CharField(max_length=20000, required=False)
+
+
+class AmendSerializer(serializers.Serializer):
+    content = serializers.JSONField()
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class SplitSerializer(serializers.Serializer):
+    parts = serializers.ListField(child=serializers.JSONField(), min_length=2, max_length=50)
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class CombineSerializer(serializers.Serializer):
+    numbers = serializers.ListField(child=serializers.CharField(max_length=20), min_length=2, max_length=50)
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class FromPaperSerializer(serializers.Serializer):
+    returned = serializers.IntegerField(min_value=0, max_value=100, help_text="收回的正本份数 / originals returned")
+    presenter = serializers.IntegerField(**ID, help_text="交回正本的单位 / who presented them")
+
+
+class CommentSerializer(serializers.Serializer):
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class LeaveSerializer(serializers.Serializer):
+    platform = serializers.CharField(max_length=4)
+    name = serializers.CharField(max_length=70)
+    codes = serializers.ListField(
+        child=serializers.DictField(child=serializers.CharField(max_length=150)), min_length=1, max_length=10
+    )
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class DepartureSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Departure
+        fields = [
+            "platform",
+            "state",
+            "last",
+            "reference",
+            "attempts",
+            "next_attempt_at",
+            "last_error",
+            "answer_code",
+            "answer",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+class LegEventSerializer(serializers.ModelSerializer):
+    kind = serializers.ChoiceField(choices=LegEvent.Kind.choices)
+    leg = serializers.IntegerField(min_value=1, max_value=30, required=False, allow_null=True)
+    occurred_at = serializers.DateTimeField()
+
+    class Meta:
+        model = LegEvent
+        fields = ["leg", "kind", "occurred_at", "recorded_at", "place", "container", "remark"]
+        read_only_fields = ["recorded_at"]
+
+
+class PaperSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Paper
+        fields = ["kind", "number", "released_at"]
+        read_only_fields = ["released_at"]
+
+
+class DeliveryOrderSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = DeliveryOrder
+        fields = ["number", "to", "issued_at", "used_at"]
+        read_only_fields = fields
+
+
+class DeliverSerializer(serializers.Serializer):
+    order = serializers.CharField(max_length=24)
+    to = serializers.IntegerField(**ID)
+    comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
+
+
+class KeySerializer(serializers.ModelSerializer):
+    kept_here = serializers.SerializerMethodField()
+
+    class Meta:
+        model = SigningKey
+        fields = ["kid", "jwk", "valid_from", "revoked_at", "reason", "kept_here"]
+        read_only_fields = fields
+
+    def get_kept_here(self, row: SigningKey) -> bool:
+        return row.private is not None
+
+
+class RegisterKeySerializer(serializers.Serializer):
+    jwk = serializers.JSONField(
+        required=False,
+        help_text="公钥；不填则由平台生成并保管 / public key; without it the register makes and keeps one",
+    )
+    replace = serializers.BooleanField(required=False, help_text="停用原有密钥 / retire the keys there were")
+
+
+class RevokeKeySerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=200, required=False, allow_blank=True)

@@ -1,0 +1,191 @@
+"""A bill leaves for another eBL platform: the envelope is made once, kept, and sent again until a signed answer comes.
+Only a signed answer counts (PINT): what else comes back, from a proxy or a crashed peer, is a reason to ask again."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.utils import timezone
+
+from bills import acts, exporting, keys
+from bills.canonical import canonical, checksum, parse
+from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault
+from bills.models import Bill, Departure, Platform, SupportingDocument
+from bills.signing import BadSignature, opened, peek
+from bills.title import ORDER, party_key
+from common.problems import Fault, conflict, invalid
+from common.text import T
+from parties.principals import Principal
+
+#: Seconds to the next attempt: 5, 10, 20, ... at most an hour; never given up, since the answer decides who has the bill.
+FIRST_RETRY, LONGEST_RETRY = 5, 3600
+#: How long a claimed envelope is left alone before another worker may take it up.
+LEASE = timedelta(seconds=120)
+
+
+def metadata(document: SupportingDocument) -> dict[str, Any]:
+    return {
+        "name": document.name,
+        "size": document.size,
+        "mediaType": document.media_type,
+        "documentChecksum": document.checksum,
+    }
+
+
+@transaction.atomic
+def leave(
+    *, number: str, principal: Principal, platform: str, name: str, codes: list[dict[str, str]], comments: str = ""
+) -> Departure:
+    """Transfer to a party of another platform. An order bill is endorsed to it on the way, if it is not yet."""
+    actor = acts.caller(principal)
+    bill = acts.lock(number, principal)
+    to = Platform.objects.filter(code=platform, active=True).first()
+    if to is None:
+        raise invalid(
+            [Fault("/platform", "unknown-platform", T("未与此平台互联", "We exchange nothing with this platform"))]
+        )
+    party = {"partyName": name, "eblPlatform": platform, "identifyingCodes": codes}
+    if fault := schema_fault("RecipientParty", party):
+        raise invalid([Fault("/recipient", "malformed-party", fault)])
+    if bill.negotiability == ORDER and bill.endorsee_key and bill.endorsee_key != party_key(party):
+        acts.record(bill, "ENDORSE_TO_ORDER", actor=actor, by=principal.actor, recipient_party=party)
+    acts.record(bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments)
+    entries = exporting.open_entries(bill, exporting.tokens_of(bill))
+    if not entries:
+        raise conflict(
+            "no-issuance-manifest", T("缺少签发清单，不能转出", "Without an issuance manifest it cannot leave")
+        )
+    body = envelope(
+        document=parse(bill.versions.get(number=bill.version).document),
+        entries=entries,
+        private=keys.private_of(keys.platform_key()),
+        documents=[metadata(document) for document in bill.documents.order_by("id")],
+    )
+    return Departure.objects.create(bill=bill, platform=to, body=canonical(body).decode(), last=checksum(entries[-1]))
+
+
+# Sending ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: HTTP status and the decoded JSON, None where it was no JSON."""
+
+    status: int
+    body: Any
+
+
+class Peer(Protocol):
+    """The other platform's PINT API; :mod:`bills.transport` speaks HTTP. Raises OSError where it does not answer."""
+
+    def post(self, path: str, body: bytes) -> Reply: ...
+    def put(self, path: str, body: bytes) -> Reply: ...
+
+
+class NoAnswer(Exception):
+    """No signed answer this time; try again later."""
+
+
+def _signed(reply: Reply, departure: Departure) -> dict[str, Any]:
+    """The signed answer in ``reply``. Raises NoAnswer where there is none that counts."""
+    if not isinstance(reply.body, str):
+        raise NoAnswer(f"HTTP {reply.status}, unsigned: {str(reply.body)[:200]}")
+    try:
+        found = opened(reply.body, keys.ring([str(peek(reply.body)[0].get("kid"))]))
+    except BadSignature as error:
+        raise NoAnswer(f"HTTP {reply.status}, answer not signed by {departure.platform_id}: {error}") from error
+    if found.key.platform != departure.platform_id or found.key.fault_at(timezone.now()):
+        raise NoAnswer(f"answer signed by {found.key.platform or found.key.owner}")
+    if fault := schema_fault("EnvelopeTransferFinishedResponse", found.payload):
+        raise NoAnswer(f"answer malformed: {fault}")
+    if found.payload["lastEnvelopeTransferChainEntrySignedContentChecksum"] != departure.last:
+        raise NoAnswer("answer to another envelope")
+    return dict(found.payload)
+
+
+def converse(departure: Departure, peer: Peer) -> tuple[dict[str, Any], str]:
+    """One attempt, outside any transaction: start, hand over what is missing, finish. Returns the signed answer and its
+    JWS. Raises NoAnswer, OSError."""
+    reply = peer.post("/v3/envelopes", departure.body.encode())
+    if reply.status != 201:
+        return _signed(reply, departure), str(reply.body)
+    if fault := schema_fault("EnvelopeTransferStartedResponse", reply.body):
+        raise NoAnswer(f"started, but: {fault}")
+    reference, missing = reply.body["envelopeReference"], reply.body["missingAdditionalDocumentChecksums"]
+    Departure.objects.filter(pk=departure.pk).update(reference=reference)
+    for _ in range(3):
+        for document in SupportingDocument.objects.filter(bill_id=departure.bill_id, checksum__in=missing):
+            content = canonical(base64.b64encode(bytes(document.content)).decode())
+            sent = peer.put(f"/v3/envelopes/{reference}/additional-documents/{document.checksum}", content)
+            if sent.status not in (204, 409):
+                raise NoAnswer(f"document {document.checksum[:12]}: HTTP {sent.status}")
+        reply = peer.put(f"/v3/envelopes/{reference}/finish-transfer", b"")
+        answer = _signed(reply, departure)
+        if answer["responseCode"] != "MDOC":
+            return answer, str(reply.body)
+        missing = answer.get("missingAdditionalDocumentChecksums", [])
+    raise NoAnswer("documents are still missing there")
+
+
+def claim(limit: int = 10) -> list[Departure]:
+    """Envelopes that are due, leased to this worker."""
+    with transaction.atomic():
+        due = list(
+            Departure.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(state=Departure.State.WAITING, next_attempt_at__lte=timezone.now())
+            .select_related("platform")
+            .order_by("next_attempt_at")[:limit]
+        )
+        for departure in due:
+            departure.attempts += 1
+            departure.next_attempt_at = timezone.now() + LEASE
+            departure.save(update_fields=["attempts", "next_attempt_at"])
+        return due
+
+
+def attempt(departure: Departure, peer: Peer) -> str:
+    """One attempt and what follows from it; returns the answer's code, or nothing where none came."""
+    try:
+        answer, token = converse(departure, peer)
+    except (NoAnswer, OSError) as error:
+        wait = min(FIRST_RETRY * 2 ** min(departure.attempts - 1, 20), LONGEST_RETRY)
+        Departure.objects.filter(pk=departure.pk, state=Departure.State.WAITING).update(
+            next_attempt_at=timezone.now() + timedelta(seconds=wait), last_error=str(error)[:500]
+        )
+        return ""
+    settle(departure.pk, answer, token)
+    return str(answer["responseCode"])
+
+
+@transaction.atomic
+def settle(pk: int, answer: dict[str, Any], token: str) -> None:
+    """Accepted: the bill is away. Refused: it stays with its holder. Disputed or inconclusive: people have to look."""
+    departure = Departure.objects.select_for_update(of=("self",)).select_related("platform").get(pk=pk)
+    if departure.state != Departure.State.WAITING:
+        return
+    code = answer["responseCode"]
+    departure.answer, departure.answer_code = token, code
+    bill = Bill.objects.select_for_update().get(pk=departure.bill_id)
+    details = {"answer": checksum(token), "responseCode": code}
+    if code in ACCEPTED_CODES:
+        departure.state = Departure.State.ACCEPTED
+        bill.entries = parse(departure.body)["envelopeTransferChain"]
+        acts.record(bill, "LEFT", actor=None, by="system", details=details)
+    elif code in REFUSED_CODES:
+        departure.state = Departure.State.REFUSED
+        departure.last_error = str(answer.get("reason", ""))[:500]
+        acts.record(bill, "STAY", actor=None, by="system", details=details, comments=str(answer.get("reason", "")))
+    else:
+        departure.state = Departure.State.DISPUTED
+        departure.last_error = str(answer.get("reason", ""))[:500]
+    departure.save(update_fields=["state", "answer", "answer_code", "last_error"])
+
+
+def send_due(connect: Any, limit: int = 10) -> int:
+    """Send what is due; ``connect`` gives the peer of a platform."""
+    due = claim(limit)
+    for departure in due:
+        attempt(departure, connect(departure.platform))
+    return len(due)
