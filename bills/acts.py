@@ -273,7 +273,7 @@ def involve(bill: Bill, organisation: Organisation | int, role: str) -> None:
 
 def caller(principal: Principal) -> Organisation:
     """The organisation that acts. Raises Problem 403 for those who belong to none, or are suspended."""
-    organisation = Organisation.objects.filter(pk=principal.organisation_id).first()
+    organisation = Organisation.objects.filter(pk=principal.organisation_id or 0).first()
     if organisation is None:
         raise Problem(
             403, "no-organisation", T("只有登记单位可以处分提单", "Only a registered organisation acts on bills")

@@ -31,7 +31,7 @@ from common.text import T
 class ActInline(ReadOnlyInline):
     model = Act
     fields = ["sequence", "code", "version", "actor", "recipient", "acted_at", "checksum"]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
     ordering = ["sequence"]
     verbose_name_plural = T("行为链", "chain of acts")
 
@@ -49,31 +49,31 @@ class LegInline(ReadOnlyInline):
         "actual_departure",
         "actual_arrival",
     ]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
 
 
 class LegEventInline(ReadOnlyInline):
     model = LegEvent
     fields = ["leg", "kind", "occurred_at", "place", "container", "remark", "reporter"]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
 
 
 class ContainerInline(ReadOnlyInline):
     model = Container
     fields = ["number", "size_type", "seals"]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
 
 
 class PaperInline(ReadOnlyInline):
     model = Paper
     fields = ["kind", "number", "released_at"]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
 
 
 class InvolvementInline(ReadOnlyInline):
     model = Involvement
     fields = ["organisation", "role"]
-    readonly_fields = fields
+    readonly_fields = fields  # type: ignore[assignment]
 
 
 @admin.register(Bill)

@@ -62,7 +62,7 @@ def unsigned(status: int, text: str, method: str = "POST", path: str = "/v3/enve
 
 
 def sender_of(principal: Principal) -> Platform | None:
-    return Platform.objects.filter(organisation_id=principal.organisation_id, active=True).first()
+    return Platform.objects.filter(organisation_id=principal.organisation_id or 0, active=True).first()
 
 
 def _ring(body: Any) -> KeyRing:

@@ -32,7 +32,7 @@ from refdata import codes
 # Drafts -----------------------------------------------------------------------------------------------------------
 def _refuse(violations: list[Violation], prefix: str = "") -> None:
     if violations:
-        raise invalid(Fault(f"{prefix}{v.pointer}", v.code, T("{zh}", "{en}", zh=v.zh, en=v.en)) for v in violations)
+        raise invalid(Fault(f"{prefix}{v.pointer}", v.code, T(v.zh, v.en)) for v in violations)
 
 
 def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) -> Organisation | None:

@@ -158,7 +158,7 @@ def _keep_private(owner: str, organisation: Organisation | None) -> SigningKey:
 def register_key(*, principal: Principal, jwk: dict[str, Any] | None = None, replace: bool = False) -> SigningKey:
     """Register the caller's public key, or (without ``jwk``) let the register make and keep one for it. ``replace``
     retires the keys it had: what they signed still verifies, what they sign from now on does not count."""
-    organisation = Organisation.objects.select_for_update().get(pk=principal.organisation_id)
+    organisation = Organisation.objects.select_for_update().get(pk=principal.organisation_id or 0)
     owner = party_key(party_of(organisation))
     if jwk is None:
         row = _keep_private(owner, organisation)
@@ -189,7 +189,7 @@ def revoke_key(*, principal: Principal, kid: str, reason: str = "") -> SigningKe
     """What this key signs from now on does not count. It cannot be taken back."""
     row = (
         SigningKey.objects.select_for_update(of=("self",))
-        .filter(kid=kid, organisation_id=principal.organisation_id, organisation__isnull=False)
+        .filter(kid=kid, organisation_id=principal.organisation_id or 0, organisation__isnull=False)
         .first()
     )
     if row is None:

@@ -99,7 +99,7 @@ class BillQuerySet(models.QuerySet["Bill"]):
         if principal.is_officer:
             return self
         return self.filter(
-            Q(pk__in=Involvement.objects.filter(organisation_id=principal.organisation_id).values("bill_id"))
+            Q(pk__in=Involvement.objects.filter(organisation_id=principal.organisation_id or 0).values("bill_id"))
         )
 
 

@@ -139,7 +139,7 @@ def sign(payload: Any, private: dict[str, Any] | Any) -> str:
         algorithm = RSA_ALGORITHMS[0]
     else:
         jwk = key.as_dict(private=False)
-        algorithm = ALGORITHMS[jwk["kty"]][jwk["crv"]]
+        algorithm = ALGORITHMS[str(jwk["kty"])][str(jwk["crv"])]
     return str(
         jws.serialize_compact({"alg": algorithm, "kid": key.thumbprint()}, canonical(payload), key, registry=_REGISTRY)
     )

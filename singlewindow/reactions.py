@@ -5,11 +5,14 @@ REACTIONS: dict[str, list[str]] = {
     "declaration.lodged": ["declarations.tasks.check"],
     "declaration.amended": ["declarations.tasks.check"],
     "declaration.accepted": ["declarations.tasks.release"],
+    "declaration.released": ["bills.tasks.note_releases"],
+    "bill.leaving": ["bills.tasks.send_departures"],
 }
 
 #: task name -> seconds between sweeps. Started by Celery beat.
 SWEEPS: dict[str, float] = {
     "singlewindow.relay": 1.0,
     "declarations.tasks.sweep_checks": 5.0,
+    "bills.tasks.send_departures": 5.0,
     "singlewindow.housekeeping": 3600.0,
 }

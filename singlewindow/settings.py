@@ -203,6 +203,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "BillStateEnum": "bills.models.BillState",
+        "DepartureStateEnum": "bills.models.Departure.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "singlewindow.openapi.add_tokens",
         "singlewindow.openapi.add_problems",

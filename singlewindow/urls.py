@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from bills import views as bill_pages
 from singlewindow import operation, problem_codes
 
 api = [
@@ -32,6 +33,7 @@ urlpatterns = [
     path("api/problems/<str:code>", problem_codes.page),
     path("i18n/", include("django.conf.urls.i18n")),
     path("console/", admin.site.urls),
+    path("verify/bills/<str:number>/<str:checksum>", bill_pages.verification),
     path("livez", operation.livez),
     path("readyz", operation.readyz),
     path("metrics", operation.metrics),

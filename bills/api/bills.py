@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from bills import acts, departing, exporting, issuing, pdf, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
-from bills.models import Act, Bill, BillState
+from bills.models import Act, Bill
 from bills.wire import efbl
 from common.api import View
 from common.pagination import CursorPagination, OldestChangeFirst
@@ -23,6 +23,12 @@ from common.text import T
 from parties.principals import Principal, caller
 
 CONTENT = {"application/json": {k: v for k, v in SCHEMA.items() if not k.startswith("$")}}
+
+
+class InOrder(CursorPagination):
+    """A chain is read from its beginning."""
+
+    ordering = ("sequence", "id")
 
 
 def visible(request: Request, number: str) -> Bill:
@@ -94,7 +100,7 @@ class Bills(View):
         return pages.get_paginated_response(s.BillSerializer(page, many=True).data)
 
     def post(self, request: Request) -> Response:
-        bill = issuing.draft(principal=caller(request), content=request.data)
+        bill = issuing.draft(principal=caller(request), content=cast(dict[str, Any], request.data))
         made = detail(request, bill.number, 201)
         made["Location"] = f"/api/v1/bills/{bill.number}"
         return made
@@ -115,7 +121,7 @@ class BillDetail(View):
 
     def put(self, request: Request, number: str) -> Response:
         _if_match(request, number)
-        issuing.redraft(principal=caller(request), number=number, content=request.data)
+        issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
         return detail(request, number)
 
 
@@ -140,7 +146,7 @@ class FromEfbl(View):
 
     def post(self, request: Request) -> Response:
         try:
-            content = efbl.from_efbl(request.data)
+            content = efbl.from_efbl(cast(dict[str, Any], request.data))
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise invalid(
                 [Fault("", "not-an-efbl", T("不是 FIATA eFBL：{why}", "Not a FIATA eFBL: {why}", why=repr(error)))]
@@ -169,8 +175,7 @@ class Acts(View):
         own = principal.organisation_id
         if not principal.is_officer and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
             found = found.filter(actor_id=own) | found.filter(recipient_id=own)
-        pages = CursorPagination()
-        pages.ordering = ("sequence",)
+        pages = InOrder()
         page = pages.paginate_queryset(found, request, view=self)
         return pages.get_paginated_response(s.ActSerializer(page, many=True).data)
 
@@ -389,7 +394,3 @@ class PublicState(View):
         if found is None:
             raise not_found()
         return Response(found)
-
-
-def states() -> list[str]:
-    return list(BillState.values)

@@ -17,6 +17,10 @@ from common.problems import not_found
 from parties.principals import caller
 
 
+class ByTime(CursorPagination):
+    ordering = ("occurred_at", "id")
+
+
 @extend_schema_view(
     get=extend_schema(summary="区段事件", responses=s.LegEventSerializer(many=True)),
     post=extend_schema(summary="报送区段事件", request=s.LegEventSerializer, responses={201: s.LegEventSerializer}),
@@ -28,8 +32,7 @@ class LegEvents(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        pages = CursorPagination()
-        pages.ordering = ("occurred_at", "id")
+        pages = ByTime()
         page = pages.paginate_queryset(visible(request, number).leg_events.all(), request, view=self)
         return pages.get_paginated_response(s.LegEventSerializer(page, many=True).data)
 
@@ -99,7 +102,7 @@ class Keys(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        own = caller(request).organisation_id
+        own = caller(request).organisation_id or 0
         return Response(s.KeySerializer(SigningKey.objects.filter(organisation_id=own).order_by("-id"), many=True).data)
 
     def post(self, request: Request) -> Response:

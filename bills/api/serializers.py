@@ -2,17 +2,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bills import journey
 from bills.acts import PLAIN
 from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey
 
-ID = {"min_value": 1, "max_value": 2**63 - 1}
+
+def identifier(**more: Any) -> serializers.IntegerField:
+    """The register's number of an organisation."""
+    return serializers.IntegerField(min_value=1, max_value=2**63 - 1, **more)
 
 
 class PartyRef(serializers.Serializer):
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(allow_null=True)
     name = serializers.CharField()
 
 
@@ -29,16 +33,19 @@ class BillSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
         read_only_fields = fields
 
-    def get_holder(self, bill: Bill) -> PartyRef | None:
-        if bill.holder_id:
-            return {"id": bill.holder_id, "name": bill.holder.name}  # type: ignore[return-value, union-attr]
-        return {"id": None, "name": bill.holder_name} if bill.holder_name else None  # type: ignore[return-value]
+    @extend_schema_field(PartyRef(allow_null=True))
+    def get_holder(self, bill: Bill) -> dict[str, Any] | None:
+        if bill.holder:
+            return {"id": bill.holder_id, "name": bill.holder.name}
+        return {"id": None, "name": bill.holder_name} if bill.holder_name else None
 
-    def get_pledgee(self, bill: Bill) -> PartyRef | None:
-        return {"id": bill.pledgee_id, "name": bill.pledgee.name} if bill.pledgee else None  # type: ignore[return-value]
+    @extend_schema_field(PartyRef(allow_null=True))
+    def get_pledgee(self, bill: Bill) -> dict[str, Any] | None:
+        return {"id": bill.pledgee_id, "name": bill.pledgee.name} if bill.pledgee else None
 
-    def get_issuer(self, bill: Bill) -> PartyRef | None:
-        return {"id": bill.issuer_id, "name": bill.issuer.name} if bill.issuer else None  # type: ignore[return-value]
+    @extend_schema_field(PartyRef(allow_null=True))
+    def get_issuer(self, bill: Bill) -> dict[str, Any] | None:
+        return {"id": bill.issuer_id, "name": bill.issuer.name} if bill.issuer else None
 
 
 class BillDetailSerializer(BillSerializer):
@@ -63,7 +70,7 @@ class BillDetailSerializer(BillSerializer):
         return journey.whereabouts(bill)
 
     def get_legs(self, bill: Bill) -> list[dict[str, Any]]:
-        return list(
+        return list(  # type: ignore[arg-type]
             bill.legs.values(
                 "sequence", "mode", "origin", "destination", "carrier_name", "means", "voyage", "planned_departure",
                 "planned_arrival", "actual_departure", "actual_arrival",
@@ -74,7 +81,7 @@ class BillDetailSerializer(BillSerializer):
         return journey.damages(bill)
 
     def get_papers(self, bill: Bill) -> list[dict[str, Any]]:
-        return list(bill.papers.order_by("id").values("kind", "number", "released_at"))
+        return list(bill.papers.order_by("id").values("kind", "number", "released_at"))  # type: ignore[arg-type]
 
     def get_replaces(self, bill: Bill) -> list[str]:
         return list(bill.replaces.values_list("old__number", flat=True))
@@ -92,16 +99,18 @@ class ActSerializer(serializers.ModelSerializer):
         fields = ["sequence", "code", "version", "actor", "recipient", "acted_at", "recorded_at", "checksum", "token"]
         read_only_fields = fields
 
-    def get_actor(self, act: Act) -> PartyRef | None:
-        return {"id": act.actor_id, "name": act.actor.name} if act.actor else None  # type: ignore[return-value]
+    @extend_schema_field(PartyRef(allow_null=True))
+    def get_actor(self, act: Act) -> dict[str, Any] | None:
+        return {"id": act.actor_id, "name": act.actor.name} if act.actor else None
 
-    def get_recipient(self, act: Act) -> PartyRef | None:
-        return {"id": act.recipient_id, "name": act.recipient.name} if act.recipient else None  # type: ignore[return-value]
+    @extend_schema_field(PartyRef(allow_null=True))
+    def get_recipient(self, act: Act) -> dict[str, Any] | None:
+        return {"id": act.recipient_id, "name": act.recipient.name} if act.recipient else None
 
 
 class ToSignSerializer(serializers.Serializer):
     act = serializers.ChoiceField(choices=[*sorted(PLAIN), "ISSUE"])
-    recipient = serializers.IntegerField(**ID, required=False, help_text="受让单位 / organisation that receives")
+    recipient = identifier(required=False, help_text="受让单位 / organisation that receives")
     reason = serializers.RegexField(r"^[A-Z]{0,4}$", required=False, allow_blank=True)
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
@@ -132,7 +141,7 @@ class CombineSerializer(serializers.Serializer):
 
 class FromPaperSerializer(serializers.Serializer):
     returned = serializers.IntegerField(min_value=0, max_value=100, help_text="收回的正本份数 / originals returned")
-    presenter = serializers.IntegerField(**ID, help_text="交回正本的单位 / who presented them")
+    presenter = identifier(help_text="交回正本的单位 / who presented them")
 
 
 class CommentSerializer(serializers.Serializer):
@@ -193,7 +202,7 @@ class DeliveryOrderSerializer(serializers.ModelSerializer):
 
 class DeliverSerializer(serializers.Serializer):
     order = serializers.CharField(max_length=24)
-    to = serializers.IntegerField(**ID)
+    to = identifier()
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 

@@ -236,7 +236,7 @@ def _some(**members: Any) -> dict[str, Any]:
 def party_of(party: dict[str, Any]) -> dict[str, Any]:
     """A party of a DCSA document or PINT transaction as ours."""
     address, lines = party.get("address"), party.get("addressLines")
-    contact = next(iter(party.get("partyContactDetails", ())), {})
+    contact: dict[str, Any] = next(iter(party.get("partyContactDetails", ())), {})
     return _some(
         name=party["partyName"],
         identifiers=[

@@ -215,7 +215,7 @@ def _place_of(node: Any) -> dict[str, Any]:
 
 
 def _goods_of(node: dict[str, Any]) -> dict[str, Any]:
-    packages = next(iter(node.get("transportPackage", ())), {})
+    packages: dict[str, Any] = next(iter(node.get("transportPackage", ())), {})
     weight, volume = node.get("grossWeight") or {}, node.get("grossVolume") or {}
     quantity = _decimal(packages.get("itemQuantity"))
     cargo = node.get("cargoNatureIdentification") or {}

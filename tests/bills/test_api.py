@@ -1,0 +1,234 @@
+"""The bills over HTTP: one journey from draft to delivery, and what the API refuses."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from bills import chain, keys, pdf, signing, verify
+from common.problems import Problem
+from events.log import append
+from tests import make
+from tests.bills import cast as cast_module
+from tests.bills.cast import content, handed_over, issued
+from tests.bills.test_pure import efbl_example
+
+BASE = "/api/v1/bills"
+
+
+@pytest.fixture
+def people(cast, api):
+    return {who: api(organisation) for who, organisation in vars(cast).items()}
+
+
+def do(api, number, act, status=201, **more):
+    answer = api.post(f"{BASE}/{number}/acts", {"act": act, **more})
+    assert answer.status_code == status, answer.content.decode()
+    return answer.json()
+
+
+def test_from_draft_to_delivery(cast, people):
+    answer = people["operator"].post(BASE, content(cast))
+    assert answer.status_code == 201, answer.content.decode()
+    number = answer.json()["number"]
+    assert answer["Location"] == f"{BASE}/{number}"
+    do(people["operator"], number, "ISSUE")
+    do(people["shipper"], number, "PLEDGE", recipient=cast.bank.pk)
+    assert people["bank"].get(f"{BASE}?pledged_to_me=true").json()["results"][0]["number"] == number
+    problem = do(people["shipper"], number, "ENDORSE_TO_ORDER", 409, recipient=cast.buyer.pk)
+    assert problem["code"] == "pledged"
+    do(people["bank"], number, "RELEASE")
+    do(people["shipper"], number, "ENDORSE_TO_ORDER", recipient=cast.buyer.pk)
+    do(people["shipper"], number, "TRANSFER", recipient=cast.buyer.pk)
+    departed = {"leg": 2, "kind": "departed", "occurred_at": "2026-11-20T08:00:00+08:00", "place": "CNQZH"}
+    assert people["carrier"].post(f"{BASE}/{number}/leg-events", departed).status_code == 201
+    seen = people["buyer"].get(f"{BASE}/{number}").json()
+    assert (seen["whereabouts"]["status"], seen["whereabouts"]["leg"]) == ("under_way", 2)
+    assert (seen["holder"]["id"], seen["pledgee"]) == (cast.buyer.pk, None)
+    assert people["buyer"].get(f"{BASE}?held=true&container=CSQU3054383").json()["results"][0]["number"] == number
+    assert people["shipper"].get(f"{BASE}?held=true").json()["results"] == []
+    paper = {"kind": "import_declaration", "number": "800120261000000001"}
+    assert people["buyer"].post(f"{BASE}/{number}/papers", paper).status_code == 201
+    do(people["buyer"], number, "SURRENDER_FOR_DELIVERY")
+    do(people["operator"], number, "ACCEPT")
+    assert people["operator"].post(f"{BASE}/{number}/delivery-order").json()["code"] == "not-released"
+    with transaction.atomic():
+        append(type="declaration.released", subject=("declaration", paper["number"]), actor="t", audience=[], data={})
+    make.settle()
+    order = people["operator"].post(f"{BASE}/{number}/delivery-order").json()["number"]
+    answer = people["operator"].post(f"{BASE}/{number}/deliver", {"order": order, "to": cast.buyer.pk})
+    assert answer.status_code == 200, answer.content.decode()
+    file = people["buyer"].get(f"{BASE}/{number}/export").json()
+    assert verify.verify(file).state == "delivered"
+    assert make.events_of("bill", number) == [
+        "bill.drafted", "bill.issued", "bill.pledged", "bill.pledge_released", "bill.endorsed", "bill.transferred",
+        "bill.leg_departed", "bill.paper_linked", "bill.surrendered", "bill.surrender_accepted", "bill.paper_released",
+        "bill.delivery_ordered", "bill.delivered",
+    ]  # fmt: skip
+
+
+def test_an_organisation_signs_with_its_own_key(cast, people):
+    private = signing.generate()
+    answer = people["operator"].post(f"{BASE}/keys", {"jwk": signing.public_part(private), "replace": True})
+    assert (answer.status_code, answer.json()["kept_here"]) == (201, False)
+    number = people["operator"].post(BASE, content(cast)).json()["number"]
+    asked = people["operator"].post(f"{BASE}/{number}/acts/to-sign", {"act": "ISSUE"}).json()
+    manifest = signing.sign(asked["issuance_manifest"], private)
+    party = keys.party_of(cast.operator)
+    act = chain.statement(
+        bill=number, sequence=1, previous="", document=asked["checksum"], act="ISSUE", actor=party,
+        recipient=keys.party_of(cast.shipper), at=timezone.now(),
+        details={"terms": asked["terms"], "issuanceManifestSignedContent": manifest},
+    )  # fmt: skip
+    problem = do(people["operator"], number, "ISSUE", 409)
+    assert problem["code"] == "no-key-here"
+    do(people["operator"], number, "ISSUE", signed=signing.sign(act, private), issuance_manifest=manifest)
+    assert verify.verify(people["shipper"].get(f"{BASE}/{number}/export").json()).acts == 1
+
+
+@pytest.mark.parametrize("kind", ["private", "short", "garbage"])
+def test_a_key_that_is_none_is_refused(cast, people, kind):
+    jwk = {"private": signing.generate(), "short": {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, "garbage": {"kty": "?"}}[
+        kind
+    ]
+    answer = people["shipper"].post(f"{BASE}/keys", {"jwk": jwk})
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["errors"][0]["code"] == "bad-key"
+    assert '"d"' not in answer.content.decode()
+
+
+def test_faults_of_a_bill_are_told_all_at_once_with_pointers(cast, people):
+    made = content(cast)
+    made["legs"][1]["from"] = {"unlocode": "CNNNG"}
+    made["containers"][0]["number"] = "CSQU3054384"
+    number = people["operator"].post(BASE, made).json()["number"]
+    answer = people["operator"].post(f"{BASE}/{number}/acts", {"act": "ISSUE"})
+    assert answer.status_code == 422
+    assert {(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]} >= {
+        ("/legs/1/from", "leg-does-not-join"), ("/containers/0/number", "container-check-digit"),
+    }  # fmt: skip
+    assert people["operator"].get(f"{BASE}/{number}").json()["state"] == "draft"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"x"', b"{", b'{"kind": []}', b'{"a": "\\u0000"}'])
+def test_what_is_no_bill_is_refused(people, body):
+    assert people["operator"].post(BASE, body).status_code in (400, 422)
+
+
+def test_only_operators_and_carriers_issue(cast, people):
+    answer = people["shipper"].post(BASE, content(cast))
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-an-operator")
+
+
+def test_a_stale_if_match_is_refused(cast, people):
+    bill = issued(cast, "bearer")
+    etag = people["shipper"].get(f"{BASE}/{bill.number}")["ETag"]
+    do(people["shipper"], bill.number, "SIGN")
+    answer = people["shipper"].post(
+        f"{BASE}/{bill.number}/acts", {"act": "TRANSFER", "recipient": cast.buyer.pk}, headers={"If-Match": etag}
+    )
+    assert answer.status_code == 412
+
+
+def test_the_same_idempotency_key_acts_once(cast, people):
+    bill = issued(cast, "bearer")
+
+    def send():
+        return people["shipper"].post(f"{BASE}/{bill.number}/acts", {"act": "SIGN"}, headers={"Idempotency-Key": "k1"})
+
+    assert send().json()["checksum"] == send().json()["checksum"]
+    bill.refresh_from_db()
+    assert bill.acts == 2
+
+
+def test_who_only_took_part_sees_its_own_acts_and_no_export(cast, people):
+    bill = handed_over(cast, handed_over(cast, issued(cast)), "third", "buyer")
+    seen = people["shipper"].get(f"{BASE}/{bill.number}/acts").json()["results"]
+    assert [act["sequence"] for act in seen] == [1, 2, 3]
+    assert len(people["third"].get(f"{BASE}/{bill.number}/acts").json()["results"]) == 5
+    assert people["shipper"].get(f"{BASE}/{bill.number}/export").status_code == 404
+    assert people["bank"].get(f"{BASE}/{bill.number}").status_code == 404
+
+
+def test_an_efbl_becomes_a_draft_and_comes_back(people):
+    theirs = efbl_example("third")
+    answer = people["operator"].post(f"{BASE}/from-efbl", theirs)
+    assert answer.status_code == 201, answer.content.decode()
+    back = people["operator"].get(f"{BASE}/{answer.json()['number']}/efbl").json()
+    back["exchanged_document"].pop("id")
+    assert back == theirs
+    assert people["operator"].post(f"{BASE}/from-efbl", {"exchanged_document": 1}).status_code == 422
+
+
+# For people -------------------------------------------------------------------------------------------------------
+def test_the_public_page_shows_state_and_version_and_nothing_private(cast):
+    bill = issued(cast)
+    client = Client()
+    page = client.get(f"/verify/bills/{bill.number}/{bill.checksum[:32]}")
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "有效版本" in text
+    english = client.get(f"/verify/bills/{bill.number}/{bill.checksum[:32]}?lang=en").content.decode()
+    assert "The version in force" in english
+    for private in (cast.shipper.name, cast.buyer.name, "rubber", "橡胶", "CSQU3054383"):
+        assert private not in text + english
+    for wrong in ("0" * 32, bill.checksum[:8], "x"):
+        assert client.get(f"/verify/bills/{bill.number}/{wrong}").status_code == 404
+        assert client.get(f"{BASE}/verify/{bill.number}/{wrong}").status_code == 404
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_pdf_is_made_in_both_languages(cast, people, language):
+    if pdf.font() is None:
+        pytest.skip("no font with Chinese glyphs on this machine")
+    bill = issued(cast)
+    made = people["shipper"].get(f"{BASE}/{bill.number}/pdf?lang={language}")
+    assert (made.status_code, made["Content-Type"]) == (200, "application/pdf")
+    assert made.content.startswith(b"%PDF-")
+    assert b"/FontFile" in made.content
+    draft = people["operator"].post(BASE, content(cast)).json()["number"]
+    assert people["operator"].get(f"{BASE}/{draft}/pdf").status_code == 200
+
+
+def test_without_a_font_the_refusal_says_what_to_install(cast, people, settings):
+    bill = issued(cast)
+    settings.PDF_FONT = "/no/such/font.ttf"
+    pdf.font.cache_clear()
+    try:
+        answer = people["shipper"].get(f"{BASE}/{bill.number}/pdf")
+        assert (answer.status_code, answer.json()["code"]) == (503, "no-font")
+        assert "fonts-noto-cjk" in answer.json()["detail"]
+        with pytest.raises(Problem):
+            pdf.render(bill)
+    finally:
+        pdf.font.cache_clear()
+
+
+def test_verifying_online_is_the_offline_verifier(cast, people):
+    bill = issued(cast)
+    file = people["shipper"].get(f"{BASE}/{bill.number}/export").json()
+    public = cast_module.make.Api()
+    said = public.post(f"{BASE}/verify", file).json()
+    assert (said["ok"], said["up_to_date"], said["platform_key_is_ours"]) == (True, True, True)
+    do(people["shipper"], bill.number, "SIGN")
+    assert public.post(f"{BASE}/verify", file).json()["up_to_date"] is False
+    file["acts"][0] = file["acts"][0][:-2] + "AA"
+    assert public.post(f"{BASE}/verify", file).json()["ok"] is False
+
+
+def test_the_jwks_gives_no_private_half(cast, people):
+    issued(cast)
+    published = cast_module.make.Api().get(f"{BASE}/jwks").json()
+    assert len(published["keys"]) == 2
+    assert not any("d" in key for key in published["keys"])
+
+
+def test_the_console_shows_a_bill(cast, officer_client):
+    bill = issued(cast)
+    for path in ("/console/bills/bill/", f"/console/bills/bill/{bill.pk}/change/", "/console/bills/signingkey/",
+                 "/console/bills/platform/", "/console/bills/departure/", "/console/bills/arrival/",
+                 "/console/bills/deliveryorder/"):  # fmt: skip
+        page = officer_client.get(path)
+        assert page.status_code in (200, 403), path
