@@ -7,13 +7,14 @@ from typing import Any, cast
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bills import acts, departing, exporting, issuing, pdf, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
+from bills.examples import CONTENT as CONTENT_EXAMPLE
 from bills.models import Act, Bill
 from bills.wire import efbl
 from common.api import View
@@ -23,6 +24,11 @@ from common.text import T
 from parties.principals import Principal, caller
 
 CONTENT = {"application/json": {k: v for k, v in SCHEMA.items() if not k.startswith("$")}}
+
+
+def shown(value: Any) -> OpenApiExample:
+    """An example of a request's body."""
+    return OpenApiExample("example", value, request_only=True)
 
 
 class InOrder(CursorPagination):
@@ -66,7 +72,7 @@ def detail(request: Request, number: str, status: int = 200) -> Response:
         ],
         responses=s.BillSerializer(many=True),
     ),
-    post=extend_schema(summary="起草提单", request=CONTENT, responses={201: s.BillDetailSerializer}),
+    post=extend_schema(summary="起草提单", examples=[shown(CONTENT_EXAMPLE)], request=CONTENT, responses={201: s.BillDetailSerializer}),
 )  # fmt: skip
 class Bills(View):
     """Bills the caller issued, holds, has in pledge or is named in; a new draft."""
@@ -108,7 +114,9 @@ class Bills(View):
 
 @extend_schema_view(
     get=extend_schema(summary="提单详情", responses=s.BillDetailSerializer),
-    put=extend_schema(summary="修改草稿", request=CONTENT, responses=s.BillDetailSerializer),
+    put=extend_schema(
+        summary="修改草稿", examples=[shown(CONTENT_EXAMPLE)], request=CONTENT, responses=s.BillDetailSerializer
+    ),
 )
 class BillDetail(View):
     """A bill with the content of its version in force."""
@@ -135,7 +143,10 @@ def _if_match(request: Request, number: str) -> None:
 
 @extend_schema_view(
     post=extend_schema(
-        summary="由 FIATA eFBL 起草提单", request=OpenApiTypes.OBJECT, responses={201: s.BillDetailSerializer}
+        summary="由 FIATA eFBL 起草提单",
+        examples=[shown(efbl.to_efbl(CONTENT_EXAMPLE))],
+        request=OpenApiTypes.OBJECT,
+        responses={201: s.BillDetailSerializer},
     )
 )
 class FromEfbl(View):
@@ -159,6 +170,7 @@ class FromEfbl(View):
     get=extend_schema(summary="行为链", responses=s.ActSerializer(many=True)),
     post=extend_schema(
         summary="执行行为（签发、背书、转让、出质、交单……）",
+        examples=[shown({"act": "TRANSFER", "recipient": 7})],
         request=s.DoActSerializer,
         responses={201: s.ActSerializer},
     ),
@@ -194,7 +206,14 @@ class Acts(View):
         return Response(s.ActSerializer(made).data, status=201)
 
 
-@extend_schema_view(post=extend_schema(summary="待签名内容", request=s.ToSignSerializer, responses=OpenApiTypes.OBJECT))
+@extend_schema_view(
+    post=extend_schema(
+        summary="待签名内容",
+        examples=[shown({"act": "TRANSFER", "recipient": 7})],
+        request=s.ToSignSerializer,
+        responses=OpenApiTypes.OBJECT,
+    )
+)
 class ToSign(View):
     """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed``. For ISSUE the answer also
     holds the document and the issuance manifest to sign."""
@@ -226,7 +245,12 @@ class Command(View):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="更改（新版本）", request=s.AmendSerializer, responses=s.BillDetailSerializer)
+    post=extend_schema(
+        summary="更改（新版本）",
+        examples=[shown({"content": CONTENT_EXAMPLE})],
+        request=s.AmendSerializer,
+        responses=s.BillDetailSerializer,
+    )
 )
 class Amend(Command):
     serializer = s.AmendSerializer
@@ -235,7 +259,14 @@ class Amend(Command):
         issuing.amend(number=number, principal=principal, **asked)
 
 
-@extend_schema_view(post=extend_schema(summary="分单", request=s.SplitSerializer, responses=s.BillDetailSerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="分单",
+        examples=[shown({"parts": [{"goods": [], "containers": []}, {"goods": [], "containers": []}]})],
+        request=s.SplitSerializer,
+        responses=s.BillDetailSerializer,
+    )
+)
 class Split(Command):
     serializer = s.SplitSerializer
 
@@ -246,7 +277,12 @@ class Split(Command):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="转为纸质", request=s.CommentSerializer, responses=s.BillDetailSerializer)
+    post=extend_schema(
+        summary="转为纸质",
+        examples=[shown({"comments": "SWTP"})],
+        request=s.CommentSerializer,
+        responses=s.BillDetailSerializer,
+    )
 )
 class ToPaper(Command):
     def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
@@ -254,7 +290,12 @@ class ToPaper(Command):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="纸质收回转电子", request=s.FromPaperSerializer, responses=s.BillDetailSerializer)
+    post=extend_schema(
+        summary="纸质收回转电子",
+        examples=[shown({"returned": 1, "presenter": 7})],
+        request=s.FromPaperSerializer,
+        responses=s.BillDetailSerializer,
+    )
 )
 class FromPaper(Command):
     serializer = s.FromPaperSerializer
@@ -263,14 +304,26 @@ class FromPaper(Command):
         issuing.from_paper(number=number, principal=principal, **asked)
 
 
-@extend_schema_view(post=extend_schema(summary="作废", request=s.CommentSerializer, responses=s.BillDetailSerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="作废",
+        examples=[shown({"comments": ""})],
+        request=s.CommentSerializer,
+        responses=s.BillDetailSerializer,
+    )
+)
 class Void(Command):
     def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
         issuing.void(number=number, principal=principal, **asked)
 
 
 @extend_schema_view(
-    post=extend_schema(summary="并单", request=s.CombineSerializer, responses={201: s.BillDetailSerializer})
+    post=extend_schema(
+        summary="并单",
+        examples=[shown({"numbers": ["NLSC26000000001", "NLSC26000000002"]})],
+        request=s.CombineSerializer,
+        responses={201: s.BillDetailSerializer},
+    )
 )
 class Combine(View):
     """Several bills of one holder over one journey into one."""
@@ -286,7 +339,20 @@ class Combine(View):
 @extend_schema_view(
     get=extend_schema(summary="转往其他平台的信封", responses=s.DepartureSerializer(many=True)),
     post=extend_schema(
-        summary="转让给其他平台的受让人", request=s.LeaveSerializer, responses={202: s.DepartureSerializer}
+        summary="转让给其他平台的受让人",
+        examples=[
+            shown(
+                {
+                    "platform": "WAVE",
+                    "name": "Buyer Ltd",
+                    "codes": [
+                        {"codeListProvider": "GLEIF", "codeListName": "LEI", "partyCode": "529900T8BM49AURSDO55"}
+                    ],
+                }
+            )
+        ],
+        request=s.LeaveSerializer,
+        responses={202: s.DepartureSerializer},
     ),
 )
 class Departures(View):
@@ -296,8 +362,9 @@ class Departures(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        bill = visible(request, number)
-        return Response(s.DepartureSerializer(bill.departures.order_by("-id")[:50], many=True).data)
+        pages = CursorPagination()
+        page = pages.paginate_queryset(visible(request, number).departures.all(), request, view=self)
+        return pages.get_paginated_response(s.DepartureSerializer(page, many=True).data)
 
     def post(self, request: Request, number: str) -> Response:
         made = departing.leave(number=number, principal=caller(request), **wanted(s.LeaveSerializer, request))
@@ -359,7 +426,12 @@ class Pdf(View):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="在线核验导出文件", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    post=extend_schema(
+        summary="在线核验导出文件",
+        examples=[shown({"format": "one-bill/1", "bill": "NLSC26000000001"})],
+        request=OpenApiTypes.OBJECT,
+        responses=OpenApiTypes.OBJECT,
+    )
 )
 class Verify(View):
     """The offline verifier, online: the same code, plus whether the register's state has moved on since."""

@@ -9,12 +9,16 @@ from rest_framework.response import Response
 
 from bills import journey, keys
 from bills.api import serializers as s
-from bills.api.bills import visible, wanted
+from bills.api.bills import shown, visible, wanted
 from bills.models import DeliveryOrder, SigningKey
 from common.api import View
 from common.pagination import CursorPagination
 from common.problems import not_found
 from parties.principals import caller
+
+
+class LatestKey(CursorPagination):
+    ordering = ("-valid_from", "-id")
 
 
 class ByTime(CursorPagination):
@@ -23,7 +27,12 @@ class ByTime(CursorPagination):
 
 @extend_schema_view(
     get=extend_schema(summary="区段事件", responses=s.LegEventSerializer(many=True)),
-    post=extend_schema(summary="报送区段事件", request=s.LegEventSerializer, responses={201: s.LegEventSerializer}),
+    post=extend_schema(
+        summary="报送区段事件",
+        examples=[shown({"leg": 2, "kind": "departed", "occurred_at": "2026-12-07T20:10:00+08:00", "place": "CNQZH"})],
+        request=s.LegEventSerializer,
+        responses={201: s.LegEventSerializer},
+    ),
 )
 class LegEvents(View):
     """Loaded, departed, arrived, transferred, inspected, delayed, damaged, delivered: from the leg's carrier."""
@@ -43,7 +52,10 @@ class LegEvents(View):
 
 @extend_schema_view(
     post=extend_schema(
-        summary="关联报关单、舱单、港口单证", request=s.PaperSerializer, responses={201: s.PaperSerializer}
+        summary="关联报关单、舱单、港口单证",
+        examples=[shown({"kind": "import_declaration", "number": "800120261000000001"})],
+        request=s.PaperSerializer,
+        responses={201: s.PaperSerializer},
     )
 )
 class Papers(View):
@@ -79,7 +91,14 @@ class DeliveryOrders(View):
         return Response(s.DeliveryOrderSerializer(order).data, status=201)
 
 
-@extend_schema_view(post=extend_schema(summary="交付货物", request=s.DeliverSerializer, responses=s.ActSerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="交付货物",
+        examples=[shown({"order": "DONLSC26000000001", "to": 7})],
+        request=s.DeliverSerializer,
+        responses=s.ActSerializer,
+    )
+)
 class Deliver(View):
     """Hand over against the delivery order, to the last holder and no one else."""
 
@@ -93,7 +112,12 @@ class Deliver(View):
 
 @extend_schema_view(
     get=extend_schema(summary="本单位签名密钥", responses=s.KeySerializer(many=True)),
-    post=extend_schema(summary="登记签名密钥", request=s.RegisterKeySerializer, responses={201: s.KeySerializer}),
+    post=extend_schema(
+        summary="登记签名密钥",
+        examples=[shown({"jwk": {"kty": "EC", "crv": "P-256", "x": "…", "y": "…"}, "replace": True})],
+        request=s.RegisterKeySerializer,
+        responses={201: s.KeySerializer},
+    ),
 )
 class Keys(View):
     """The keys that sign for the caller's organisation."""
@@ -102,15 +126,24 @@ class Keys(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        own = caller(request).organisation_id or 0
-        return Response(s.KeySerializer(SigningKey.objects.filter(organisation_id=own).order_by("-id"), many=True).data)
+        own = SigningKey.objects.filter(organisation_id=caller(request).organisation_id or 0)
+        pages = LatestKey()
+        page = pages.paginate_queryset(own, request, view=self)
+        return pages.get_paginated_response(s.KeySerializer(page, many=True).data)
 
     def post(self, request: Request) -> Response:
         made = keys.register_key(principal=caller(request), **wanted(s.RegisterKeySerializer, request))
         return Response(s.KeySerializer(made).data, status=201)
 
 
-@extend_schema_view(post=extend_schema(summary="停用密钥", request=s.RevokeKeySerializer, responses=s.KeySerializer))
+@extend_schema_view(
+    post=extend_schema(
+        summary="停用密钥",
+        examples=[shown({"reason": "lost"})],
+        request=s.RevokeKeySerializer,
+        responses=s.KeySerializer,
+    )
+)
 class RevokeKey(View):
     scopes = {"POST": "bills:write"}
     idempotent = True

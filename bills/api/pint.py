@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bills import interchange
+from bills.api.bills import shown
 from bills.interchange import Said
 from common.api import View
 from common.formats import read_body
@@ -39,12 +40,18 @@ def _raw(request: Request) -> bytes:
     return request.data if isinstance(request.data, bytes) else b""
 
 
-_SIGNED = {200: OpenApiTypes.STR, 409: OpenApiTypes.STR, 422: OpenApiTypes.STR}
+#: Signed answers are a JWS as a JSON string; 400 and 404 are unsigned ErrorResponses.
+_SIGNED = {
+    200: OpenApiTypes.STR, 409: OpenApiTypes.STR, 422: OpenApiTypes.STR, 400: OpenApiTypes.OBJECT, 404: OpenApiTypes.OBJECT,
+}  # fmt: skip
 
 
 @extend_schema_view(
     post=extend_schema(
         summary="PINT: start envelope transfer",
+        examples=[
+            shown({"transportDocument": {}, "envelopeManifestSignedContent": "…", "envelopeTransferChain": ["…"]})
+        ],
         request=OpenApiTypes.OBJECT,
         responses={**_SIGNED, 201: OpenApiTypes.OBJECT},
     )
@@ -59,7 +66,10 @@ class Envelopes(View):
 
 @extend_schema_view(
     put=extend_schema(
-        summary="PINT: transfer additional document", request=OpenApiTypes.STR, responses={**_SIGNED, 204: None}
+        summary="PINT: transfer additional document",
+        examples=[shown("UmF3IGNvbnRlbnQ=")],
+        request=OpenApiTypes.STR,
+        responses={**_SIGNED, 204: None},
     )
 )
 class AdditionalDocument(View):
@@ -80,7 +90,12 @@ class FinishTransfer(View):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="PINT: receiver validation", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    post=extend_schema(
+        summary="PINT: receiver validation",
+        examples=[shown({"codeListProvider": "ZZZ", "codeListName": "USCC", "partyCode": "91500000MA0000001X"})],
+        request=OpenApiTypes.OBJECT,
+        responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, 404: OpenApiTypes.OBJECT},
+    )
 )
 class ReceiverValidation(View):
     scopes = {"POST": "bills:exchange"}

@@ -70,8 +70,8 @@ class BillDetailSerializer(BillSerializer):
         return journey.whereabouts(bill)
 
     def get_legs(self, bill: Bill) -> list[dict[str, Any]]:
-        return list(  # type: ignore[arg-type]
-            bill.legs.values(
+        return list(
+            bill.legs.values(  # type: ignore[arg-type]
                 "sequence", "mode", "origin", "destination", "carrier_name", "means", "voyage", "planned_departure",
                 "planned_arrival", "actual_departure", "actual_arrival",
             )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bills import acts, issuing, keys
+from bills import examples as example
 from bills.models import Bill
 from parties.models import Organisation, OrganisationRole
 from parties.principals import Principal
 from tests import make
-from tests.bills import example
 
 
 def principal(organisation: Organisation) -> Principal:

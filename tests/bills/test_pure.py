@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
+from bills import examples as example
 from bills import rules
 from bills.canonical import NotCanonical, canonical, decimal_text, document_checksum, number, parse
 from bills.content import shape_faults
 from bills.envelope import schema_fault
 from bills.wire import dcsa, efbl
 from bills.wire.overlay import difference, overlay
-from tests.bills import example
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 DATA = next((root for root in (DATA, Path("/work/shared/data")) if root.is_dir()), DATA)

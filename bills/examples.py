@@ -1,4 +1,4 @@
-"""An example bill: one container of natural rubber from Singapore by ship to Qinzhou and by train to Chongqing."""
+"""An example bill, for the description of the API, the demonstration and the tests: one container of natural rubber from Singapore by ship to Qinzhou and by train to Chongqing."""
 
 from __future__ import annotations
 
