@@ -13,7 +13,7 @@ from common.problems import not_found
 from common.text import T
 from console import content, decisions, queue
 from console.pages import page, who
-from declarations.lifecycle import LIFECYCLE, Step
+from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration, Severity
 from events.models import Event
 from parties.models import Officer
@@ -161,7 +161,7 @@ def time_line(declaration: Declaration) -> list[dict[str, Any]]:
     return [
         {
             "event": event,
-            "title": _EVENTS.get(event.type, event.type),
+            "title": event_title(event.type),
             "tone": "ok" if event.type in _GOOD else "bad" if event.type in _BAD else "",
             "actor": actor_text(event.actor, names),
             "reason": decisions.reason_text(event.data),
@@ -173,7 +173,5 @@ def time_line(declaration: Declaration) -> list[dict[str, Any]]:
     ]
 
 
-def label_of(command: str) -> Any:
-    row = LIFECYCLE.transitions[command]
-    assert isinstance(row, Step)
-    return row.label
+def event_title(type_: str) -> Any:
+    return _EVENTS.get(type_, type_)

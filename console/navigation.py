@@ -48,7 +48,7 @@ SECTIONS = (
     Section("exchange", T("数据交换", "Data exchange"), "swap", models=("exchange",)),
     Section("parties", T("单位与权限", "Parties and rights"), "people", models=("parties", "auth", "oauth2_provider")),
     Section("reference", T("参考数据", "Reference data"), "book", models=("refdata",)),
-    Section("audit", T("审计", "Audit"), "shield", models=("events", "common")),
+    Section("audit", T("审计", "Audit"), "shield", page="audit", models=("events", "common"), duties=("supervision",)),
 )
 
 

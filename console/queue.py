@@ -140,11 +140,14 @@ def _read_cursor(text: str) -> tuple[datetime, int] | None:
         return None
 
 
-def page(filters: Filters, principal: Principal, after: str = "") -> tuple[list[dict[str, Any]], str]:
+def page(
+    filters: Filters, principal: Principal, after: str = "", size: int | None = None
+) -> tuple[list[dict[str, Any]], str]:
     """One page of the queue, the oldest first, and the cursor of the next.
 
     Each office and state is read from its index in order, and the heads are merged: the cost does not grow with the
     number of open cases."""
+    size = size or PAGE
     offices = [office for office in offices_of(principal) if not filters.office or office == filters.office]
     start = _read_cursor(after) if after else None
     heads: list[tuple[datetime, int]] = []
@@ -155,10 +158,10 @@ def page(filters: Filters, principal: Principal, after: str = "") -> tuple[list[
                 found = found.filter(Q(state_since__gt=start[0]) | Q(state_since=start[0], pk__gt=start[1])).filter(
                     state_since__gte=start[0]
                 )
-            heads += found.order_by("state_since", "pk").values_list("state_since", "pk")[: PAGE + 1]
+            heads += found.order_by("state_since", "pk").values_list("state_since", "pk")[: size + 1]
     heads.sort()
-    shown = heads[:PAGE]
-    more = cursor_of(*shown[-1]) if len(heads) > PAGE else ""
+    shown = heads[:size]
+    more = cursor_of(*shown[-1]) if len(heads) > size else ""
     return rows([pk for _, pk in shown]), more
 
 

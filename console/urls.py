@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import decisions, dossier, pages, search
+from console import audit, decisions, dossier, pages, search
 
 
 def pages_of(site: AdminSite) -> list[URLPattern]:
@@ -17,6 +17,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
 
     return [
         page("find/", search.find, "find"),
+        page("audit/", audit.show, "audit"),
         page("queue/", pages.show, "queue"),
         page("queue/take/", pages.take_next, "take_next"),
         page("queue/release/", decisions.bulk_release, "bulk_release"),

@@ -40,6 +40,10 @@ class Event(models.Model):
         ]
         indexes = [
             models.Index(fields=["entry"], condition=models.Q(position=None), name="event_unpublished"),
+            # What officers did on a day (the console's audit); a few of many events.
+            models.Index(
+                fields=["occurred_at"], condition=models.Q(actor__startswith="officer:"), name="event_of_officers"
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Delete),

@@ -24,6 +24,7 @@ GET, POST = "GET", "POST"
 #: name -> method -> duties of which one opens the page. What lies behind a number is a matter of ``visible_to``: 404.
 PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "find": (GET, ANY),
+    "audit": (GET, frozenset({"supervision"})),
     "queue": (GET, ANY),
     "take_next": (POST, frozenset({"examination"})),  # of the desk asked for here: review
     "bulk_release": (POST, frozenset({"release"})),
