@@ -33,6 +33,16 @@ KEY_SECRET = env("KEY_SECRET", default="") or SECRET_KEY
 #: A font file with Chinese glyphs for PDF documents; unset, the usual places are looked through.
 PDF_FONT = env("PDF_FONT", default="")
 
+#: Networks the exchange may connect to although they are private (test hosts). Empty in production: deliveries to
+#: loopback, private, link-local and metadata addresses are refused at connect time.
+EXCHANGE_ALLOW_NETWORKS = env.list("EXCHANGE_ALLOW_NETWORKS", default=[])
+#: Seconds added to the clock that is signed and checked. For fault tests.
+EXCHANGE_CLOCK_SHIFT = env.float("EXCHANGE_CLOCK_SHIFT", default=0.0)
+#: Delivery processes at most: endpoints are spread over this many shards, each worked off by one process at a time.
+EXCHANGE_SHARDS = env.int("EXCHANGE_SHARDS", default=1)
+#: Seconds between comparisons with each partner (a day), and between pulls from partners that are only pulled from.
+EXCHANGE_COMPARE_EVERY = env.float("EXCHANGE_COMPARE_EVERY", default=86_400.0)
+
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces
     "console.apps.ConsoleAdminConfig",

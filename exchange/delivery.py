@@ -1,0 +1,241 @@
+"""The delivery process: one event loop that keeps many signed POSTs in the air, outside any transaction, and one thread
+beside it that talks to PostgreSQL in batches.
+
+It runs as a Celery task (exchange.tasks.deliver) until nothing is due, is started by hints and by the sweep, and may be
+killed at any moment: what it had not written down is sent again, with the same id, in the same order."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiohttp
+import structlog
+from django.db import connection
+
+from events import log as event_log
+from exchange import addresses, fanout, ledger, signing
+from exchange.ledger import Due, Outcome, Target
+
+log = structlog.get_logger(__name__)
+
+#: POSTs in the air at once: in all, to one endpoint, and to one that has been failing.
+IN_THE_AIR = 256
+PER_ENDPOINT = 24
+PER_FAILING = 2
+#: Bytes of an answer that are read and kept.
+ANSWER_BYTES = 512
+#: Seconds without anything due after which the process ends, and how often it looks meanwhile.
+LINGER = 2.0
+LOOK_EVERY = 0.05
+
+Result = TypeVar("Result")
+
+
+def retry_after(header: str | None, now: float | None = None) -> float | None:
+    """Seconds a ``Retry-After`` asks for (a number or an HTTP date), at most a day; None where it says nothing."""
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        wait = float(text[:9])
+    else:
+        try:
+            wait = email.utils.parsedate_to_datetime(text).timestamp() - (time.time() if now is None else now)
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(wait, 0.0), float(ledger.MAX_RETRY_AFTER))
+
+
+async def post(client: aiohttp.ClientSession, target: Target, delivery: Due) -> Outcome:
+    """One signed try. Never raises: whatever goes wrong is the outcome."""
+    started = time.perf_counter()
+    status, error, answer, wait = None, "", "", None
+    try:
+        async with client.post(
+            target.url,
+            data=delivery.body,
+            headers=target.headers
+            | {"Content-Type": "application/cloudevents+json"}
+            | signing.headers(target.secrets, delivery.message_id, delivery.body),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=target.timeout),
+        ) as response:
+            status = response.status
+            wait = retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
+            answer = (await response.content.read(ANSWER_BYTES)).decode("utf-8", "replace").replace("\x00", "")
+            if not 200 <= status < 300:
+                error = f"HTTP {status}"
+    except TimeoutError:
+        error = f"no answer within {target.timeout} s"
+    except (aiohttp.ClientError, OSError, ValueError) as problem:
+        error = describe(problem)
+    return Outcome(
+        delivery=delivery.id,
+        endpoint=delivery.endpoint,
+        status=status,
+        error=error[:200],
+        milliseconds=int((time.perf_counter() - started) * 1000),
+        answer=answer,
+        delivered=status is not None and 200 <= status < 300 and not error,
+        gone=status == 410,
+        wait=wait,
+    )
+
+
+def describe(problem: Exception) -> str:
+    """What went wrong, without what a receiver could put into it."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, addresses.ForbiddenAddress):
+            return "address refused: " + str(cause).partition(" ")[0]
+        cause = getattr(cause, "os_error", None) or cause.__cause__
+        if cause is problem:
+            break
+    return type(problem).__name__
+
+
+class Engine:
+    """State of one delivery process. All database work happens in one thread, in order."""
+
+    def __init__(self, shard: int = 0) -> None:
+        self.shard = shard
+        self.database = ThreadPoolExecutor(1, "exchange-database")
+        self.in_the_air: dict[int, asyncio.Task[Outcome]] = {}
+        self.per_endpoint: dict[UUID, int] = {}
+        self.done: list[Outcome] = []
+        self.delivered = 0
+        self.failed = 0
+        #: endpoint -> (requests it may have now, when that was true)
+        self.allowance: dict[UUID, tuple[float, float]] = {}
+        self.news = asyncio.Event()
+
+    async def _in_database(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
+
+    def _turn(self, outcomes: list[Outcome], under_way: list[int]) -> tuple[list[Target], list[Due], int]:
+        """Everything one turn asks of the database."""
+        if outcomes:
+            ledger.settle(outcomes)
+        event_log.publish()
+        handed_out = fanout.run()
+        free = IN_THE_AIR - len(under_way)
+        if free <= 0:
+            return [], [], handed_out
+        found = ledger.targets(self.shard)
+        return found, ledger.due(self._slots(found, free), under_way), handed_out
+
+    def _slots(self, found: list[Target], free: int) -> dict[UUID, int]:
+        """How many more POSTs each endpoint may have now."""
+        slots = {}
+        for target in found:
+            room = (PER_FAILING if target.failures else PER_ENDPOINT) - self.per_endpoint.get(target.id, 0)
+            room = min(room, self._allowed(target), free)
+            if room > 0:
+                slots[target.id] = room
+        if sum(slots.values()) > free:  # a fair share each
+            share = max(1, free // len(slots))
+            slots = {endpoint: min(room, share) for endpoint, room in slots.items()}
+        return slots
+
+    def _allowed(self, target: Target) -> int:
+        if target.rate_limit is None:
+            return PER_ENDPOINT
+        now = time.monotonic()
+        left, at = self.allowance.get(target.id, (float(target.rate_limit), now))
+        left = min(float(target.rate_limit), left + (now - at) * target.rate_limit)
+        self.allowance[target.id] = (left, now)
+        return int(left)
+
+    def _launch(self, client: aiohttp.ClientSession, target: Target, delivery: Due) -> None:
+        if target.rate_limit is not None:
+            left, at = self.allowance[target.id]
+            self.allowance[target.id] = (left - 1, at)
+        task = asyncio.create_task(post(client, target, delivery))
+        self.in_the_air[delivery.id] = task
+        self.per_endpoint[target.id] = self.per_endpoint.get(target.id, 0) + 1
+        task.add_done_callback(lambda finished: self._landed(delivery, finished))
+
+    def _landed(self, delivery: Due, finished: asyncio.Task[Outcome]) -> None:
+        self.in_the_air.pop(delivery.id, None)
+        self.per_endpoint[delivery.endpoint] -= 1
+        if not finished.cancelled():
+            outcome = finished.result()
+            self.done.append(outcome)
+            self.delivered += outcome.delivered
+            self.failed += not outcome.delivered
+        self.news.set()
+
+    async def run(self, *, until: float, linger: float = LINGER) -> None:
+        """Deliver until nothing has been due for ``linger`` seconds, or the monotonic clock passes ``until``; what is in
+        the air then is waited for."""
+        quiet_since = time.monotonic()
+        async with addresses.session(connections=IN_THE_AIR) as client:
+            while True:
+                outcomes, self.done = self.done, []
+                if time.monotonic() > until:
+                    if outcomes:
+                        await self._in_database(ledger.settle, outcomes)
+                    if not self.in_the_air and not self.done:
+                        return
+                    work, handed_out = [], 0
+                else:
+                    targets, work, handed_out = await self._in_database(self._turn, outcomes, list(self.in_the_air))
+                    by_id = {target.id: target for target in targets}
+                    for delivery in work:
+                        self._launch(client, by_id[delivery.endpoint], delivery)
+                now = time.monotonic()
+                if outcomes or work or handed_out or self.in_the_air or self.done:
+                    quiet_since = now
+                elif now - quiet_since >= linger:
+                    return
+                if not self.done:
+                    self.news.clear()
+                await self._pause(bool(handed_out))
+
+    async def _pause(self, busy: bool) -> None:
+        """Wait for a landing (then a moment more, to gather a batch), or until it is time to look again."""
+        try:
+            async with asyncio.timeout(0.005 if busy else LOOK_EVERY):
+                await self.news.wait()
+                await asyncio.sleep(0.004)
+        except TimeoutError:
+            pass
+
+    async def close(self) -> None:
+        for task in list(self.in_the_air.values()):
+            task.cancel()
+        await self._in_database(lambda: connection.close())  # that thread's own
+        self.database.shutdown()
+
+
+def run(*, shard: int = 0, seconds: float = 240.0, linger: float = LINGER) -> int | None:
+    """Deliver what is due in ``shard``, for ``seconds`` at most; returns the number of tries, or None where another
+    process is at it.
+
+    After giving the shard back it looks once more: a hint that came in while the shard was still taken was not lost."""
+    return asyncio.run(_run(shard, seconds, linger))
+
+
+async def _run(shard: int, seconds: float, linger: float) -> int | None:
+    engine = Engine(shard)
+    until = time.monotonic() + seconds
+    tries = None
+    try:
+        while await engine._in_database(ledger.own, shard):
+            tries = tries or 0
+            try:
+                await engine.run(until=until, linger=linger)
+            finally:
+                await engine._in_database(ledger.disown, shard)
+            tries = engine.delivered + engine.failed
+            if time.monotonic() > until or not await engine._in_database(ledger.something_due, shard):
+                break
+    finally:
+        await engine.close()
+    return tries

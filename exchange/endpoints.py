@@ -1,0 +1,341 @@
+"""Endpoints: made, changed, tested, rotated, paused, resumed, deleted; deliveries retried, skipped, replayed."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from common.problems import Fault, conflict, invalid, not_found
+from common.text import T
+from events.log import append
+from events.models import Event
+from exchange import addresses, delivery, fanout, ledger, messages, signing, terms, vault
+from exchange.models import Delivery, Endpoint, EndpointSecret, Partner, Payload
+from parties.principals import Principal
+
+#: Endpoints one organisation may have.
+MOST = 50
+
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_RESERVED = re.compile(
+    r"(webhook-.*|host|content-.*|connection|transfer-encoding|upgrade|te|trailer|expect|keep-alive|proxy-.*)", re.I
+)
+CHANGEABLE = ("url", "description", "event_types", "headers", "rate_limit", "timeout")
+
+
+def _faults(values: dict[str, Any]) -> list[Fault]:
+    faults = addresses.url_faults(values["url"]) if "url" in values else []
+    if "event_types" in values:
+        if not values["event_types"]:
+            faults.append(Fault("/event_types", "required", T("至少一种事件类型", "At least one event type")))
+        faults += terms.pattern_faults(values["event_types"], "/event_types")
+    headers = values.get("headers", {})
+    if len(headers) > 20:
+        faults.append(Fault("/headers", "too-many", T("最多 20 个请求头", "At most 20 headers")))
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or _RESERVED.fullmatch(name):
+            faults.append(Fault(f"/headers/{name}", "header-name", T("不可设置此请求头", "This header cannot be set")))
+        elif not isinstance(value, str) or len(value) > 500 or not value.isascii() or not value.isprintable():
+            faults.append(
+                Fault(f"/headers/{name}", "header-value", T("须为可见 ASCII 字符", "Must be visible ASCII characters"))
+            )
+    return faults
+
+
+def _say(what: str, endpoint: Endpoint, actor: str, **data: Any) -> None:
+    append(
+        type=f"webhook_endpoint.{what}",
+        subject=("webhook_endpoint", str(endpoint.pk)),
+        actor=actor,
+        audience=[endpoint.organisation_id],
+        data={"url": endpoint.url, **data},
+    )
+
+
+@transaction.atomic
+def create(
+    *,
+    principal: Principal,
+    url: str,
+    event_types: list[str],
+    organisation_id: int | None = None,
+    partner: Partner | None = None,
+    description: str = "",
+    headers: dict[str, str] | None = None,
+    rate_limit: int | None = None,
+    timeout: int = 15,
+    signature: str = "v1",
+    secret: str | None = None,
+) -> tuple[Endpoint, str]:
+    """An endpoint and the secret (``whsec_``) or public key (``whpk_``) that verifies its messages; a secret is told only
+    now. Raises Problem 422 or 409."""
+    owner = organisation_id or principal.organisation_id
+    if owner is None:
+        raise not_found()
+    if partner is None:
+        partner = Partner.objects.filter(organisation_id=owner).first()
+    faults = _faults({"url": url, "event_types": event_types, "headers": headers or {}})
+    if secret is not None and not (secret.startswith(signing.SHARED) and signing.is_wellformed(secret)):
+        faults.append(Fault("/secret", "secret", T("须为 whsec_ 加 24–64 字节的 base64", "Must be whsec_ + base64")))
+    if faults:
+        raise invalid(faults)
+    if Endpoint.objects.filter(organisation_id=owner).exclude(state=Endpoint.State.DELETED).count() >= MOST:
+        raise conflict("too-many-endpoints", T("最多 {n} 个端点", "At most {n} endpoints", n=MOST))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
+        since = cursor.fetchone()[0]
+    endpoint = Endpoint.objects.create(
+        organisation_id=owner,
+        partner=partner,
+        url=url,
+        event_types=event_types,
+        description=description,
+        headers=headers or {},
+        rate_limit=rate_limit,
+        timeout=timeout,
+        since=since,
+    )
+    told = _new_secret(endpoint, signature, secret)
+    _say("created", endpoint, principal.actor, event_types=event_types)
+    return endpoint, told
+
+
+def _new_secret(endpoint: Endpoint, signature: str, secret: str | None = None) -> str:
+    secret = secret or (signing.new_key() if signature == "v1a" else signing.new_secret())
+    EndpointSecret.objects.create(endpoint=endpoint, sealed=vault.seal(secret))
+    return signing.public_key(secret) if secret.startswith(signing.PRIVATE) else secret
+
+
+def locked(endpoint_id: UUID, principal: Principal | None) -> Endpoint:
+    """The endpoint, locked. Raises Problem 404 where it is not ``principal``'s (None: an operator)."""
+    found = Endpoint.objects.exclude(state=Endpoint.State.DELETED)
+    if principal is not None:
+        found = found.visible_to(principal)
+    endpoint = found.select_for_update(of=("self",)).filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise not_found()
+    return endpoint
+
+
+@transaction.atomic
+def change(*, endpoint_id: UUID, principal: Principal, **values: Any) -> Endpoint:
+    endpoint = locked(endpoint_id, principal)
+    values = {name: value for name, value in values.items() if name in CHANGEABLE}
+    if faults := _faults(values):
+        raise invalid(faults)
+    for name, value in values.items():
+        setattr(endpoint, name, value)
+    endpoint.save(update_fields=list(values) or None)
+    _say("changed", endpoint, principal.actor, changed=sorted(values))
+    return endpoint
+
+
+@transaction.atomic
+def rotate(*, endpoint_id: UUID, principal: Principal | None, actor: str = "", signature: str = "v1") -> str:
+    """A new secret, told now; the old one signs beside it for a day."""
+    endpoint = locked(endpoint_id, principal)
+    now = timezone.now()
+    endpoint.secrets.filter(expires_at=None).update(expires_at=now + EndpointSecret.OVERLAP)
+    endpoint.secrets.filter(expires_at__lte=now).delete()
+    told = _new_secret(endpoint, signature)
+    _say("rotated", endpoint, actor or (principal.actor if principal else "system"))
+    return told
+
+
+@transaction.atomic
+def pause(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -> Endpoint:
+    """Deliveries are queued and wait."""
+    endpoint = locked(endpoint_id, principal)
+    if endpoint.state != Endpoint.State.ACTIVE:
+        raise conflict("not-active", T("端点未启用", "The endpoint is not active"))
+    endpoint.state = Endpoint.State.PAUSED
+    endpoint.save(update_fields=["state"])
+    _say("paused", endpoint, actor or (principal.actor if principal else "system"))
+    return endpoint
+
+
+@transaction.atomic
+def resume(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -> Endpoint:
+    """Call the endpoint again, at once, with everything that waits; a disabled one also gets what it missed meanwhile."""
+    endpoint = locked(endpoint_id, principal)
+    if endpoint.state == Endpoint.State.ACTIVE:
+        raise conflict("already-active", T("端点已启用", "The endpoint is active already"))
+    missed = endpoint.state == Endpoint.State.DISABLED
+    endpoint.state, endpoint.state_reason = Endpoint.State.ACTIVE, ""
+    endpoint.failures, endpoint.failing_since, endpoint.spared_until = 0, None, None
+    endpoint.save(update_fields=["state", "state_reason", "failures", "failing_since", "spared_until"])
+    endpoint.deliveries.filter(state=Delivery.State.PENDING, ready_at__gt=timezone.now()).update(
+        ready_at=timezone.now()
+    )
+    if missed:
+        last = endpoint.deliveries.order_by("-position").values_list("position", flat=True).first() or endpoint.since
+        _queue_again(endpoint, after=last)
+    _say("resumed", endpoint, actor or (principal.actor if principal else "system"))
+    return endpoint
+
+
+@transaction.atomic
+def delete(*, endpoint_id: UUID, principal: Principal) -> None:
+    """The endpoint is called no more; its record stays for those who ask what was delivered."""
+    endpoint = locked(endpoint_id, principal)
+    endpoint.state = Endpoint.State.DELETED
+    endpoint.save(update_fields=["state"])
+    endpoint.secrets.all().delete()
+    endpoint.deliveries.filter(state__in=Delivery.OPEN).update(
+        state=Delivery.State.SKIPPED, ready_at=None, done_at=timezone.now()
+    )
+    _say("deleted", endpoint, principal.actor)
+
+
+@transaction.atomic
+def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before: int | None = None) -> int:
+    """Queue again what the endpoint may have between two positions of the log; returns how many. Receivers know the ids."""
+    endpoint = locked(endpoint_id, principal)
+    if endpoint.state == Endpoint.State.DISABLED:
+        raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
+    number = _queue_again(endpoint, after=after, before=before)
+    _say(
+        "replayed", endpoint, principal.actor if principal else "system", after=after, before=before, deliveries=number
+    )
+    return number
+
+
+def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None, most: int = 10_000) -> int:
+    """Payloads that exist are sent as they were; events handed out to nobody then get theirs now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
+        upto = min(before - 1 if before else 2**62, cursor.fetchone()[0])
+        if endpoint.partner_id:
+            cursor.execute(
+                "SELECT position, payload_id FROM exchange_share WHERE partner_id = %s AND position > %s"
+                " AND position <= %s ORDER BY position LIMIT %s",
+                [endpoint.partner_id, after, upto, most],
+            )
+            wanted = dict(cursor.fetchall())
+            events = {event.position: event for event in Event.objects.filter(position__in=list(wanted))}
+        else:
+            events = {
+                event.position: event
+                for event in Event.objects.raw(
+                    "SELECT e.* FROM events_audience a JOIN events_event e ON e.position = a.position"
+                    " WHERE a.organisation_id = %s AND a.position > %s AND a.position <= %s"
+                    " ORDER BY a.position LIMIT %s",
+                    [endpoint.organisation_id, after, upto, most],
+                )
+                if any(terms.matches(pattern, event.type) for pattern in endpoint.event_types)
+            }
+            wanted = _whole_payloads(events, cursor)
+        rows = [(endpoint.pk, events[position], payload) for position, payload in sorted(wanted.items())]
+        if rows:
+            fanout.queue(rows, cursor)
+    return len(rows)
+
+
+def _whole_payloads(events: dict[int | None, Event], cursor: Any) -> dict[int, int]:
+    if not events:
+        return {}
+    bodies = {}
+    for event in events.values():
+        text = messages.body(event, data=event.data)
+        key = (event.position or 0, messages.digest(text))
+        bodies[key] = fanout.Body(event, text, key[1])
+    return {key[0]: payload for key, payload in fanout.store_payloads(bodies, cursor).items()}
+
+
+@transaction.atomic
+def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
+    """Try now. A parked line goes on from here. Raises Problem 404 or 409."""
+    found = _locked_delivery(delivery_id, principal)
+    if found.state not in Delivery.OPEN:
+        raise conflict("not-open", T("此投递已结束", "This delivery is over"))
+    ahead = Delivery.objects.filter(line=found.line, state__in=Delivery.OPEN, position__lt=found.position)
+    if ahead.exists():
+        raise conflict("not-first", T("同一对象有更早的投递未送达", "An earlier delivery of this subject is still open"))
+    found.state, found.ready_at, found.tries = Delivery.State.PENDING, timezone.now(), 0
+    found.save(update_fields=["state", "ready_at", "tries"])
+    Endpoint.objects.filter(pk=found.endpoint_id).update(spared_until=None)
+    return found
+
+
+@transaction.atomic
+def skip(*, delivery_id: int, principal: Principal | None, actor: str) -> Delivery:
+    """Give a delivery up, so that what stands behind it goes on."""
+    found = _locked_delivery(delivery_id, principal)
+    if found.state not in Delivery.OPEN:
+        raise conflict("not-open", T("此投递已结束", "This delivery is over"))
+    found.state, found.ready_at, found.done_at = Delivery.State.SKIPPED, None, timezone.now()
+    found.save(update_fields=["state", "ready_at", "done_at"])
+    with connection.cursor() as cursor:
+        cursor.execute(ledger.ADVANCE, [[found.line]])
+    _say("skipped", found.endpoint, actor, delivery=found.pk, position=found.position)
+    return found
+
+
+def _locked_delivery(delivery_id: int, principal: Principal | None) -> Delivery:
+    found = Delivery.objects.select_related("endpoint")
+    if principal is not None:
+        found = found.visible_to(principal)
+    one = found.select_for_update(of=("self",)).filter(pk=delivery_id).first()
+    if one is None:
+        raise not_found()
+    return one
+
+
+def test(*, endpoint_id: UUID, principal: Principal | None) -> Delivery:
+    """Send one test message now, once, whatever the endpoint's state. Must run outside a transaction."""
+    with transaction.atomic():
+        endpoint = locked(endpoint_id, principal)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT common_uuid7()")
+            event_id = cursor.fetchone()[0]
+        now = timezone.now()
+        text = messages.body(
+            Event(
+                id=event_id,
+                type="webhook_endpoint.test",
+                subject_kind="webhook_endpoint",
+                subject_number=str(endpoint.pk),
+                sequence=1,
+                position=0,
+                occurred_at=now,
+            ),
+            data={"test": True},
+        )
+        payload = Payload.objects.create(
+            position=0,
+            event_id=event_id,
+            type="webhook_endpoint.test",
+            subject_kind="webhook_endpoint",
+            subject_number=str(endpoint.pk),
+            body=text,
+            digest=messages.digest(text),
+        )
+        sent = Delivery.objects.create(
+            endpoint=endpoint, payload=payload, position=0, line=0, state=Delivery.State.FAILED
+        )
+        secrets = endpoint.signing_secrets()
+    target = ledger.Target(endpoint.pk, endpoint.url, endpoint.headers, None, endpoint.timeout, 0, secrets)
+
+    async def once() -> ledger.Outcome:
+        async with addresses.session(connections=1) as client:
+            due = ledger.Due(sent.pk, endpoint.pk, str(event_id), text.encode(), 0)
+            return await delivery.post(client, target, due)
+
+    outcome = asyncio.run(once())
+    with transaction.atomic():
+        sent.attempts.create(
+            number=1,
+            status=outcome.status,
+            error=outcome.error,
+            milliseconds=outcome.milliseconds,
+            answer=outcome.answer,
+        )
+        sent.state = Delivery.State.DELIVERED if outcome.delivered else Delivery.State.FAILED
+        sent.tries, sent.last_status, sent.last_error, sent.done_at = 1, outcome.status, outcome.error, timezone.now()
+        sent.save()
+    return sent

@@ -1,0 +1,312 @@
+"""What PostgreSQL knows of deliveries: which are due, what became of them, what comes next. No HTTP here.
+
+Endpoints are spread over shards; one process at a time works a shard off, holding its advisory lock. So what is under
+way is that process's own memory: when it dies, the lock goes, and everything it had not written down is due again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from events.log import append
+from exchange import vault
+
+#: Seconds to wait before the 2nd, 3rd, … try, each ± 10 %: about three days (Standard Webhooks, facts.md S35).
+SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 64800, 79200)
+#: Longest Retry-After that is honoured.
+MAX_RETRY_AFTER = 86_400
+#: Failures in a row after which an endpoint is spared, and for how long at most (seconds).
+BREAK_AFTER = 5
+SPARE_FIRST, SPARE_MOST = 10, 900
+#: An endpoint that failed without one success for this long is disabled.
+TERM_SECONDS = 5 * 86_400
+
+_LOCK = 7230917
+
+
+class Target(NamedTuple):
+    """An endpoint with something due."""
+
+    id: UUID
+    url: str
+    headers: dict[str, str]
+    rate_limit: int | None
+    timeout: int
+    failures: int
+    secrets: list[str]
+
+
+class Due(NamedTuple):
+    id: int
+    endpoint: UUID
+    message_id: str
+    body: bytes
+    tries: int
+
+
+class Outcome(NamedTuple):
+    """What came of one try. ``delivered``: 2xx; ``gone``: 410; ``wait``: seconds the receiver asked for."""
+
+    delivery: int
+    endpoint: UUID
+    status: int | None
+    error: str
+    milliseconds: int
+    answer: str
+    delivered: bool
+    gone: bool = False
+    wait: float | None = None
+
+
+def own(shard: int) -> bool:
+    """Whether this connection now holds the shard (until it is given up or the connection ends)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, shard])
+        return bool(cursor.fetchone()[0])
+
+
+def disown(shard: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, shard])
+
+
+_TARGETS = """
+SELECT e.id, e.url, e.headers, e.rate_limit, e.timeout, e.failures,
+  ARRAY(SELECT s.sealed FROM exchange_endpointsecret s WHERE s.endpoint_id = e.id
+    AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.created_at DESC)
+FROM exchange_endpoint e LEFT JOIN exchange_partner p ON p.id = e.partner_id
+WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active')
+  AND (e.spared_until IS NULL OR e.spared_until <= now())
+  AND abs(hashtext(e.id::text)) %% %s = %s
+  AND EXISTS (SELECT 1 FROM exchange_delivery d
+    WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.ready_at <= now())
+"""
+
+
+def targets(shard: int) -> list[Target]:
+    """Endpoints of the shard that may be called and have something due."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TARGETS, [settings.EXCHANGE_SHARDS, shard])
+        return [Target(*row[:6], [vault.unseal(sealed) for sealed in row[6]]) for row in _with_json(cursor)]
+
+
+def _with_json(cursor: object) -> Iterable[tuple]:
+    from common.json import loads
+
+    for row in cursor.fetchall():  # type: ignore[attr-defined]
+        yield (*row[:2], loads(row[2]) if isinstance(row[2], str) else row[2], *row[3:])
+
+
+# Each endpoint gets its own small share of a batch, so that one with a million waiting does not starve the others.
+_DUE = """
+SELECT x.id, x.endpoint_id, p.event_id, p.body, x.tries
+FROM unnest(%s::uuid[], %s::integer[]) AS e(id, slots)
+CROSS JOIN LATERAL (
+  SELECT d.id, d.endpoint_id, d.payload_id, d.tries FROM exchange_delivery d
+  WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.ready_at <= now() AND d.id <> ALL(%s)
+  ORDER BY d.ready_at LIMIT e.slots
+) x
+JOIN exchange_payload p ON p.id = x.payload_id
+"""
+
+
+def due(slots: dict[UUID, int], under_way: list[int]) -> list[Due]:
+    """The next deliveries of each endpoint, as many as it has slots, without those ``under_way``."""
+    if not slots:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [[str(endpoint) for endpoint in slots], list(slots.values()), under_way])
+        return [Due(row[0], row[1], str(row[2]), row[3].encode(), row[4]) for row in cursor.fetchall()]
+
+
+def something_due(shard: int) -> bool:
+    """Whether the shard has a delivery to make now, or the log an event that was not handed out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM events_event WHERE position >"
+            " coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0))"
+        )
+        if cursor.fetchone()[0]:
+            return True
+        cursor.execute(f"SELECT EXISTS ({_TARGETS})", [settings.EXCHANGE_SHARDS, shard])  # noqa: S608 constant
+        return bool(cursor.fetchone()[0])
+
+
+# Done ones and the ends of their lines, in one order: the fan-out locks line ends in the same order.
+_LOCK_DONE = """
+SELECT id FROM exchange_delivery WHERE id IN (
+  SELECT unnest(%(ids)s::bigint[])
+  UNION SELECT max(o.id) FROM exchange_delivery d JOIN exchange_delivery o ON o.line = d.line
+    AND o.state IN ('pending', 'parked') WHERE d.id = ANY(%(ids)s) GROUP BY o.line
+) ORDER BY id FOR UPDATE
+"""
+
+_SETTLE = """
+WITH outcome AS (
+  SELECT * FROM unnest(%(ids)s::bigint[], %(statuses)s::integer[], %(errors)s::text[], %(times)s::integer[],
+    %(answers)s::text[], %(delivered)s::boolean[], %(waits)s::float8[])
+    AS o(id, status, error, milliseconds, answer, delivered, wait)
+), settled AS (
+  UPDATE exchange_delivery d SET
+    tries = d.tries + 1, last_status = o.status, last_error = o.error,
+    state = CASE WHEN o.delivered THEN 'delivered' WHEN d.tries >= %(most)s THEN 'parked' ELSE 'pending' END,
+    done_at = CASE WHEN o.delivered THEN now() END,
+    ready_at = CASE WHEN o.delivered OR d.tries >= %(most)s THEN NULL
+      ELSE now() + make_interval(secs => greatest(
+        (%(schedule)s::float8[])[d.tries + 1] * (0.9 + random() * 0.2), coalesce(o.wait, 0))) END
+  FROM outcome o WHERE d.id = o.id AND d.state IN ('pending', 'parked')
+  RETURNING d.id, d.line, d.tries, d.state
+), tried AS (
+  INSERT INTO exchange_attempt (delivery_id, number, at, status, error, milliseconds, answer)
+  SELECT s.id, s.tries, now(), o.status, o.error, o.milliseconds, o.answer FROM settled s JOIN outcome o USING (id)
+)
+SELECT line FROM settled WHERE state = 'delivered'
+"""
+
+#: Makes the first open delivery of each line ready.
+ADVANCE = """
+UPDATE exchange_delivery SET ready_at = now() WHERE id IN (
+  SELECT f.id FROM unnest(%s::bigint[]) AS l(line) CROSS JOIN LATERAL (
+    SELECT d.id, d.ready_at, d.state FROM exchange_delivery d
+    WHERE d.line = l.line AND d.state IN ('pending', 'parked') ORDER BY d.position, d.id LIMIT 1
+  ) f WHERE f.ready_at IS NULL AND f.state = 'pending'
+)
+"""
+
+_HEALTHY = """
+UPDATE exchange_endpoint SET failures = 0, failing_since = NULL, spared_until = NULL, last_success_at = now()
+WHERE id = ANY(%s::uuid[]) AND (failures > 0 OR failing_since IS NOT NULL OR last_success_at IS NULL
+  OR last_success_at < now() - interval '10 seconds')
+"""
+
+#: An endpoint that was spared is back: what waits for its next try is tried now, spread over a few seconds.
+_WAKE = """
+UPDATE exchange_delivery d SET ready_at = now() + make_interval(secs => random() * 5)
+WHERE d.endpoint_id IN (SELECT id FROM exchange_endpoint WHERE id = ANY(%s::uuid[]) AND failures >= %s)
+  AND d.state = 'pending' AND d.ready_at > now() + interval '5 seconds'
+"""
+
+_FAILING = """
+UPDATE exchange_endpoint e SET failures = e.failures + f.failed, failing_since = coalesce(e.failing_since, now()),
+  spared_until = CASE
+    WHEN f.wait > 0 THEN greatest(e.spared_until, now() + make_interval(secs => f.wait))
+    WHEN e.failures + f.failed >= %(break_after)s THEN now() + make_interval(secs =>
+      least(%(spare_first)s * power(2, least(e.failures + f.failed - %(break_after)s, 20) / 2), %(spare_most)s)
+      * (0.9 + random() * 0.2))
+    ELSE e.spared_until END
+FROM unnest(%(endpoints)s::uuid[], %(failed)s::integer[], %(waits)s::float8[]) AS f(id, failed, wait)
+WHERE e.id = f.id
+"""
+
+
+@transaction.atomic
+def settle(outcomes: list[Outcome]) -> None:
+    """Write down what came of a batch of tries and make ready what was waiting behind the delivered ones."""
+    ids = [outcome.delivery for outcome in outcomes]
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_DONE, {"ids": ids})
+        cursor.execute(
+            _SETTLE,
+            {
+                "ids": ids,
+                "statuses": [outcome.status for outcome in outcomes],
+                "errors": [outcome.error for outcome in outcomes],
+                "times": [outcome.milliseconds for outcome in outcomes],
+                "answers": [outcome.answer for outcome in outcomes],
+                "delivered": [outcome.delivered for outcome in outcomes],
+                "waits": [outcome.wait for outcome in outcomes],
+                "most": len(SCHEDULE),
+                "schedule": list(SCHEDULE),
+            },
+        )
+        lines = [line for (line,) in cursor.fetchall()]
+        if lines:
+            cursor.execute(ADVANCE, [lines])
+        worked = {outcome.endpoint for outcome in outcomes if outcome.delivered}
+        failed = {outcome.endpoint for outcome in outcomes} - worked
+        if worked:
+            cursor.execute(_WAKE, [[str(endpoint) for endpoint in worked], BREAK_AFTER])
+            cursor.execute(_HEALTHY, [[str(endpoint) for endpoint in worked]])
+        if failed:
+            _note_failures([outcome for outcome in outcomes if outcome.endpoint in failed], cursor)
+        for endpoint in sorted({str(outcome.endpoint) for outcome in outcomes if outcome.gone}):
+            disable(UUID(endpoint), "410 Gone")
+
+
+def _note_failures(outcomes: list[Outcome], cursor: object) -> None:
+    waits: dict[UUID, list[float]] = {}
+    for outcome in outcomes:
+        waits.setdefault(outcome.endpoint, []).append(outcome.wait or 0.0)
+    cursor.execute(  # type: ignore[attr-defined]
+        _FAILING,
+        {
+            "endpoints": [str(endpoint) for endpoint in waits],
+            "failed": [len(values) for values in waits.values()],
+            "waits": [max(values) for values in waits.values()],
+            "break_after": BREAK_AFTER,
+            "spare_first": SPARE_FIRST,
+            "spare_most": SPARE_MOST,
+        },
+    )
+
+
+def disable(endpoint: UUID, reason: str) -> bool:
+    """Stop calling an endpoint and tell its owner; False where it was not active."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE exchange_endpoint SET state = 'disabled', state_reason = %s WHERE id = %s AND state = 'active'"
+            " RETURNING organisation_id, url",
+            [reason, str(endpoint)],
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return False
+        append(
+            type="webhook_endpoint.disabled",
+            subject=("webhook_endpoint", str(endpoint)),
+            actor="system",
+            audience=[row[0]],
+            data={"url": row[1], "reason": reason},
+        )
+        return True
+
+
+def disable_dead() -> int:
+    """Disable endpoints that failed past their term without one success; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM exchange_endpoint WHERE state = 'active'"
+            " AND failing_since < now() - make_interval(secs => %s)",
+            [TERM_SECONDS],
+        )
+        dead = [endpoint for (endpoint,) in cursor.fetchall()]
+    return sum(disable(endpoint, "no success within the term") for endpoint in dead)
+
+
+def unblock() -> int:
+    """The sweep behind :data:`ADVANCE`: make ready any first-in-line that nothing made ready; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE exchange_delivery SET ready_at = now() WHERE id IN (SELECT f.id FROM ("
+            " SELECT DISTINCT ON (line) id, ready_at, state FROM exchange_delivery"
+            " WHERE state IN ('pending', 'parked') ORDER BY line, position, id) f"
+            " WHERE f.ready_at IS NULL AND f.state = 'pending')"
+        )
+        return cursor.rowcount
+
+
+def forget_delivered(days: int = 30, batch: int = 20_000) -> int:
+    """Delete deliveries (with their attempts) settled longer ago; returns how many."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "WITH old AS (SELECT id FROM exchange_delivery WHERE state NOT IN ('pending', 'parked')"
+            " AND done_at < now() - make_interval(days => %s) ORDER BY id LIMIT %s),"
+            " attempts AS (DELETE FROM exchange_attempt WHERE delivery_id IN (SELECT id FROM old))"
+            " DELETE FROM exchange_delivery WHERE id IN (SELECT id FROM old)",
+            [days, batch],
+        )
+        return cursor.rowcount

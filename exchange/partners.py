@@ -1,0 +1,89 @@
+"""Partners: connected, given secrets, suspended."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from common.problems import Fault, conflict, invalid
+from common.text import T
+from events.log import append
+from exchange import addresses, signing, vault
+from exchange.models import EndpointSecret, Partner, PartnerSecret
+from parties.models import Organisation, OrganisationRole
+from parties.principals import Principal
+
+_CODE = re.compile(r"[A-Za-z0-9-]{2,20}")
+
+
+@transaction.atomic
+def connect(
+    *,
+    organisation: Organisation,
+    code: str,
+    actor: Principal,
+    base_url: str = "",
+    client_id: str = "",
+    client_secret: str = "",
+    secret: str | None = None,
+) -> Partner:
+    """Enter a partner. ``secret`` verifies its messages; ``base_url`` and the client are what we pull with."""
+    faults = addresses.url_faults(base_url, "/base_url") if base_url else []
+    if not _CODE.fullmatch(code):
+        faults.append(Fault("/code", "code", T("2–20 个字母、数字或连字符", "2 to 20 letters, digits or hyphens")))
+    if OrganisationRole.PARTNER_PROVINCE not in organisation.roles:
+        faults.append(Fault("/organisation", "role", T("该单位不是协作省份", "Not a partner province")))
+    if faults:
+        raise invalid(faults)
+    try:
+        with transaction.atomic():
+            partner = Partner.objects.create(
+                organisation=organisation,
+                code=code,
+                base_url=base_url.rstrip("/"),
+                client_id=client_id,
+                client_secret=vault.seal(client_secret) if client_secret else "",
+            )
+    except IntegrityError as error:
+        raise conflict("partner-exists", T("该伙伴已登记", "This partner is registered already")) from error
+    if secret:
+        add_secret(partner=partner, secret=secret, actor=actor)
+    _say("connected", partner, actor)
+    return partner
+
+
+@transaction.atomic
+def add_secret(*, partner: Partner, secret: str, actor: Principal) -> None:
+    """What verifies the partner's messages from now on; earlier ones stay good for a day."""
+    if not signing.is_wellformed(secret):
+        raise invalid([Fault("/secret", "secret", T("须为 whsec_ 或 whpk_ 密钥", "Must be a whsec_ or whpk_ secret"))])
+    now = timezone.now()
+    partner.secrets.filter(expires_at=None).update(expires_at=now + EndpointSecret.OVERLAP)
+    partner.secrets.filter(expires_at__lte=now).delete()
+    PartnerSecret.objects.create(partner=partner, sealed=vault.seal(secret))
+    _say("secret_added", partner, actor)
+
+
+@transaction.atomic
+def suspend(*, partner: Partner, actor: Principal) -> None:
+    """Nothing goes out and nothing is taken until :func:`reinstate`."""
+    Partner.objects.filter(pk=partner.pk).update(state=Partner.State.SUSPENDED)
+    _say("suspended", partner, actor)
+
+
+@transaction.atomic
+def reinstate(*, partner: Partner, actor: Principal) -> None:
+    Partner.objects.filter(pk=partner.pk).update(state=Partner.State.ACTIVE)
+    _say("reinstated", partner, actor)
+
+
+def _say(what: str, partner: Partner, actor: Principal) -> None:
+    append(
+        type=f"partner.{what}",
+        subject=("partner", partner.code),
+        actor=actor.actor,
+        audience=[partner.organisation_id],
+        data={"code": partner.code},
+    )
