@@ -1,3 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from exchange.api import corridor
+
+urlpatterns = [
+    path("exchange/inbox/<str:partner>", corridor.Inbox.as_view(), name="exchange-inbox"),
+    path("exchange/events", corridor.PartnerFeed.as_view(), name="exchange-events"),
+    path("exchange/digest", corridor.Digest.as_view(), name="exchange-digest"),
+    path("exchange/reports", corridor.Reports.as_view(), name="exchange-reports"),
+]

@@ -1,0 +1,43 @@
+"""The feed of a partner: what was shared with it, in the order of the log."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from common.problems import Problem
+from common.text import T
+from events import log
+from exchange.models import Partner
+from parties.principals import Principal
+
+
+def partner_of(principal: Principal) -> Partner:
+    """The partner that ``principal`` speaks for. Raises Problem 403."""
+    partner = Partner.objects.filter(
+        organisation_id=principal.organisation_id, state=Partner.State.ACTIVE
+    ).first()
+    if partner is None:
+        raise Problem(403, "not-a-partner", T("贵单位不是已接入的协作省份", "Your organisation is no connected partner"))
+    return partner
+
+
+def read_after(
+    partner: Partner, position: int, *, limit: int, subject: tuple[str, str] | None = None
+) -> list[tuple[int, str]]:
+    """(position, body) of what the partner may know after ``position``; of one subject only, where it is given."""
+    kind, number = subject or (None, None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.position, p.body FROM exchange_share s JOIN exchange_payload p ON p.id = s.payload_id"
+            " WHERE s.partner_id = %s AND s.position > %s"
+            + (" AND s.subject_kind = %s AND s.subject_number = %s" if subject else "")
+            + " ORDER BY s.position LIMIT %s",
+            [partner.pk, position, *((kind, number) if subject else ()), limit],
+        )
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def wait_after(
+    partner: Partner, position: int, *, limit: int, seconds: float, subject: tuple[str, str] | None = None
+) -> list[tuple[int, str]]:
+    return log.wait_for(lambda: read_after(partner, position, limit=limit, subject=subject), seconds=seconds)

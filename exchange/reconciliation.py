@@ -1,0 +1,298 @@
+"""Asking a partner: pulling what is missing, comparing digests, repairing, reporting. All requests happen outside any
+transaction; what they bring takes the inbox's way in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Self
+
+import aiohttp
+import orjson
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from common.json import dumps
+from common.problems import Problem
+from events.log import append
+from exchange import addresses, digests, inbox, vault
+from exchange.digests import RECEIVED, Group
+from exchange.models import DigestReport, Mirror, MirrorEvent, Partner
+
+log = structlog.get_logger(__name__)
+
+PAGE = 500
+TIMEOUT = 30
+#: Largest answer read (bytes): a page of messages.
+MAX_ANSWER = 64 * 1024 * 1024
+#: Subjects repaired in one comparison at most; the next one goes on.
+MOST_REPAIRS = 50_000
+
+
+class Unreachable(Exception):
+    """The partner could not be asked; the text says why."""
+
+
+class Line:
+    """A conversation with a partner's API: logs in once, asks in turn. Use as a context manager."""
+
+    def __init__(self, partner: Partner) -> None:
+        if not partner.base_url:
+            raise Unreachable("no API address")
+        self.partner = partner
+        self.runner = asyncio.Runner()
+        self.token = ""
+
+    def __enter__(self) -> Self:
+        self.client = self.runner.run(self._open())
+        return self
+
+    async def _open(self) -> aiohttp.ClientSession:
+        return addresses.session(connections=4)
+
+    def __exit__(self, *exception: object) -> None:
+        self.runner.run(self.client.close())
+        self.runner.close()
+
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        return self._ask("GET", path, params={name: str(value) for name, value in parameters.items()})
+
+    def post(self, path: str, body: Any) -> dict[str, Any]:
+        return self._ask("POST", path, data=dumps(body), headers={"Content-Type": "application/json"})
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        if not self.token:
+            self._log_in()
+        status, answer = self.runner.run(self._request(method, path, **options))
+        if status == 401:
+            self._log_in()
+            status, answer = self.runner.run(self._request(method, path, **options))
+        if not 200 <= status < 300:
+            raise Unreachable(f"{method} {path}: HTTP {status}")
+        if not isinstance(answer, dict):
+            raise Unreachable(f"{method} {path}: not a JSON object")
+        return answer
+
+    def _log_in(self) -> None:
+        status, answer = self.runner.run(
+            self._request(
+                "POST",
+                "/oauth/token",
+                data={
+                    "grant_type": "client_credentials",
+                    "client_id": self.partner.client_id,
+                    "client_secret": vault.unseal(self.partner.client_secret) if self.partner.client_secret else "",
+                },
+            )
+        )
+        if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise Unreachable(f"log-in: HTTP {status}")
+        self.token = answer["access_token"]
+
+    async def _request(self, method: str, path: str, headers: Any = None, **options: Any) -> tuple[int, Any]:
+        given = dict(headers or {})
+        if self.token and path != "/oauth/token":
+            given["Authorization"] = f"Bearer {self.token}"
+        try:
+            async with self.client.request(
+                method,
+                self.partner.base_url + path,
+                headers=given,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                **options,
+            ) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(65536):
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise Unreachable(f"{path}: answer too large")
+                try:
+                    return response.status, orjson.loads(body) if body else None
+                except orjson.JSONDecodeError:
+                    return response.status, None
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"{method} {path}: {type(error).__name__}") from error
+
+
+def _pages(line: Line, after: int, **subject: str) -> Iterator[tuple[list[Any], int]]:
+    while True:
+        page = line.get("/exchange/events", after=after, limit=PAGE, **subject)
+        events, following = page.get("events"), page.get("next")
+        if not isinstance(events, list) or not isinstance(following, int):
+            raise Unreachable("/exchange/events: not a feed")
+        yield events, following
+        if not events or following <= after:
+            return
+        after = following
+
+
+def _take_all(sender: inbox.Sender, events: list[Any]) -> int:
+    """File a page; returns how many were new. What is refused is counted and does not stop the rest."""
+    fresh = 0
+    with transaction.atomic():
+        for event in events:
+            try:
+                with transaction.atomic():
+                    answer = inbox.take(sender, dumps(event))
+            except Problem as problem:
+                inbox.refuse(sender.id, problem)
+            else:
+                fresh += answer["status"] in ("applied", "late", "gap")
+    return fresh
+
+
+def _sender(partner: Partner) -> inbox.Sender:
+    sender = inbox.sender(partner.code)
+    if sender is None or sender.terms is None or sender.state != Partner.State.ACTIVE:
+        raise Unreachable("no agreement in force")
+    return sender
+
+
+def pull(partner: Partner) -> int:
+    """Read the partner's feed from where it was left; returns how many events were new."""
+    sender, fresh = _sender(partner), 0
+    with Line(partner) as line:
+        for events, following in _pages(line, partner.pulled_to):
+            fresh += _take_all(sender, events)
+            Partner.objects.filter(pk=partner.pk, pulled_to__lt=following).update(pulled_to=following)
+    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
+    return fresh
+
+
+def pull_missing(partner: Partner) -> int:
+    """Pull the subjects of which an event is known to be missing; returns how many events were new."""
+    noticed = partner.missing_since
+    sender, fresh = _sender(partner), 0
+    with Line(partner) as line:
+        waiting = Mirror.objects.filter(partner=partner, missing__gt=0).values_list("subject_kind", "subject_number")
+        for kind, number in list(waiting[:MOST_REPAIRS]):
+            fresh += _pull_subject(line, sender, kind, number)
+    if not Mirror.objects.filter(partner=partner, missing__gt=0).exists():
+        Partner.objects.filter(pk=partner.pk, missing_since=noticed).update(missing_since=None)
+    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
+    return fresh
+
+
+def _pull_subject(line: Line, sender: inbox.Sender, kind: str, number: str) -> int:
+    return sum(
+        _take_all(sender, events) for events, _ in _pages(line, 0, subject_kind=kind, subject_number=number)
+    )
+
+
+def _groups(answer: dict[str, Any]) -> list[Group]:
+    try:
+        return [
+            Group(row["kind"], date.fromisoformat(row["day"]), row.get("bucket"), row["count"], row["hash"])
+            for row in answer["groups"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreachable("/exchange/digest: not a digest") from error
+
+
+def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
+    """(kind, number) of every subject that is not the same on both sides, narrowed down step by step."""
+    found: list[tuple[str, str]] = []
+    for kind, day, _ in digests.differing(digests.groups(RECEIVED, partner), _groups(line.get("/exchange/digest"))):
+        own = digests.groups(RECEIVED, partner, kind=kind, day=day, buckets=True)
+        theirs = _groups(line.get("/exchange/digest", kind=kind, day=day))
+        for _, _, bucket in digests.differing(own, theirs):
+            assert bucket is not None
+            mine = {
+                row.number: (row.count, row.sequence, row.last_id)
+                for row in digests.lines(RECEIVED, partner, kind=kind, day=day, bucket=bucket)
+            }
+            answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
+            try:
+                other = {row["number"]: (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
+            except (KeyError, TypeError) as error:
+                raise Unreachable("/exchange/digest: not a digest") from error
+            found += [
+                (kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)
+            ]
+    return sorted(set(found))
+
+
+def compare(partner: Partner) -> DigestReport:
+    """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both."""
+    started, clock = timezone.now(), time.monotonic()
+    sender, repaired = _sender(partner), 0
+    with Line(partner) as line:
+        differing = _differing_subjects(line, partner)
+        for kind, number in differing[:MOST_REPAIRS]:
+            _rebuild(line, sender, partner, kind, number)
+        left = set(_differing_subjects(line, partner)) if differing else set()
+        repaired = len(set(differing) - left)
+        report = _report(
+            partner,
+            started_at=started,
+            seconds=round(time.monotonic() - clock, 3),
+            subjects=sum(group.count for group in digests.groups(RECEIVED, partner)),
+            differing=len(differing),
+            repaired=repaired,
+            agrees=not left,
+            details={"differing": [list(subject) for subject in differing[:200]], "left": sorted(map(list, left))[:200]},
+        )
+        try:
+            line.post(
+                "/exchange/reports",
+                {
+                    "started_at": started,
+                    "seconds": report.seconds,
+                    "subjects": report.subjects,
+                    "differing": report.differing,
+                    "repaired": report.repaired,
+                    "agrees": report.agrees,
+                    "details": report.details,
+                },
+            )
+        except Unreachable as error:
+            log.warning("report not delivered", partner=partner.code, reason=str(error))
+    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
+    return report
+
+
+def _rebuild(line: Line, sender: inbox.Sender, partner: Partner, kind: str, number: str) -> None:
+    """Pull a subject; where the partner's history is not the one we hold, ours gives way (the raw messages stay)."""
+    events = [event for page, _ in _pages(line, 0, subject_kind=kind, subject_number=number) for event in page]
+    ids = {str(event.get("id")) for event in events if isinstance(event, dict)}
+    with transaction.atomic():
+        held = MirrorEvent.objects.filter(partner=partner, subject_kind=kind, subject_number=number)
+        if foreign := [row.pk for row in held if str(row.event_id) not in ids]:
+            held.filter(pk__in=foreign).delete()
+        # Summed up anew from the events: a mirror whose sum was damaged heals as well.
+        Mirror.objects.filter(partner=partner, subject_kind=kind, subject_number=number).update(count=0, sequence=0)
+        if not events:
+            Mirror.objects.filter(partner=partner, subject_kind=kind, subject_number=number).delete()
+        _take_all(sender, events)
+
+
+def _report(partner: Partner, **values: Any) -> DigestReport:
+    with transaction.atomic():
+        report = DigestReport.objects.create(partner=partner, **values)
+        append(
+            type="partner.compared",
+            subject=("partner", partner.code),
+            actor="system",
+            audience=[partner.organisation_id],
+            data={name: values[name] for name in ("subjects", "differing", "repaired", "agrees")},
+        )
+    return report
+
+
+def attend(*, compare_after: float, missing_after: float = 1.0) -> None:
+    """The sweep: pull where something is missing, compare with those not compared with for ``compare_after`` seconds."""
+    now = timezone.now()
+    for partner in Partner.objects.filter(state=Partner.State.ACTIVE).exclude(base_url=""):
+        try:
+            if partner.missing_since and (now - partner.missing_since).total_seconds() >= missing_after:
+                pull_missing(partner)
+            last = partner.reports.filter(made_by="own").order_by("-started_at").first()
+            if last is None or (now - last.started_at).total_seconds() >= compare_after:
+                compare(partner)
+        except Unreachable as error:
+            Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
+            log.warning("partner not reached", partner=partner.code, reason=str(error))

@@ -1,0 +1,144 @@
+"""The standards desk: JSON Schemas of every event type and document that travels, with their versions and a change log.
+
+``exchange/data/standards.json`` names families of event types (what comes before the first dot) and, for the types that
+have fields of their own, those fields. A field that is not described may still travel where an agreement names it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+DATA = Path(__file__).parent / "data" / "standards.json"
+
+#: Versions of messages that are understood.
+VERSIONS = frozenset({"1"})
+
+_JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+
+@cache
+def table() -> dict[str, Any]:
+    loaded: dict[str, Any] = orjson.loads(DATA.read_bytes())
+    return loaded
+
+
+def is_known(event_type: str) -> bool:
+    """Whether the desk knows the family of ``event_type``."""
+    return event_type.partition(".")[0] in table()["families"]
+
+
+def change_log() -> list[dict[str, str]]:
+    changes: list[dict[str, str]] = table()["changes"]
+    return changes
+
+
+def event_types() -> list[str]:
+    return sorted(
+        f"{family}.{name}" for family, described in table()["families"].items() for name in described["types"]
+    )
+
+
+def event_schema(event_type: str) -> dict[str, Any] | None:
+    """The schema of a whole message of this type; None where the type is not described."""
+    family, _, name = event_type.partition(".")
+    described = table()["families"].get(family)
+    if described is None or name not in described["types"]:
+        return None
+    return {
+        "$schema": _JSON_SCHEMA,
+        "title": event_type,
+        "description": described["types"][name]["text"],
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "subjectkind", "subjectnumber", "seq", "time", "data"],
+        "properties": _ENVELOPE
+        | {
+            "type": {"const": event_type},
+            "data": {
+                "type": "object",
+                "properties": described["fields"] | described["types"][name].get("fields", {}),
+                "additionalProperties": True,
+            },
+        },
+    }
+
+
+_ENVELOPE: dict[str, Any] = {
+    "specversion": {"const": "1.0"},
+    "id": {"type": "string", "format": "uuid", "description": "also the webhook-id: once is enough"},
+    "source": {"type": "string", "description": "urn:singlewindow:<GB/T 2260 code of the province>"},
+    "subject": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
+    "datacontenttype": {"const": "application/json"},
+    "dataschema": {"type": "string", "format": "uri", "description": "ends with the version"},
+    "position": {"type": "string", "pattern": "^[0-9]+$", "description": "place in the sender's log"},
+    "subjectkind": {"type": "string", "maxLength": 40},
+    "subjectnumber": {"type": "string", "maxLength": 80},
+    "seq": {"type": "integer", "minimum": 1, "description": "counts within the subject"},
+    "prev": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "seq of the event of this subject that was shared before; 0 for the first. Not the one you have"
+        " last: something is missing, pull it",
+    },
+}
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Schemas of the documents of the exchange itself."""
+    text, whole = {"type": "string"}, {"type": "integer", "minimum": 0}
+    summary = {"count": whole, "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"}}
+    return {
+        "message": {
+            "$schema": _JSON_SCHEMA,
+            "title": "message",
+            "type": "object",
+            "required": ["specversion", "id", "source", "type", "subjectkind", "subjectnumber", "seq", "prev", "data"],
+            "properties": _ENVELOPE | {"type": text, "data": {"type": "object"}},
+        },
+        "feed": {
+            "$schema": _JSON_SCHEMA,
+            "title": "feed",
+            "type": "object",
+            "required": ["events", "next"],
+            "properties": {"events": {"type": "array", "items": {"type": "object"}}, "next": whole},
+        },
+        "receipt": {
+            "$schema": _JSON_SCHEMA,
+            "title": "answer of an inbox",
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["applied", "late", "gap", "duplicate", "quarantined"]},
+                "seq": whole,
+                "code": text,
+            },
+        },
+        "digest": {
+            "$schema": _JSON_SCHEMA,
+            "title": "digest",
+            "description": "A subject's line is number:count:last seq:last id and a line feed. A group's hash is the sha256"
+            " of its lines in the order of the numbers' UTF-8 bytes. A subject belongs to the Shanghai day of its first"
+            " event and to the bucket that the first byte of the sha256 of its number names.",
+            "type": "object",
+            "properties": {
+                "groups": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"kind": text, "day": {"type": "string", "format": "date"}, "bucket": whole}
+                        | summary,
+                    },
+                },
+                "subjects": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"number": text, "count": whole, "seq": whole, "last_id": text},
+                    },
+                },
+            },
+        },
+    }
