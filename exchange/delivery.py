@@ -183,7 +183,8 @@ class Engine:
                         await self._in_database(ledger.settle, outcomes)
                     if not self.in_the_air and not self.done:
                         return
-                    work, handed_out = [], 0
+                    work: list[Due] = []
+                    handed_out = 0
                 else:
                     targets, work, handed_out = await self._in_database(self._turn, outcomes, list(self.in_the_air))
                     by_id = {target.id: target for target in targets}

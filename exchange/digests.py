@@ -20,13 +20,13 @@ class Group(NamedTuple):
     kind: str
     day: date
     bucket: int | None
-    count: int
+    count: int  # type: ignore[assignment]
     hash: str
 
 
 class Line(NamedTuple):
     number: str
-    count: int
+    count: int  # type: ignore[assignment]
     sequence: int
     last_id: str
     changed_at: datetime
@@ -42,7 +42,8 @@ def groups(
     side: str, partner: Partner, *, kind: str | None = None, day: date | None = None, buckets: bool = False
 ) -> list[Group]:
     """Sums per kind and day, or, with ``buckets``, per bucket of one kind and day."""
-    where, values = "", []
+    where = ""
+    values: list[Any] = []
     if kind is not None:
         where, values = where + " AND subject_kind = %s", [*values, kind]
     if day is not None:
@@ -51,7 +52,7 @@ def groups(
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT subject_kind, day, {bucket}, count(*), encode(sha256(string_agg({_LINE}, ''::bytea"  # noqa: S608
-            f' ORDER BY subject_number COLLATE "C")), \'hex\') FROM {side}'
+            f" ORDER BY subject_number COLLATE \"C\")), 'hex') FROM {side}"
             f" WHERE partner_id = %s AND count > 0{where} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
             [partner.pk, *values],
         )

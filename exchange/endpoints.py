@@ -255,7 +255,9 @@ def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
         raise conflict("not-open", T("此投递已结束", "This delivery is over"))
     ahead = Delivery.objects.filter(line=found.line, state__in=Delivery.OPEN, position__lt=found.position)
     if ahead.exists():
-        raise conflict("not-first", T("同一对象有更早的投递未送达", "An earlier delivery of this subject is still open"))
+        raise conflict(
+            "not-first", T("同一对象有更早的投递未送达", "An earlier delivery of this subject is still open")
+        )
     found.state, found.ready_at, found.tries = Delivery.State.PENDING, timezone.now(), 0
     found.save(update_fields=["state", "ready_at", "tries"])
     Endpoint.objects.filter(pk=found.endpoint_id).update(spared_until=None)

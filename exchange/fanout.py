@@ -91,6 +91,25 @@ class Body(NamedTuple):
     digest: bytes
 
 
+def nobody_listens() -> bool:
+    """Whether there is neither endpoint nor agreement to hand events to. The reader then goes to the end of the log: what
+    is agreed later is shared from then on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM exchange_endpoint WHERE state <> 'deleted')"
+            " OR EXISTS (SELECT 1 FROM exchange_agreement WHERE direction = 'out')"
+        )
+        if cursor.fetchone()[0]:
+            return False
+        cursor.execute(
+            "INSERT INTO events_reader AS r (name, position)"
+            " SELECT %s, coalesce(max(position), 0) FROM events_event"
+            " ON CONFLICT (name) DO UPDATE SET position = greatest(r.position, excluded.position)",
+            [READER],
+        )
+    return True
+
+
 def run(limit: int = BATCH) -> int:
     """Hand out the next events of the log; returns how many were looked at."""
     return log.follow(READER, hand_out, limit=limit)
@@ -212,7 +231,8 @@ def _store_shares(
     payloads: dict[tuple[int, bytes], int],
     cursor: Any,
 ) -> None:
-    rows, news = [], {}
+    rows = []
+    news: dict[tuple[int, str, str], tuple[Any, int, int, str]] = {}
     for partner, position, key in shares:
         event = bodies[key].event
         rows.append((partner, position, payloads[key], event.subject_kind, event.subject_number))

@@ -12,12 +12,12 @@ from parties.principals import Principal
 
 
 def partner_of(principal: Principal) -> Partner:
-    """The partner that ``principal`` speaks for. Raises Problem 403."""
-    partner = Partner.objects.filter(
-        organisation_id=principal.organisation_id, state=Partner.State.ACTIVE
-    ).first()
+    """The partner that ``principal`` speaks for. Raises Problem 404."""
+    partner = Partner.objects.filter(organisation_id=principal.organisation_id or 0, state=Partner.State.ACTIVE).first()
     if partner is None:
-        raise Problem(403, "not-a-partner", T("贵单位不是已接入的协作省份", "Your organisation is no connected partner"))
+        raise Problem(
+            404, "not-a-partner", T("贵单位不是已接入的协作省份", "Your organisation is no connected partner")
+        )
     return partner
 
 
@@ -29,12 +29,12 @@ def read_after(
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.position, p.body FROM exchange_share s JOIN exchange_payload p ON p.id = s.payload_id"
-            " WHERE s.partner_id = %s AND s.position > %s"
-            + (" AND s.subject_kind = %s AND s.subject_number = %s" if subject else "")
-            + " ORDER BY s.position LIMIT %s",
-            [partner.pk, position, *((kind, number) if subject else ()), limit],
+            " WHERE s.partner_id = %(partner)s AND s.position > %(after)s"
+            " AND (%(kind)s::text IS NULL OR (s.subject_kind = %(kind)s AND s.subject_number = %(number)s))"
+            " ORDER BY s.position LIMIT %(limit)s",
+            {"partner": partner.pk, "after": position, "kind": kind, "number": number, "limit": limit},
         )
-        return cursor.fetchall()  # type: ignore[no-any-return]
+        return cursor.fetchall()
 
 
 def wait_after(

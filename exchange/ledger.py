@@ -5,7 +5,7 @@ way is that process's own memory: when it dies, the lock goes, and everything it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from typing import NamedTuple
 from uuid import UUID
 
@@ -74,8 +74,20 @@ def disown(shard: int) -> None:
         cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, shard])
 
 
+def taken(shard: int) -> bool:
+    """Whether some process holds the shard now. It looks once more after giving it back, so a hint may be dropped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s"
+            " AND objsubid = 2 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+            [_LOCK, shard],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 _TARGETS = """
-SELECT e.id, e.url, e.headers, e.rate_limit, e.timeout, e.failures,
+SELECT e.id, e.url, e.headers::text, e.rate_limit, e.timeout, e.failures,
   ARRAY(SELECT s.sealed FROM exchange_endpointsecret s WHERE s.endpoint_id = e.id
     AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.created_at DESC)
 FROM exchange_endpoint e LEFT JOIN exchange_partner p ON p.id = e.partner_id
@@ -91,14 +103,10 @@ def targets(shard: int) -> list[Target]:
     """Endpoints of the shard that may be called and have something due."""
     with connection.cursor() as cursor:
         cursor.execute(_TARGETS, [settings.EXCHANGE_SHARDS, shard])
-        return [Target(*row[:6], [vault.unseal(sealed) for sealed in row[6]]) for row in _with_json(cursor)]
-
-
-def _with_json(cursor: object) -> Iterable[tuple]:
-    from common.json import loads
-
-    for row in cursor.fetchall():  # type: ignore[attr-defined]
-        yield (*row[:2], loads(row[2]) if isinstance(row[2], str) else row[2], *row[3:])
+        return [
+            Target(*row[:2], json.loads(row[2]), *row[3:6], [vault.unseal(sealed) for sealed in row[6]])  # type: ignore[call-arg]
+            for row in cursor.fetchall()
+        ]
 
 
 # Each endpoint gets its own small share of a batch, so that one with a million waiting does not starve the others.
@@ -132,7 +140,7 @@ def something_due(shard: int) -> bool:
         )
         if cursor.fetchone()[0]:
             return True
-        cursor.execute(f"SELECT EXISTS ({_TARGETS})", [settings.EXCHANGE_SHARDS, shard])  # noqa: S608 constant
+        cursor.execute(f"SELECT EXISTS ({_TARGETS})", [settings.EXCHANGE_SHARDS, shard])
         return bool(cursor.fetchone()[0])
 
 

@@ -107,7 +107,9 @@ def _text(message: dict[str, Any], name: str, longest: int, faults: list[Fault])
 def _number(message: dict[str, Any], name: str, least: int, faults: list[Fault]) -> int:
     value = message.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
-        faults.append(Fault(f"/{name}", "number", T("须为不小于 {n} 的整数", "Must be a whole number from {n}", n=least)))
+        faults.append(
+            Fault(f"/{name}", "number", T("须为不小于 {n} 的整数", "Must be a whole number from {n}", n=least))
+        )
         return 0
     return value
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from common.json import dumps
@@ -178,9 +178,7 @@ def pull_missing(partner: Partner) -> int:
 
 
 def _pull_subject(line: Line, sender: inbox.Sender, kind: str, number: str) -> int:
-    return sum(
-        _take_all(sender, events) for events, _ in _pages(line, 0, subject_kind=kind, subject_number=number)
-    )
+    return sum(_take_all(sender, events) for events, _ in _pages(line, 0, subject_kind=kind, subject_number=number))
 
 
 def _groups(answer: dict[str, Any]) -> list[Group]:
@@ -210,9 +208,7 @@ def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
                 other = {row["number"]: (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
             except (KeyError, TypeError) as error:
                 raise Unreachable("/exchange/digest: not a digest") from error
-            found += [
-                (kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)
-            ]
+            found += [(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)]
     return sorted(set(found))
 
 
@@ -234,7 +230,10 @@ def compare(partner: Partner) -> DigestReport:
             differing=len(differing),
             repaired=repaired,
             agrees=not left,
-            details={"differing": [list(subject) for subject in differing[:200]], "left": sorted(map(list, left))[:200]},
+            details={
+                "differing": [list(subject) for subject in differing[:200]],
+                "left": sorted(map(list, left))[:200],
+            },
         )
         try:
             line.post(
@@ -283,8 +282,29 @@ def _report(partner: Partner, **values: Any) -> DigestReport:
     return report
 
 
+def compare_now(partner_id: int) -> None:
+    """:func:`compare` for a door that has nobody to tell of a failure but the partner's page."""
+    partner = Partner.objects.get(pk=partner_id)
+    try:
+        compare(partner)
+    except Unreachable as error:
+        Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
+
+
 def attend(*, compare_after: float, missing_after: float = 1.0) -> None:
     """The sweep: pull where something is missing, compare with those not compared with for ``compare_after`` seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(7230918)")
+        if not cursor.fetchone()[0]:
+            return
+    try:
+        _attend(compare_after, missing_after)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(7230918)")
+
+
+def _attend(compare_after: float, missing_after: float) -> None:
     now = timezone.now()
     for partner in Partner.objects.filter(state=Partner.State.ACTIVE).exclude(base_url=""):
         try:

@@ -74,9 +74,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(_raw(secret), text, hashlib.sha256)).decode()
 
 
-def headers(
-    secrets_: Iterable[str], message_id: str, body: bytes, *, timestamp: float | None = None
-) -> dict[str, str]:
+def headers(secrets_: Iterable[str], message_id: str, body: bytes, *, timestamp: float | None = None) -> dict[str, str]:
     at = int(clock() if timestamp is None else timestamp)
     return {
         "webhook-id": message_id,
@@ -93,7 +91,13 @@ def verify(secrets_: Iterable[str], given: Mapping[str, str], body: bytes) -> st
     """The message id, once one of ``secrets_`` verifies one of the signatures. Raises Problem 400 or 401."""
     message_id = given.get("webhook-id", "")
     header = given.get("webhook-signature", "")
-    if not message_id or not header or len(message_id) > 200 or not message_id.isascii() or not message_id.isprintable():
+    if (
+        not message_id
+        or not header
+        or len(message_id) > 200
+        or not message_id.isascii()
+        or not message_id.isprintable()
+    ):
         raise Problem(
             400,
             "webhook-headers-missing",

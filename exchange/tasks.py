@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 
-from exchange import delivery, ledger
+from exchange import conformance, delivery, fanout, ledger, reconciliation
 
 
 @shared_task(name="exchange.tasks.deliver")
 def deliver(events: list[dict[str, Any]] | None = None) -> None:
+    """Runs while something is due, a short while at most: the sweep starts the next."""
+    if fanout.nobody_listens():
+        return
     for shard in range(settings.EXCHANGE_SHARDS):
-        delivery.run(shard=shard, seconds=240 / settings.EXCHANGE_SHARDS)
+        if not ledger.taken(shard):
+            delivery.run(shard=shard, seconds=20)
+
+
+@shared_task(name="exchange.tasks.attend")
+def attend() -> None:
+    reconciliation.attend(compare_after=settings.EXCHANGE_COMPARE_EVERY)
+
+
+@shared_task(name="exchange.tasks.compare")
+def compare(partner_id: int) -> None:
+    reconciliation.compare_now(partner_id)
+
+
+@shared_task(name="exchange.tasks.check_conformance")
+def check_conformance(run_id: str) -> None:
+    conformance.run(UUID(run_id))
 
 
 @shared_task(name="exchange.tasks.housekeeping")

@@ -33,9 +33,7 @@ class Terms(NamedTuple):
     fields: tuple[tuple[str, tuple[str, ...]], ...]
 
     def covers(self, kind: str, event_type: str) -> bool:
-        return (
-            kind in self.kinds and kind not in NEVER_SHARED and any(matches(one, event_type) for one in self.types)
-        )
+        return kind in self.kinds and kind not in NEVER_SHARED and any(matches(one, event_type) for one in self.types)
 
     def view(self, event_type: str, data: Any) -> dict[str, Any]:
         """What of ``data`` may be seen."""

@@ -7,6 +7,7 @@ REACTIONS: dict[str, list[str]] = {
     "declaration.accepted": ["declarations.tasks.release"],
     "declaration.released": ["bills.tasks.note_releases"],
     "bill.leaving": ["bills.tasks.send_departures"],
+    "*": ["exchange.tasks.deliver"],
 }
 
 #: task name -> seconds between sweeps. Started by Celery beat.
@@ -14,5 +15,8 @@ SWEEPS: dict[str, float] = {
     "singlewindow.relay": 1.0,
     "declarations.tasks.sweep_checks": 5.0,
     "bills.tasks.send_departures": 5.0,
+    "exchange.tasks.deliver": 1.0,
+    "exchange.tasks.attend": 5.0,
+    "exchange.tasks.housekeeping": 300.0,
     "singlewindow.housekeeping": 3600.0,
 }

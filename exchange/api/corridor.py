@@ -27,7 +27,7 @@ class MessageSerializer(serializers.Serializer):
 
     specversion = serializers.CharField()
     id = serializers.UUIDField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     type = serializers.CharField()
     time = serializers.DateTimeField()
     subjectkind = serializers.CharField()
@@ -97,9 +97,7 @@ class PartnerFeed(View):
         asked = query(request, PartnerFeedQuery)
         partner = feeds.partner_of(caller(request))
         subject = (asked["subject_kind"], asked["subject_number"]) if "subject_kind" in asked else None
-        found = feeds.wait_after(
-            partner, asked["after"], limit=asked["limit"], seconds=asked["wait"], subject=subject
-        )
+        found = feeds.wait_after(partner, asked["after"], limit=asked["limit"], seconds=asked["wait"], subject=subject)
         return Response(
             {
                 "events": [orjson.Fragment(body) for _, body in found],
@@ -114,7 +112,7 @@ class DigestQuery(serializers.Serializer):
     bucket = serializers.IntegerField(required=False, min_value=0, max_value=255)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "day" in attrs and "kind" not in attrs or "bucket" in attrs and "day" not in attrs:
+        if ("day" in attrs and "kind" not in attrs) or ("bucket" in attrs and "day" not in attrs):
             raise serializers.ValidationError(T("须依次给出 kind、day、bucket", "Give kind, then day, then bucket"))
         return attrs
 
@@ -152,9 +150,7 @@ class Digest(View):
         asked = wanted.validated_data
         partner = feeds.partner_of(caller(request))
         if "bucket" in asked:
-            rows = digests.lines(
-                digests.GIVEN, partner, kind=asked["kind"], day=asked["day"], bucket=asked["bucket"]
-            )
+            rows = digests.lines(digests.GIVEN, partner, kind=asked["kind"], day=asked["day"], bucket=asked["bucket"])
             return Response(
                 {
                     "subjects": [

@@ -49,9 +49,7 @@ def deliver(**options) -> int | None:
 @pytest.fixture
 def subscribe():
     def one(organisation, url: str, event_types=("declaration.*",), **details) -> tuple[Endpoint, str]:
-        return endpoints.create(
-            principal=principal_of(organisation), url=url, event_types=list(event_types), **details
-        )
+        return endpoints.create(principal=principal_of(organisation), url=url, event_types=list(event_types), **details)
 
     return one
 

@@ -1,0 +1,123 @@
+"""The standards desk: schemas, change log, conformance check."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.api import View
+from common.problems import not_found
+from exchange import conformance, standards
+from exchange.models import ConformanceRun
+from parties.principals import caller
+
+
+class StandardsSerializer(serializers.Serializer):
+    versions = serializers.ListField(child=serializers.CharField())
+    events = serializers.ListField(child=serializers.CharField())
+    documents = serializers.ListField(child=serializers.CharField())
+    families = serializers.DictField(child=serializers.CharField())
+    changes = serializers.ListField(child=serializers.DictField(child=serializers.CharField()))
+
+
+class SchemaSerializer(serializers.Serializer):
+    title = serializers.CharField(required=False)
+    type = serializers.CharField(required=False)
+
+
+@extend_schema_view(get=extend_schema(summary="标准目录", responses=StandardsSerializer))
+class Standards(View):
+    """What there are schemas of, in which versions, and what changed when."""
+
+    public = True
+
+    def get(self, request: Request) -> Response:
+        return Response(
+            {
+                "versions": sorted(standards.VERSIONS),
+                "events": standards.event_types(),
+                "documents": sorted(standards.documents()),
+                "families": {name: described["text"] for name, described in standards.table()["families"].items()},
+                "changes": standards.change_log(),
+            }
+        )
+
+
+@extend_schema_view(get=extend_schema(summary="事件的 JSON Schema", responses=SchemaSerializer))
+class EventSchema(View):
+    public = True
+
+    def get(self, request: Request, type: str, version: str) -> Response:
+        schema = standards.event_schema(type) if version in standards.VERSIONS else None
+        if schema is None:
+            raise not_found()
+        return Response(schema)
+
+
+@extend_schema_view(get=extend_schema(summary="单证的 JSON Schema", responses=SchemaSerializer))
+class DocumentSchema(View):
+    public = True
+
+    def get(self, request: Request, name: str, version: str) -> Response:
+        schema = standards.documents().get(name) if version in standards.VERSIONS else None
+        if schema is None:
+            raise not_found()
+        return Response(schema)
+
+
+class NewRunSerializer(serializers.Serializer):
+    url = serializers.CharField(max_length=500)
+    secret = serializers.CharField(max_length=120, required=False)
+
+
+class RunSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ConformanceRun
+        fields = ["id", "url", "state", "started_at", "finished_at", "passed", "results"]
+        read_only_fields = fields
+
+
+class CreatedRunSerializer(RunSerializer):
+    secret = serializers.CharField(help_text="本次检查所用密钥 / the secret this run signs with")
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "secret"]
+        read_only_fields = fields
+
+
+@extend_schema_view(
+    post=extend_schema(summary="发起符合性检查", request=NewRunSerializer, responses={202: CreatedRunSerializer})
+)
+class ConformanceRuns(View):
+    """Check a partner's test endpoint: signing, ordering, duplicates, gaps, replay, slow answers."""
+
+    scopes = {"POST": "exchange:write"}
+    idempotent = True
+
+    def post(self, request: Request) -> Response:
+        given = NewRunSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values: dict[str, Any] = dict(given.validated_data)
+        made, secret = conformance.start(principal=caller(request), **values)
+        transaction.on_commit(
+            lambda: current_app.send_task("exchange.tasks.check_conformance", args=[str(made.pk)], ignore_result=True)
+        )
+        return Response(RunSerializer(made).data | {"secret": secret}, status=202)
+
+
+@extend_schema_view(get=extend_schema(summary="符合性检查报告", responses=RunSerializer))
+class ConformanceReport(View):
+    scopes = {"GET": "exchange:read"}
+
+    def get(self, request: Request, pk: UUID) -> Response:
+        found = ConformanceRun.objects.visible_to(caller(request)).filter(pk=pk).first()
+        if found is None:
+            raise not_found()
+        return Response(RunSerializer(found).data)
