@@ -216,6 +216,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "BillStateEnum": "bills.models.BillState",
         "DepartureStateEnum": "bills.models.Departure.State",
+        "WebhookEndpointState": "exchange.models.Endpoint.State",
+        "WebhookDeliveryState": "exchange.models.Delivery.State",
     },
     "POSTPROCESSING_HOOKS": [
         "singlewindow.openapi.add_tokens",

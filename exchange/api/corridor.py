@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,7 +37,7 @@ class MessageSerializer(serializers.Serializer):
     data = serializers.JSONField()  # type: ignore[assignment]
 
 
-class ReceiptSerializer(serializers.Serializer):
+class InboxReceiptSerializer(serializers.Serializer):
     status = serializers.ChoiceField(["applied", "late", "gap", "duplicate", "quarantined"])
     seq = serializers.IntegerField(required=False, help_text="最新序号 / the latest sequence known")
     code = serializers.CharField(required=False)
@@ -52,7 +52,25 @@ def _header(name: str) -> OpenApiParameter:
         summary="收件箱：协作省份推送事件",
         parameters=[_header("webhook-id"), _header("webhook-timestamp"), _header("webhook-signature")],
         request=MessageSerializer,
-        responses={200: ReceiptSerializer, 202: ReceiptSerializer},
+        responses={200: InboxReceiptSerializer, 202: InboxReceiptSerializer},
+        examples=[
+            OpenApiExample(
+                "released",
+                {
+                    "specversion": "1.0",
+                    "id": "0199b2a4-7c1e-7d2f-9a6b-3f1f1a1f0a01",
+                    "source": "urn:singlewindow:450000",
+                    "type": "declaration.released",
+                    "time": "2026-11-23T08:00:00Z",
+                    "subjectkind": "declaration",
+                    "subjectnumber": "800020261000000123",
+                    "seq": 5,
+                    "prev": 4,
+                    "data": {"state": "released"},
+                },
+                request_only=True,
+            )
+        ],
     )
 )
 class Inbox(View):
@@ -175,7 +193,26 @@ class ReportSerializer(serializers.ModelSerializer):
 
 @extend_schema_view(
     get=extend_schema(summary="对账报告", responses=ReportSerializer(many=True)),
-    post=extend_schema(summary="报送对账报告", request=ReportSerializer, responses={201: ReportSerializer}),
+    post=extend_schema(
+        summary="报送对账报告",
+        request=ReportSerializer,
+        responses={201: ReportSerializer},
+        examples=[
+            OpenApiExample(
+                "agrees",
+                {
+                    "started_at": "2026-11-23T18:00:00Z",
+                    "seconds": 1.5,
+                    "subjects": 1204,
+                    "differing": 1,
+                    "repaired": 1,
+                    "agrees": True,
+                    "details": {"differing": [["bill", "B7"]]},
+                },
+                request_only=True,
+            )
+        ],
+    ),
 )
 class Reports(View):
     """Comparisons between the caller and this instance, made by either side."""

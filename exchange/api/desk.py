@@ -7,7 +7,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -93,7 +93,12 @@ class CreatedRunSerializer(RunSerializer):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="发起符合性检查", request=NewRunSerializer, responses={202: CreatedRunSerializer})
+    post=extend_schema(
+        summary="发起符合性检查",
+        request=NewRunSerializer,
+        responses={202: CreatedRunSerializer},
+        examples=[OpenApiExample("test endpoint", {"url": "https://test.example.com/inbox"}, request_only=True)],
+    )
 )
 class ConformanceRuns(View):
     """Check a partner's test endpoint: signing, ordering, duplicates, gaps, replay, slow answers."""

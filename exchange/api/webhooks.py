@@ -138,7 +138,12 @@ class Endpoints(View):
 
 @extend_schema_view(
     get=extend_schema(summary="端点详情", responses=EndpointSerializer),
-    patch=extend_schema(summary="变更端点", request=ChangeEndpointSerializer, responses=EndpointSerializer),
+    patch=extend_schema(
+        summary="变更端点",
+        request=ChangeEndpointSerializer,
+        responses=EndpointSerializer,
+        examples=[OpenApiExample("fewer types", {"event_types": ["declaration.released"]}, request_only=True)],
+    ),
     delete=extend_schema(summary="删除端点", responses={204: None}),
 )
 class EndpointDetail(View):
@@ -173,7 +178,12 @@ class TestEndpoint(View):
 
 
 @extend_schema_view(
-    post=extend_schema(summary="更换密钥（旧密钥并行一天）", request=RotateSerializer, responses=SecretSerializer)
+    post=extend_schema(
+        summary="更换密钥（旧密钥并行一天）",
+        request=RotateSerializer,
+        responses=SecretSerializer,
+        examples=[OpenApiExample("shared secret", {"signature": "v1"}, request_only=True)],
+    )
 )
 class RotateEndpoint(View):
     scopes = {"POST": "webhooks:write"}
@@ -204,7 +214,14 @@ class ResumeEndpoint(View):
         return Response(EndpointSerializer(endpoints.resume(endpoint_id=pk, principal=caller(request))).data)
 
 
-@extend_schema_view(post=extend_schema(summary="重放", request=ReplaySerializer, responses={202: ReplayedSerializer}))
+@extend_schema_view(
+    post=extend_schema(
+        summary="重放",
+        request=ReplaySerializer,
+        responses={202: ReplayedSerializer},
+        examples=[OpenApiExample("since", {"after": 4711}, request_only=True)],
+    )
+)
 class ReplayEndpoint(View):
     """Send again what lies between two positions, at most 10 000 events a time; the ids are the same as before."""
 
