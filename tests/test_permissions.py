@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -58,10 +59,12 @@ def test_every_scope_of_the_matrix_exists_and_every_scope_opens_something():
     assert used <= set(SCOPES)
 
 
-@pytest.fixture
-def tokens(db) -> dict[str, str]:
-    """One token per role, with every scope the role may hold."""
-    return {role: make.token(make.organisation(role)) for role in OrganisationRole.values}
+@pytest.fixture(scope="module")
+def tokens(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
+    """One token per role, with every scope the role may hold; made once, in a transaction around all these tests."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield {role: make.token(make.organisation(role)) for role in OrganisationRole.values}
+        transaction.set_rollback(True)
 
 
 @pytest.mark.django_db

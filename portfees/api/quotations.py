@@ -30,7 +30,7 @@ class ContainersSerializer(serializers.Serializer):
     )
 
 
-class QuotationRequestSerializer(serializers.Serializer):
+class PortFeeQuotationRequestSerializer(serializers.Serializer):
     ports = serializers.ListField(
         child=serializers.RegexField(r"^[A-Z]{2}[A-Z2-9]{3}$"), min_length=1, max_length=5,
         help_text="一个或几个口岸，并列比较 / one port, or several side by side",
@@ -77,7 +77,7 @@ class PortQuotationSerializer(serializers.Serializer):
     problem = serializers.DictField(required=False)
 
 
-class QuotationSerializer(serializers.Serializer):
+class PortFeeQuotationsSerializer(serializers.Serializer):
     note = serializers.CharField()
     quotations = PortQuotationSerializer(many=True)
 
@@ -122,8 +122,8 @@ def _quotation_body(quotation: Quotation) -> dict[str, Any]:
 @extend_schema_view(
     post=extend_schema(
         summary="试算口岸费用 / what a journey costs",
-        request=QuotationRequestSerializer,
-        responses=QuotationSerializer,
+        request=PortFeeQuotationRequestSerializer,
+        responses=PortFeeQuotationsSerializer,
         examples=[
             OpenApiExample(
                 "two ports side by side",
@@ -142,7 +142,7 @@ class Quotations(View):
     scopes = {"POST": "portfees:read"}
 
     def post(self, request: Request) -> Response:
-        wanted = QuotationRequestSerializer(data=request.data)
+        wanted = PortFeeQuotationRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         terms = dict(wanted.validated_data)
         containers = tuple(Containers(**group) for group in terms.pop("containers"))
