@@ -23,7 +23,7 @@ from portfees.models import LIFECYCLE, FeeItem, FeeList, ListState, Parameter
 #: What a line of a list consists of, in the order of the sheet.
 ITEM_FIELDS = (
     "code", "name_zh", "name_en", "service_content", "payer", "unit", "container_size", "condition", "direction",
-    "trade_lane", "rate", "currency", "tax_included", "tax_rate", "free_days", "tiers", "pricing", "legal_basis",
+    "trade_lane", "rate", "currency", "tax_included", "tax_rate", "free_days", "free_days_counted", "tiers", "pricing", "legal_basis",
     "mandatory",
 )  # fmt: skip
 

@@ -60,6 +60,13 @@ class Direction(models.TextChoices):
     EXPORT = "export", T("出口", "export")
 
 
+class DayCount(models.TextChoices):
+    """How free days are counted."""
+
+    CALENDAR = "calendar", T("自然日", "calendar days")
+    WORKING = "working", T("工作日", "working days")
+
+
 class Pricing(models.TextChoices):
     """Pricing type (定价方式): government-set, government-guided with a ceiling, market."""
 
@@ -200,6 +207,9 @@ class FeeItem(models.Model):
     tax_rate = models.DecimalField(T("税率%", "tax rate, %"), max_digits=5, decimal_places=2, null=True, blank=True)
     #: Days without charge, for ``container_day``.
     free_days = models.PositiveSmallIntegerField(T("免费天数", "free days"), null=True, blank=True)
+    free_days_counted = models.CharField(
+        T("免费天数计法", "free days counted in"), max_length=8, choices=DayCount.choices, default=DayCount.CALENDAR
+    )
     #: ``[{"from_day": 1, "rate": "50"}, {"from_day": 6, "rate": "100"}]``: days after the free ones.
     tiers: models.JSONField[Any, Any] = models.JSONField(T("阶梯费率", "tiers"), default=list, blank=True)
     pricing = models.CharField(T("定价方式", "pricing type"), max_length=12, choices=Pricing.choices)

@@ -29,6 +29,7 @@ class Item(Protocol):
     tax_included: bool
     tax_rate: Decimal | None
     free_days: int | None
+    free_days_counted: str
     tiers: list[dict[str, Any]]
     mandatory: bool
 

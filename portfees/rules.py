@@ -10,7 +10,7 @@ from typing import Any
 
 from common.problems import Fault
 from common.text import T
-from portfees.models import Ceiling, Condition, Direction, FeeItem, FeeList, Payer, Pricing, Unit
+from portfees.models import Ceiling, Condition, DayCount, Direction, FeeItem, FeeList, Payer, Pricing, Unit
 from refdata import codes
 
 SIZES = ("", "20", "40", "45")
@@ -64,6 +64,7 @@ def codes_of_an_item_are_known(fee_list: FeeList, items: Sequence[FeeItem]) -> I
         "condition": Condition.values,
         "direction": Direction.values,
         "pricing": Pricing.values,
+        "free_days_counted": DayCount.values,
         "container_size": SIZES,
     }
     for item in items:

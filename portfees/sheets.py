@@ -94,7 +94,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "mandatory": _boolean,
 }
 REQUIRED = ("code", "name_zh", "service_content", "payer", "unit", "rate", "pricing", "mandatory")
-_DEFAULTS = {"currency": "CNY", "tax_included": "true"}
+_DEFAULTS = {"currency": "CNY", "tax_included": "true", "free_days_counted": "calendar"}
 
 
 def _reader(name: str) -> Callable[[str], Any]:

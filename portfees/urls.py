@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("port-fees/lists/<str:number>", catalogues.OwnList.as_view()),
     path("port-fees/lists/<str:number>/<str:command>", catalogues.OwnListCommand.as_view()),
     path("port-fees/quotations", quotations.Quotations.as_view()),
+    path("port-fees/free-time", quotations.FreeTime.as_view()),
     path("port-fees/invoices", invoices.Invoices.as_view()),
     path("port-fees/invoices/<int:pk>/complaints", invoices.InvoiceComplaints.as_view()),
     path("port-fees/complaints", invoices.Complaints.as_view()),

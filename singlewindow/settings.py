@@ -70,7 +70,7 @@ INSTALLED_APPS = [
     "bills",
     "clearance",
     "exchange",
-    "singlewindow",
+    "singlewindow.apps.SingleWindowConfig",
 ]
 
 MIDDLEWARE = [

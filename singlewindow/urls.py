@@ -31,6 +31,7 @@ urlpatterns = [
     ),
     path("api/problems/", problem_codes.page),
     path("api/problems/<str:code>", problem_codes.page),
+    path("port-fees/", include("portfees.web_urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("console/", admin.site.urls),
     path("verify/bills/<str:number>/<str:checksum>", bill_pages.verification),

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 from django.db import connection
 from django.test import Client
@@ -14,6 +15,10 @@ from django.utils import translation
 from common import redis as redis_client
 from refdata import loading
 from tests import make
+
+# How long an example takes says nothing on a machine that others use as well; what it finds does.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")
 
 #: What the browser tests drive. Playwright's own download is not used: Debian's Chromium is one package.
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,13 +12,11 @@ from rest_framework.response import Response
 
 from common.api import View
 from common.days import today
-from portfees import catalogues, currency
-from portfees.models import (
-    Condition,
-    Direction,
-    FeeItem,
-)
-from portfees.quotation import NOTE, Charge, Containers, Journey, Quotation, quote, total
+from common.problems import not_found
+from common.text import T
+from portfees import catalogues, freetime, sources
+from portfees.models import Condition, Direction, FeeItem, FeeList, Unit
+from portfees.quotation import NOTE, Charge, Containers, Journey, Quotation, most_specific, quote, total
 
 
 class ContainersSerializer(serializers.Serializer):
@@ -102,7 +100,7 @@ def _charge_body(found: Charge) -> dict[str, Any]:
 
 
 def _quotation_body(quotation: Quotation) -> dict[str, Any]:
-    summed = total(quotation, currency.yuan_for)
+    summed = total(quotation, sources.yuan_for)
     target = catalogues.parameter("target_usd_per_container", quotation.journey.day)
     return {
         "port": quotation.journey.port,
@@ -153,3 +151,92 @@ class Quotations(View):
             journey = Journey(port=port, day=day, containers=containers, services=services, **terms)
             bodies.append(_quotation_body(quote(catalogues.in_force(port, day), journey)))
         return Response({"note": NOTE, "quotations": bodies})
+
+
+class FreeTimeRequestSerializer(serializers.Serializer):
+    list_number = serializers.CharField(max_length=40)
+    code = serializers.CharField(max_length=40)
+    size = serializers.ChoiceField(choices=["20", "40", "45"])
+    condition = serializers.ChoiceField(choices=Condition.choices, default=Condition.ORDINARY)
+    direction = serializers.ChoiceField(choices=[Direction.IMPORT, Direction.EXPORT])
+    trade_lane = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
+    start = serializers.DateField(help_text="计时首日 / first day, counted")
+    end = serializers.DateField(help_text="提离日 / last day, counted")
+    count = serializers.IntegerField(min_value=1, max_value=10_000, default=1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not 0 <= (attrs["end"] - attrs["start"]).days <= 3650:
+            raise serializers.ValidationError({"end": str(T("须不早于首日", "Must not lie before the first day"))})
+        return attrs
+
+
+class FreeTimeSerializer(serializers.Serializer):
+    list_number = serializers.CharField()
+    code = serializers.CharField()
+    free_days = serializers.IntegerField()
+    counted = serializers.CharField()
+    last_free_day = serializers.DateField()
+    days = serializers.IntegerField()
+    charged_days = serializers.IntegerField()
+    amount = serializers.CharField()
+    currency = serializers.CharField()
+    arithmetic = serializers.CharField()
+
+
+@extend_schema_view(
+    post=extend_schema(
+        summary="免费期与超期费用 / free time and what it costs after",
+        request=FreeTimeRequestSerializer,
+        responses=FreeTimeSerializer,
+        examples=[
+            OpenApiExample(
+                "nine days",
+                {
+                    "list_number": "FL1-CNQZH-1", "code": "STORAGE", "size": "40", "direction": "import",
+                    "start": "2026-11-02", "end": "2026-11-12",
+                },
+                request_only=True,
+            )
+        ],
+    )
+)  # fmt: skip
+class FreeTime(View):
+    """The last free day on the legal calendar, and the charge for the days after it, by one line of a published list."""
+
+    scopes = {"POST": "portfees:read"}
+
+    def post(self, request: Request) -> Response:
+        wanted = FreeTimeRequestSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        terms = wanted.validated_data
+        lines = FeeItem.objects.filter(
+            fee_list__in=FeeList.objects.public().on(terms["start"]).filter(number=terms["list_number"]),
+            code=terms["code"],
+            unit=Unit.CONTAINER_DAY,
+        )
+        item = most_specific(
+            lines,
+            size=terms["size"],
+            condition=terms["condition"],
+            direction=terms["direction"],
+            lane=terms["trade_lane"],
+        )
+        if item is None:
+            raise not_found()
+        found = freetime.free_time(
+            item, start=terms["start"], end=terms["end"], count=terms["count"], is_working=sources.is_working
+        )
+        return Response(
+            {
+                "list_number": terms["list_number"],
+                "code": item.code,
+                "free_days": item.free_days or 0,
+                "counted": item.free_days_counted,
+                "last_free_day": found.last_free_day,
+                "days": found.days,
+                "charged_days": found.charged_days,
+                "amount": found.charge.amount,
+                "currency": item.currency,
+                "arithmetic": found.charge.arithmetic,
+            }
+        )

@@ -53,6 +53,7 @@ def item(code: str = "LUMP", **details) -> FeeItem:
             "pricing": "market",
             "mandatory": True,
             "tiers": [],
+            "free_days_counted": "calendar",
         }
         | details
     )

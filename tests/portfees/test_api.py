@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from portfees import currency, sheets
+from portfees import sheets, sources
 from tests import make
 from tests.portfees.conftest import item
 from tests.portfees.test_catalogues import published
@@ -20,7 +20,7 @@ JOURNEY = {"ports": ["CNQZH"], "direction": "import", "day": "2026-06-01", "cont
 
 @pytest.fixture
 def dollar(monkeypatch):
-    monkeypatch.setattr(currency, "_source", lambda code, day: {"USD": Decimal(7)}.get(code))
+    monkeypatch.setattr(sources, "_yuan", lambda code, day: {"USD": Decimal(7)}.get(code))
 
 
 def test_anyone_finds_a_published_list_by_port_and_words(terminal, api):

@@ -11,6 +11,11 @@ from singlewindow.demo import cast
 STEPS: list[tuple[str, tuple[str, ...]]] = [
     ("load_reference", ()),
     ("load_places", ()),
+    ("load_port_fees", ()),
+]
+#: What the demonstration has on top, once its cast is there.
+EXAMPLES: list[tuple[str, tuple[str, ...]]] = [
+    ("load_port_fees", ("--lists",)),
 ]
 
 
@@ -28,3 +33,5 @@ class Command(BaseCommand):
                 call_command(command, *arguments, verbosity=0 if options["quiet"] else 1)
         if not options["no_cast"]:
             cast.assemble()
+            for command, arguments in EXAMPLES:
+                call_command(command, *arguments, verbosity=0 if options["quiet"] else 1)
