@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import loading, lookup
@@ -27,11 +28,15 @@ def rows(table: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def load_example(*, actor: str) -> list[Difference]:
-    """Load all of it. Loading again changes nothing."""
-    done = [
-        loading.load_rows(table, rows(table), actor=actor, reason="example tariff", correct_past=True)
-        for table in FILES
-    ]
+#: Dated tables that are no example: an instance cannot reckon without them.
+BASICS = ("calendar", "parameters", "regimes", "origins")
+
+
+def load_example(*, actor: str, tables: Iterable[str] = tuple(FILES)) -> list[Difference]:
+    """Load what comes with the system. Loading again changes nothing."""
+    done = []
+    for table in tables:
+        reason = f"shipped with the system: {FILES[table]}"
+        done.append(loading.load_rows(table, rows(table), actor=actor, reason=reason, correct_past=True))
     lookup.forget()
     return done

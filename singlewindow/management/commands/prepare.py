@@ -12,10 +12,12 @@ STEPS: list[tuple[str, tuple[str, ...]]] = [
     ("load_reference", ()),
     ("load_places", ()),
     ("load_port_fees", ()),
+    ("load_tariff", ("--basics",)),
 ]
 #: What the demonstration has on top, once its cast is there.
 EXAMPLES: list[tuple[str, tuple[str, ...]]] = [
     ("load_port_fees", ("--lists",)),
+    ("load_tariff", ("--example",)),
 ]
 
 

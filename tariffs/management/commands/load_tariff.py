@@ -13,14 +13,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table as Grid
 
 from common.problems import Problem
-from tariffs import loading, maps, tables
+from tariffs import example, loading, maps, tables
 
 
 class Command(BaseCommand):
     help = "Load commodities, measures, exchange rates, parameters and the like from CSV or XLSX."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, nargs="?", help="CSV or XLSX; without it: the example tariff")
+        parser.add_argument("file", type=Path, nargs="?", help="CSV or XLSX; or --example, --basics")
         parser.add_argument("--table", choices=sorted(tables.TABLES), help="default: recognised by the header")
         parser.add_argument("--map", choices=sorted(maps.MAPS), help="the file has columns of its own kind")
         parser.add_argument("--encoding", default="utf-8-sig")
@@ -29,15 +29,18 @@ class Command(BaseCommand):
         parser.add_argument("--complete-from", type=date.fromisoformat, metavar="DAY",
                             help="the file is the whole table: end from DAY on what it does not hold")  # fmt: skip
         parser.add_argument("--reason", default="")
+        parser.add_argument("--basics", action="store_true", help="load the dated tables that come with the system")
         parser.add_argument("--example", action="store_true", help="load the example tariff that comes with the system")
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(file=cast(IO[str], self.stdout), highlight=False, width=140)
-        if options["example"]:
-            from tariffs.example import load_example
-
-            for done in load_example(actor="command line"):
-                console.print(f"{done.table}: {done.added} added, {done.changed} changed, {done.unchanged} unchanged")
+        if options["example"] or options["basics"]:
+            tables = example.FILES if options["example"] else example.BASICS
+            for done in example.load_example(actor="command line", tables=tables):
+                if options["verbosity"]:
+                    console.print(
+                        f"{done.table}: {done.added} added, {done.changed} changed, {done.unchanged} unchanged"
+                    )
             return
         if options["file"] is None:
             raise CommandError("Name a file, or say --example.")
