@@ -18,5 +18,6 @@ SWEEPS: dict[str, float] = {
     "exchange.tasks.deliver": 1.0,
     "exchange.tasks.attend": 5.0,
     "exchange.tasks.housekeeping": 300.0,
+    "tariffs.tasks.bulk_load": 60.0,
     "singlewindow.housekeeping": 3600.0,
 }

@@ -1,0 +1,241 @@
+"""The tariff with a million measures: loading, look-up, memory, assessment, quotation over HTTP.
+
+`tariff_load_million_s`  seconds from the CSV file to the commit, exclusion constraint on (limit 300)
+`measure_lookup_p99_ms`  applicable measures of one item, warm, 99th percentile (limit 1)
+`measure_lookup_cold_p99_ms`  the same for codes the cache does not hold
+`tariff_cache_mb`        memory the cache takes when it is full (limit 200)
+`assessment50_cpu_ms`    CPU of the assessment of a declaration of 50 items, from the cache (limit 10)
+`quotation_vs_noop`      requests a second of a quotation / of an authenticated view that does nothing (at least 0.5)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CODES = 100_000
+KINDS = (
+    ("mfn", "MFN"), ("general", "ALL"), ("conventional", "ACFTA"), ("conventional", "RCEP-ASEAN"),
+    ("conventional", "RCEP-JPN"), ("conventional", "AUS-FTA"), ("conventional", "KOR-FTA"), ("conventional", "CHL-FTA"),
+    ("preferential", "LDC"), ("provisional", "MFN"),
+)  # fmt: skip
+RATES = [f"{number / 2:g}%" for number in range(200)] + ["0.5 CNY/035", "10% + 2 CNY/035", "max(5%; 1 CNY/035)"]
+DAY = date(2026, 10, 12)
+
+
+def run() -> dict[str, float]:
+    figures: dict[str, float] = {}
+    figures |= _child("million", "bench_tariff_million")
+    figures |= _http()
+    return figures
+
+
+def _child(name: str, database: str) -> dict[str, float]:
+    """Run one part in a process of its own, so that memory and caches are its own."""
+    from singlewindow import services
+    from singlewindow.processes import recreate_database
+
+    url = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), database)
+    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "singlewindow.settings"}
+    manage = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(manage, cwd=ROOT, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tariffs", name],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _write_million(path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("code,kind,origin,rate,valid_from,last_day,source,example\n")
+        for number in range(CODES):
+            code = f"{10 + number % 80:02d}{number:06d}00"
+            for place, (kind, group) in enumerate(KINDS):
+                rate = RATES[(number * 7 + place) % len(RATES)]
+                file.write(f"{code},{kind},{group},{rate},2024-01-01,,benchmark,1\n")
+
+
+def _code(number: int) -> str:
+    return f"{10 + number % 80:02d}{number:06d}00"
+
+
+def _rss_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _p99(samples: list[float]) -> float:
+    return statistics.quantiles(samples, n=100)[98] * 1000
+
+
+def million() -> dict[str, float]:
+    import django
+
+    django.setup()
+    from tariffs import example, loading, lookup
+
+    example.load_example(actor="benchmark", tables=example.BASICS)
+    example.load_example(actor="benchmark", tables=["exchange-rates"])
+    path = ROOT / "var" / "benchmark-measures.csv"
+    path.parent.mkdir(exist_ok=True)
+    _write_million(path)
+    started = time.perf_counter()
+    done = loading.load(path, actor="benchmark")
+    load_s = time.perf_counter() - started
+    path.unlink()
+    assert done.added == CODES * len(KINDS)
+    loading.load_rows(
+        "commodities",
+        [{"code": _code(number), "name_zh": "x", "unit1": "035", "valid_from": "2024-01-01"} for number in range(2000)],
+        actor="benchmark", reason="benchmark",
+    )  # fmt: skip
+
+    lookup.forget()
+    dice = random.Random(1)
+    book = lookup.current()
+
+    def look(number: int) -> float:
+        before = time.perf_counter()
+        book.measures(_code(number), DAY)
+        book.groups("THA", DAY)
+        return time.perf_counter() - before
+
+    cold = [look(number) for number in dice.sample(range(CODES), 2000)]
+    warm_codes = dice.sample(range(CODES), 3000)
+    for number in warm_codes:
+        look(number)
+    gc.collect()
+    warm = [look(dice.choice(warm_codes)) for _ in range(30_000)]
+    assessment = _assessment50()
+    lookup.forget()
+    del book
+    gc.collect()
+    before = _rss_mb()
+    book = lookup.current()
+    for first in range(0, 40_000, 500):
+        book.preload(_code(number) for number in range(first, first + 500))
+    gc.collect()
+    return {
+        "tariff_load_million_s": round(load_s, 1),
+        "measure_lookup_p99_ms": round(_p99(warm), 4),
+        "measure_lookup_cold_p99_ms": round(_p99(cold), 3),
+        "assessment50_cpu_ms": round(assessment, 2),
+        "tariff_cache_mb": round(_rss_mb() - before, 1),
+    }
+
+
+def _assessment50() -> float:
+    from tariffs import answers, fixing, inputs
+
+    request = inputs.from_json(
+        {
+            "completed_on": DAY.isoformat(),
+            "trade_terms": "3",
+            "freight": {"mark": "3", "value": "1200", "currency": "USD"},
+            "insurance": {"mark": "1", "value": "0.3"},
+            "items": [
+                {"code": _code(number), "total": str(1000 + number), "currency": "USD", "origin": "THA",
+                 "quantities": {"035": "1000"}}
+                for number in range(50)
+            ],
+        }
+    )  # fmt: skip
+    answers.as_json(fixing.quote(request))
+    times = []
+    for _ in range(30):
+        before = time.process_time()
+        answers.as_json(fixing.quote(request))
+        times.append(time.process_time() - before)
+    return statistics.median(times) * 1000
+
+
+def _http() -> dict[str, float]:
+    """Three interleaved rounds over one web process, eight connections."""
+    from singlewindow.processes import Instance, scratch_instance
+
+    class Bench(Instance):
+        def commands(self) -> dict[str, list[str]]:
+            return {
+                name: [part.replace("singlewindow.wsgi:", "benchmarks.wsgi:") for part in command]
+                for name, command in super().commands().items()
+            }
+
+    from singlewindow import processes
+
+    original, processes.Instance = processes.Instance, Bench  # type: ignore[misc]
+    try:
+        with scratch_instance("bench_tariff", redis_database=14, worker=False) as instance:
+            instance.manage("prepare", "--quiet")
+            return asyncio.run(_rounds(instance.url))
+    finally:
+        processes.Instance = original  # type: ignore[misc]
+
+
+QUOTATION = {
+    "completed_on": "2026-10-12",
+    "trade_terms": "3",
+    "freight": {"mark": "3", "value": "1200", "currency": "USD"},
+    "insurance": {"mark": "1", "value": "0.3"},
+    "items": [{"code": "8509801000", "total": "22000", "currency": "USD", "origin": "DEU"}],
+}
+
+
+async def _rounds(url: str, seconds: float = 3.0) -> dict[str, float]:
+    import aiohttp
+
+    from singlewindow.demo.cast import PASSWORD
+
+    body = json.dumps(QUOTATION).encode()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=8)) as session:
+        form = {"grant_type": "client_credentials", "client_id": "demo-firm", "client_secret": PASSWORD}
+        async with session.post(f"{url}/api/v1/oauth/token", data=form) as answer:
+            token = (await answer.json())["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+        async def rate(path: str) -> float:
+            stop = time.perf_counter() + seconds
+            count = 0
+
+            async def ask() -> None:
+                nonlocal count
+                while time.perf_counter() < stop:
+                    async with session.post(url + path, data=body, headers=headers) as answer:
+                        await answer.read()
+                        assert answer.status == 200, await answer.text()
+                    count += 1
+
+            await asyncio.gather(*(ask() for _ in range(8)))
+            return count / seconds
+
+        await rate("/api/v1/tariff/assessments")
+        ratios, quotations, nothings = [], [], []
+        for _ in range(3):
+            nothing = await rate("/api/v1/nothing")
+            quotation = await rate("/api/v1/tariff/assessments")
+            nothings.append(nothing)
+            quotations.append(quotation)
+            ratios.append(quotation / nothing)
+    return {
+        "quotation_per_s": round(statistics.median(quotations), 1),
+        "noop_per_s": round(statistics.median(nothings), 1),
+        "quotation_vs_noop": round(statistics.median(ratios), 3),
+    }
+
+
+if __name__ == "__main__":
+    parts: dict[str, Any] = {"million": million}
+    print(json.dumps(parts[sys.argv[1]]()))

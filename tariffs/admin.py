@@ -1,0 +1,271 @@
+"""The tariff in the console: assessments with their explanation, overrides, loads, what changes on which day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+
+from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller, has_duty
+from common.days import today
+from common.problems import Problem, standard
+from common.text import T
+from parties.models import Officer
+
+from . import changes, fixing, loads, maps
+from .models import (
+    CalendarDay,
+    CommodityLine,
+    DutyMemo,
+    Guarantee,
+    GuaranteeDraw,
+    Load,
+    MonthlyRate,
+    OriginMember,
+    Parameter,
+    Payment,
+    Quota,
+    RegimeEffect,
+    StoredAssessment,
+    TariffMeasure,
+    Version,
+)
+from .tables import TABLES
+
+TARIFF, DUTIES = (Officer.Duty.TARIFF,), (Officer.Duty.DUTIES,)
+
+
+def actor_of(request: HttpRequest) -> str:
+    return str(caller(request).actor)
+
+
+def page(request: HttpRequest, model_admin: admin.ModelAdmin, template: str, **context: Any) -> HttpResponse:
+    base = admin.site.each_context(request) | {"opts": model_admin.model._meta}
+    return render(request, template, base | context)
+
+
+class TariffTable(ReadOnlyAdmin):
+    """A versioned table: read here, changed by loading files."""
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).filter(until_version=None)
+
+
+@admin.register(CommodityLine)
+class CommodityLineAdmin(TariffTable):
+    list_display = ["code", "name_zh", "name_en", "unit1", "unit2", "documents", "period", "example"]
+    search_fields = ["code__startswith", "words"]
+    list_filter = ["example"]
+
+
+@admin.register(TariffMeasure)
+class TariffMeasureAdmin(TariffTable):
+    list_display = ["code", "kind", "group", "exporter", "rate", "agreement", "period", "example"]
+    search_fields = ["code__startswith"]
+    list_filter = ["kind", "example"]
+    ordering = ["code", "kind", "group"]
+    change_list_template = "tariffs/measures.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.changes)
+        return [path("changes/", view, name="tariffs_changes"), *super().get_urls()]
+
+    def changes(self, request: HttpRequest) -> HttpResponse:
+        """What differs between two days, and on which days something changes."""
+        if not self.has_view_permission(request):
+            raise standard(403)
+        first = _day(request.GET.get("from"), today())
+        second = _day(request.GET.get("to"), first + timedelta(days=90))
+        prefix = request.GET.get("prefix", "")
+        prefix = prefix[:10] if prefix.isascii() and prefix.isdigit() else ""
+        return page(
+            request, self, "tariffs/changes.html", title=T("税率变动", "Changes of rates"), first=first, second=second,
+            prefix=prefix, days=changes.days(min(first, second), max(first, second)),
+            difference=changes.between(first, second, prefix=prefix),
+        )  # fmt: skip
+
+
+def _day(text: str | None, default: date) -> date:
+    try:
+        found = date.fromisoformat(text or "")
+    except ValueError:
+        return default
+    return found if 1949 <= found.year < 2200 else default
+
+
+@admin.register(OriginMember)
+class OriginMemberAdmin(TariffTable):
+    list_display = ["group", "country", "agreement", "name_zh", "period", "source"]
+    list_filter = ["group"]
+    search_fields = ["country"]
+
+
+@admin.register(MonthlyRate)
+class MonthlyRateAdmin(TariffTable):
+    list_display = ["currency", "rate", "per", "inverse", "quoted_on", "period", "example", "source"]
+    list_filter = ["currency"]
+
+
+@admin.register(Parameter)
+class ParameterAdmin(TariffTable):
+    list_display = ["name", "value", "basis", "period", "source"]
+    search_fields = ["name"]
+
+
+@admin.register(RegimeEffect)
+class RegimeEffectAdmin(TariffTable):
+    list_display = ["direction", "regime", "levy_nature", "duty", "consumption", "vat", "remedy", "period"]
+    search_fields = ["regime", "levy_nature"]
+
+
+@admin.register(CalendarDay)
+class CalendarDayAdmin(TariffTable):
+    list_display = ["valid", "working", "name", "source"]
+    ordering = ["valid"]
+
+
+@admin.register(Quota)
+class QuotaAdmin(TariffTable):
+    list_display = ["number", "name", "volume", "period", "example"]
+
+
+@admin.register(Version)
+class VersionAdmin(ReadOnlyAdmin):
+    list_display = ["id", "table", "reason", "actor", "created_at"]
+    ordering = ["-id"]
+
+
+@admin.register(Load)
+class LoadAdmin(DutyAdmin):
+    """Adding a load is uploading a file; a worker runs it."""
+
+    change_duties = TARIFF
+    list_display = ["id", "file_name", "table", "state", "rows", "actor", "created_at", "finished_at"]
+    change_form_template = "tariffs/load.html"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_duty(request, TARIFF)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise standard(403)
+        problem = None
+        if request.method == "POST":
+            upload: UploadedFile | None = request.FILES.get("file")  # type: ignore[assignment]
+            options: dict[str, Any] = {
+                name: request.POST.get(name, "").strip()[:300] for name in ("table", "map", "encoding", "reason")
+            }
+            options |= {name: request.POST.get(name) == "on" for name in ("dry_run", "correct_past")}
+            try:
+                if upload is None:
+                    raise standard(400)
+                load = loads.queue(upload=upload, options=options, actor=actor_of(request))
+            except Problem as refused:
+                problem = refused
+            else:
+                from .tasks import bulk_load
+
+                transaction.on_commit(lambda: bulk_load.delay())
+                return redirect(reverse("admin:tariffs_load_change", args=[load.pk]))
+        return page(
+            request, self, "tariffs/upload.html", title=T("导入税则文件", "Load a tariff file"), problem=problem,
+            tables=sorted(TABLES), maps=sorted(maps.MAPS),
+        )  # fmt: skip
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        load: Load = context["original"]
+        moving = loads.progress(load.pk)
+        context |= {"load": load, "moving": moving, "samples": _samples(load)}
+        context["percent"] = load.progress or (loads.PHASES.get(moving["phase"], 0) if moving else 0)
+        return super().render_change_form(request, context, *args, **options)
+
+
+def _samples(load: Load) -> list[dict[str, Any]]:
+    found = []
+    for kind, rows in load.difference.get("samples", {}).items():
+        for row in rows:
+            rest = {key: value for key, value in row.items() if key not in ("row", "valid", "before")}
+            found.append({"kind": kind, "row": row["row"], "valid": row["valid"], "before": row.get("before", ""),
+                          "text": ", ".join(rest.values())})  # fmt: skip
+    return found
+
+
+@admin.register(StoredAssessment)
+class StoredAssessmentAdmin(ReadOnlyAdmin):
+    """An assessment with every figure's arithmetic; an officer on duty for taxes may override a value or a rate."""
+
+    list_display = ["subject", "number", "payable", "customs_value", "rate_day", "reason", "actor", "created_at"]
+    search_fields = ["=subject"]
+    change_form_template = "tariffs/assessment.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.override)
+        return [path("<int:pk>/override/", view, name="tariffs_override"), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        stored: StoredAssessment = context["original"]
+        versions = list(StoredAssessment.objects.filter(subject=stored.subject).order_by("-number"))
+        context |= {
+            "stored": stored,
+            "answer": fixing.answer(stored),
+            "steps": fixing.explanation(stored),
+            "versions": versions,
+            "latest": versions[0].pk == stored.pk,
+            "may_override": has_duty(request, DUTIES) and not stored.subject.startswith("Q"),
+            "memos": DutyMemo.objects.filter(subject=stored.subject),
+        }
+        return super().render_change_form(request, context, *args, **options)
+
+    def override(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if request.method != "POST":
+            raise standard(405)
+        if not has_duty(request, DUTIES):
+            raise standard(403)
+        stored = self.get_queryset(request).filter(pk=pk).first()
+        if stored is None:
+            raise standard(404)
+        item = request.POST.get("item", "")
+        values = {name: request.POST.get(name, "").strip() for name in ("customs_value", "rate")}
+        try:
+            new = fixing.override(
+                subject=stored.subject, changes={item: values}, reason=request.POST.get("reason", "")[:500],
+                actor=actor_of(request),
+            )  # fmt: skip
+        except Problem as problem:
+            messages.error(request, str(problem))
+            return redirect(reverse("admin:tariffs_storedassessment_change", args=[pk]))
+        messages.success(request, T("已作为第 {n} 版核定", "fixed as version {n}", n=new.number))
+        return redirect(reverse("admin:tariffs_storedassessment_change", args=[new.pk]))
+
+
+class PaymentInline(ReadOnlyInline):
+    model = Payment
+
+
+@admin.register(DutyMemo)
+class DutyMemoAdmin(ReadOnlyAdmin):
+    list_display = ["number", "subject", "amount", "state", "issued_at", "due_on", "paid_on", "late_charge"]
+    list_filter = ["state"]
+    search_fields = ["=subject", "=number"]
+    inlines = [PaymentInline]
+
+
+class DrawInline(ReadOnlyInline):
+    model = GuaranteeDraw
+
+
+@admin.register(Guarantee)
+class GuaranteeAdmin(ReadOnlyAdmin):
+    view_duties = DUTIES
+    list_display = ["number", "organisation_id", "amount", "drawn", "summary", "period"]
+    search_fields = ["=number"]
+    inlines = [DrawInline]

@@ -1,0 +1,118 @@
+"""What officers see and do with the tariff in the console."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from tariffs import fixing, loads
+from tariffs.models import Load, StoredAssessment, TariffMeasure
+from tests import make
+
+pytestmark = pytest.mark.usefixtures("tariff")
+NUMBER = "800020261000000001"
+
+
+@pytest.fixture
+def stored():
+    return fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[1], actor="test")
+
+
+@pytest.fixture(autouse=True)
+def _uploads(settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+
+
+def as_officer(client, *duties):
+    client.force_login(make.officer(duties=duties).user)
+    return client
+
+
+def change(name, pk):
+    return reverse(f"admin:tariffs_{name}_change", args=[pk])
+
+
+def test_an_assessment_shows_its_explanation_and_its_candidates(officer_client, stored):
+    html = officer_client.get(change("storedassessment", stored.pk)).content.decode()
+    assert "157369.07" in html
+    assert "计税价格 157369.07" not in html  # the line carries its own arithmetic
+    assert "增值税法第十条、第十四条" in html
+    assert "最惠国税率" in html
+
+
+def test_an_officer_overrides_with_a_reason_and_sees_both_versions(officer_client, stored):
+    address = reverse("admin:tariffs_override", args=[stored.pk])
+    answer = officer_client.post(address, {"item": "1", "customs_value": "200000", "rate": "", "reason": "磋商"})
+    new = StoredAssessment.objects.get(number=2)
+    assert answer.headers["Location"] == change("storedassessment", new.pk)
+    assert new.customs_value == 200000
+    html = officer_client.get(change("storedassessment", stored.pk)).content.decode()
+    assert "磋商" in html
+    assert change("storedassessment", new.pk) in html
+
+
+def test_an_override_without_reason_or_duty_changes_nothing(client, officer_client, stored):
+    address = reverse("admin:tariffs_override", args=[stored.pk])
+    officer_client.post(address, {"item": "1", "customs_value": "200000", "reason": ""})
+    assert as_officer(client, "inspection").post(address, {"item": "1", "rate": "1%", "reason": "x"}).status_code == 403
+    assert StoredAssessment.objects.count() == 1
+
+
+def upload(client, content, **fields):
+    file = SimpleUploadedFile("rates.csv", content.encode())
+    return client.post(reverse("admin:tariffs_load_add"), {"file": file, "encoding": "utf-8-sig"} | fields)
+
+
+ROWS = "code,kind,origin,rate,valid_from\n8509801000,mfn,MFN,1%,2030-01-01\n"
+
+
+def test_a_file_is_uploaded_tried_and_loaded(officer_client, django_capture_on_commit_callbacks):
+    upload(officer_client, ROWS, dry_run="on")
+    upload(officer_client, ROWS)
+    assert loads.run_queued() == 2
+    tried, done = Load.objects.order_by("pk")
+    assert (tried.state, tried.difference["added"], tried.difference["ended"]) == ("checked", 1, 1)
+    assert done.state == "done"
+    assert done.version_id
+    assert TariffMeasure.objects.known().filter(rate="1%", code="8509801000").exists()
+    assert "8509801000" in officer_client.get(change("load", tried.pk)).content.decode()
+    assert loads.run_queued() == 0
+
+
+def test_a_faulty_file_is_refused_with_its_faults_on_the_page(officer_client):
+    upload(officer_client, ROWS.replace("1%", "one"))
+    loads.run_queued()
+    load = Load.objects.get()
+    assert load.state == "refused"
+    assert "row 2, rate" in officer_client.get(change("load", load.pk)).content.decode()
+
+
+def test_a_running_load_shows_how_far_it_is(officer_client):
+    upload(officer_client, ROWS)
+    load = Load.objects.get()
+    loads.note(load.pk, "write", 123456)
+    html = officer_client.get(change("load", load.pk)).content.decode()
+    assert 'value="70"' in html
+    assert "123456" in html
+
+
+def test_only_tariff_staff_load_files(client):
+    assert upload(as_officer(client, "inspection"), ROWS).status_code == 403
+    assert Load.objects.count() == 0
+
+
+def test_tariff_staff_see_what_changes_on_which_day(officer_client):
+    html = officer_client.get(reverse("admin:tariffs_changes") + "?from=2025-12-31&to=2026-01-01").content.decode()
+    assert "<del>8%</del>" in html
+    assert "<ins>6%</ins>" in html
+    assert "2026-01-01" in html
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["commodityline", "tariffmeasure", "originmember", "monthlyrate", "parameter", "regimeeffect", "calendarday",
+     "quota", "version", "load", "storedassessment", "dutymemo", "guarantee"],
+)  # fmt: skip
+def test_every_table_has_a_page_to_browse(officer_client, name):
+    assert officer_client.get(reverse(f"admin:tariffs_{name}_changelist")).status_code == 200
