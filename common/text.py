@@ -8,7 +8,7 @@ from django.utils.functional import lazy
 from django.utils.translation import get_language
 
 
-def pick(zh: str, en: str, **params: Any) -> str:
+def pick(zh: str, en: str, /, **params: Any) -> str:
     """Return the text of the active language (Chinese unless English is active), with ``params`` filled in."""
     text = en if (get_language() or "").startswith("en") else zh
     return text.format(**params) if params else text

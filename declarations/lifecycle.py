@@ -106,7 +106,7 @@ LIFECYCLE = Lifecycle(
 #: Event type -> the receipts it causes. Facts without a change of state may add theirs (clearance: duties due ...).
 CHANNELS: dict[str, tuple[str, ...]] = {
     row.event: row.channels for row in LIFECYCLE.transitions.values() if isinstance(row, Step)
-} | {"declaration.drafted": ("S0",)}
+} | {"declaration.drafted": ("S0",), "declaration.duty_due": ("T",)}
 
 
 def step(command: str) -> Step:

@@ -12,6 +12,7 @@ app = Celery("singlewindow")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
+app.autodiscover_tasks(["clearance"], related_name="duty_tasks")
 
 
 @app.on_after_finalize.connect

@@ -106,6 +106,8 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/standards": {"GET": PUBLIC},
     "api/v1/standards/events/<str:type>/<str:version>": {"GET": PUBLIC},
     "api/v1/standards/documents/<str:name>/<str:version>": {"GET": PUBLIC},
+    "api/v1/declarations/<str:number>/assessment": {"GET": "declarations:read", "POST": "declarations:decide"},
+    "api/v1/declarations/<str:number>/assessment/explain": {"GET": "declarations:read"},
     "api/schema": {"GET": PUBLIC},
     "api/docs": {"GET": PUBLIC},
     "api/redoc": {"GET": PUBLIC},

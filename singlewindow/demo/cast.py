@@ -15,8 +15,11 @@ from oauth2_provider.models import Application
 from parties import registration, scopes
 from parties.models import ApiClient, Mandate, Officer, Organisation
 from parties.models import OrganisationRole as Role
+from tariffs.models import PaymentChannel
 
 PASSWORD = "corridor-demo"  # noqa: S105  a demonstration log-in, refused in production
+#: What the example bank signs its payment reports with.
+BANK_SECRET = "whsec_Y29ycmlkb3ItZGVtby1iYW5rLXNlY3JldA=="  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,10 @@ def assemble() -> dict[str, Organisation]:
         registration.give_mandate(
             firm_id=cast["demo-firm"].pk, broker_id=cast["demo-broker"].pk, valid_from=date(2026, 1, 1)
         )
+    PaymentChannel.objects.get_or_create(
+        code="demo-bank",
+        defaults={"name": "示例银行", "organisation_id": cast["demo-bank"].pk, "secrets": [BANK_SECRET]},
+    )
     for username, duties in OFFICERS.items():
         if not Officer.objects.filter(user__username=username).exists():
             registration.register_officer(
