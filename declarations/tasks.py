@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from declarations import decisions
+from declarations import decisions, uploads
 from declarations.checks import running
 
 log = logging.getLogger(__name__)
@@ -40,3 +40,18 @@ def sweep_checks() -> None:
 @shared_task
 def release(events: list[dict[str, Any]]) -> None:
     _each((event["subject_number"] for event in events), decisions.release_where_nothing_stands_in_the_way)
+
+
+def _work_off(upload_id: Any) -> None:
+    while uploads.work(upload_id):
+        pass
+
+
+@shared_task
+def bulk_uploads(events: list[dict[str, Any]]) -> None:
+    _each((event["subject_number"] for event in events), _work_off)
+
+
+@shared_task
+def bulk_sweep_uploads() -> None:
+    _each(uploads.waiting(timedelta(seconds=10)), _work_off)

@@ -13,6 +13,7 @@ REACTIONS: dict[str, list[str]] = {
     "declaration.released": ["bills.tasks.note_releases"],
     "bill.leaving": ["bills.tasks.send_departures"],
     "*": ["exchange.tasks.deliver"],
+    "upload.received": ["declarations.tasks.bulk_uploads"],
 }
 
 #: task name -> seconds between sweeps. Started by Celery beat.
@@ -25,5 +26,6 @@ SWEEPS: dict[str, float] = {
     "exchange.tasks.attend": 5.0,
     "exchange.tasks.housekeeping": 300.0,
     "tariffs.tasks.bulk_load": 60.0,
+    "declarations.tasks.bulk_sweep_uploads": 15.0,
     "singlewindow.housekeeping": 3600.0,
 }

@@ -155,11 +155,11 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = 250_000  # kB
 CELERY_TASK_DEFAULT_QUEUE = "default"
 #: task name pattern -> queue. One worker may serve all (docs/operation.md).
 CELERY_TASK_ROUTES = {
+    "*.tasks.bulk_*": {"queue": "bulk"},  # first: the first pattern that matches holds
     "singlewindow.relay": {"queue": "relay"},
     "declarations.tasks.*": {"queue": "checks"},
     "clearance.tasks.*": {"queue": "checks"},
     "exchange.tasks.*": {"queue": "exchange"},
-    "*.tasks.bulk_*": {"queue": "bulk"},
 }
 QUEUES = ("relay", "checks", "default", "exchange", "bulk")
 
@@ -218,10 +218,14 @@ SPECTACULAR_SETTINGS = {
         "DepartureStateEnum": "bills.models.Departure.State",
         "WebhookEndpointState": "exchange.models.Endpoint.State",
         "WebhookDeliveryState": "exchange.models.Delivery.State",
+        "DeclarationStateEnum": "declarations.api.describe.STATES",
     },
     "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "declarations.api.describe.add_components",
         "singlewindow.openapi.add_tokens",
         "singlewindow.openapi.add_problems",
+        "declarations.api.describe.add_import_response",
     ],
 }
 

@@ -1,0 +1,1 @@
+"""The API of declarations: parse, authorise, call one command, render."""

@@ -1,0 +1,198 @@
+"""A ZIP of DecMessage files: taken in at once, worked off in the background in small steps, each a transaction of its own,
+so that a worker that dies has neither lost nor doubled anything."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Max, Q
+from django.utils import timezone
+
+from common.problems import Fault, Problem, invalid
+from common.text import T
+from declarations import lodgement
+from declarations.lodgement import Lodged
+from declarations.models import Upload, UploadedFile
+from declarations.wire import decmessage
+from events.log import append
+from parties.principals import Principal
+
+#: An archive's size, what one file and all of them may unpack to (bytes), and how many there may be.
+MAX_ARCHIVE, MAX_FILE, MAX_UNPACKED, MAX_FILES = 32 << 20, 8 << 20, 256 << 20, 5000
+#: Files worked off in one transaction.
+STEP = 50
+
+
+def receive(*, archive: bytes, file_name: str, principal: Principal) -> Upload:
+    """Keep an archive for the workers. Raises Problem 413 or 422: it is refused as a whole where it cannot be trusted."""
+    if len(archive) > MAX_ARCHIVE:
+        raise Problem(
+            413, "too-large", T("压缩包超过 {n} MB", "The archive is larger than {n} MB", n=MAX_ARCHIVE >> 20)
+        )
+    names, faults = _look(archive)
+    if faults:
+        raise invalid(faults)
+    with transaction.atomic():
+        upload = Upload.objects.create(
+            organisation_id=principal.organisation_id or 0,
+            actor=principal.actor,
+            file_name=_shown(file_name)[:255] or "upload.zip",
+            archive=archive,
+            names=names,
+        )
+        append(
+            type="upload.received",
+            subject=("upload", str(upload.pk)),
+            actor=principal.actor,
+            audience=[principal.organisation_id or 0],
+            data={"files": len(names)},
+        )
+    return upload
+
+
+def _shown(name: str) -> str:
+    """A name fit to be kept: a sender's client may have written anything."""
+    return "".join(character for character in name if character.isprintable())
+
+
+def _look(archive: bytes) -> tuple[list[str], list[Fault]]:
+    """The names to work off, and why the archive is refused. Only the directory is read, nothing is unpacked."""
+    try:
+        entries = zipfile.ZipFile(io.BytesIO(archive)).infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError):
+        return [], [Fault("", "not-a-zip", T("不是 ZIP 压缩包", "This is not a ZIP archive"))]
+    files = [entry for entry in entries if not entry.is_dir()]
+    faults: list[Fault] = []
+    if not files:
+        faults.append(Fault("", "empty", T("压缩包内没有文件", "There is no file in the archive")))
+    if len(files) > MAX_FILES:
+        faults.append(Fault("", "too-many", T("文件超过 {n} 个", "More than {n} files", n=MAX_FILES)))
+    if sum(entry.file_size for entry in files) > MAX_UNPACKED:
+        text = T("解压后超过 {n} MB", "Unpacks to more than {n} MB", n=MAX_UNPACKED >> 20)
+        faults.append(Fault("", "zip-bomb", text))
+    seen: set[str] = set()
+    for entry in files[:MAX_FILES]:
+        name = entry.filename
+        path = PurePosixPath(name.replace("\\", "/"))
+        pointer = "/" + _shown(name)[:200].replace("~", "~0").replace("/", "~1")
+        bad = path.is_absolute() or ".." in path.parts or ":" in name or not name.isprintable() or len(name) > 255
+        if bad or name in seen:
+            faults.append(
+                Fault(pointer, "file-name", T("文件名不被接受或重复", "The name is not accepted, or repeated"))
+            )
+        elif path.suffix.lower() != ".xml":
+            faults.append(Fault(pointer, "file-type", T("只接受 .xml 文件", "Only .xml files are taken")))
+        elif entry.file_size > MAX_FILE:
+            faults.append(
+                Fault(pointer, "zip-bomb", T("解压后超过 {n} MB", "Unpacks to more than {n} MB", n=MAX_FILE >> 20))
+            )
+        elif entry.flag_bits & 0x1:
+            faults.append(Fault(pointer, "encrypted", T("不接受加密文件", "Encrypted files are not taken")))
+        seen.add(name)
+        if len(faults) >= 100:
+            break
+    return [entry.filename for entry in files], faults
+
+
+def work(upload_id: Any) -> bool:
+    """Work off the next files of an upload; returns whether there is more to do here."""
+    with transaction.atomic():
+        upload = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload_id, finished_at=None).first()
+        if upload is None:
+            return False
+        last = upload.files.aggregate(last=Max("position"))["last"]
+        start = 0 if last is None else last + 1
+        names = upload.names[start : start + STEP]
+        principal = Principal(actor=upload.actor, organisation_id=upload.organisation_id)
+        UploadedFile.objects.bulk_create(
+            _file(upload, start + index, name, result)
+            for index, (name, result) in enumerate(zip(names, _lodge(upload, names, principal), strict=True))
+        )
+        more = start + len(names) < len(upload.names)
+        upload.state = Upload.State.WORKING
+        if not more:
+            upload.state, upload.finished_at = Upload.State.DONE, timezone.now()
+            upload.archive = b""
+            counts = progress(upload)
+            append(
+                type="upload.worked_off",
+                subject=("upload", str(upload.pk)),
+                actor=upload.actor,
+                audience=[upload.organisation_id],
+                data={"lodged": counts["lodged"], "refused": counts["refused"]},
+            )
+        upload.save(update_fields=["state", "finished_at", "archive"])
+        return more
+
+
+def _lodge(upload: Upload, names: list[str], principal: Principal) -> list[Lodged | Problem]:
+    results: list[Lodged | Problem | None] = []
+    messages = []
+    with zipfile.ZipFile(io.BytesIO(bytes(upload.archive))) as archive:
+        for name in names:
+            found = _read(archive, name)
+            results.append(found if isinstance(found, Problem) else None)
+            if not isinstance(found, Problem):
+                messages.append(found)
+    try:
+        with transaction.atomic():
+            stored = iter(lodgement.lodge_many(messages, principal, style="xpath"))
+    except Problem:
+        stored = iter([_alone(message, principal) for message in messages])
+    return [result if result is not None else next(stored) for result in results]
+
+
+def _alone(message: dict[str, Any], principal: Principal) -> Lodged | Problem:
+    try:
+        with transaction.atomic():
+            return lodgement.lodge_many([message], principal, style="xpath")[0]
+    except Problem as problem:
+        return problem
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> dict[str, Any] | Problem:
+    try:
+        with archive.open(name) as file:
+            # The directory may lie about the size: no more than the limit is unpacked.
+            body = file.read(MAX_FILE + 1)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, KeyError):
+        return invalid([Fault("", "unreadable", T("文件无法解压", "The file cannot be unpacked"))])
+    if len(body) > MAX_FILE:
+        return invalid([Fault("", "zip-bomb", T("解压后超过 {n} MB", "Unpacks to more than {n} MB", n=MAX_FILE >> 20))])
+    message, faults = decmessage.parse(body)
+    return invalid(faults) if faults else message
+
+
+def _file(upload: Upload, position: int, name: str, result: Lodged | Problem) -> UploadedFile:
+    if isinstance(result, Problem):
+        faults = [fault.as_json() for fault in result.errors] or [
+            {"pointer": "", "code": result.code, "detail": str(result.title), "severity": "error"}
+        ]
+        return UploadedFile(upload=upload, position=position, name=name, status=result.status, faults=faults)
+    status = 201 if result.created else 200
+    return UploadedFile(upload=upload, position=position, name=name, status=status, declaration_id=result.id)
+
+
+def progress(upload: Upload) -> dict[str, int]:
+    counts = upload.files.aggregate(processed=Count("pk"), lodged=Count("pk", filter=Q(status__lt=300)))
+    return {
+        "total": len(upload.names),
+        "processed": counts["processed"],
+        "lodged": counts["lodged"],
+        "refused": counts["processed"] - counts["lodged"],
+    }
+
+
+def waiting(older_than: timedelta) -> list[Any]:
+    """Uploads not worked off, oldest first."""
+    return list(
+        Upload.objects.filter(finished_at=None, created_at__lt=timezone.now() - older_than)
+        .order_by("created_at")
+        .values_list("pk", flat=True)[:20]
+    )
