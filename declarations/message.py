@@ -71,7 +71,8 @@ def is_summary(message: Message) -> bool:
 
 def purpose_of(message: Message) -> Purpose:
     """What the sender wants: `oper` says it (DecSign/OperType); a message without it is meant to be declared."""
-    return "save" if message.get("oper") in _SAVING else "declare"
+    oper = message.get("oper")
+    return "save" if isinstance(oper, str) and oper in _SAVING else "declare"
 
 
 def rows(message: Message, name: str) -> list[Message]:

@@ -25,6 +25,7 @@ MESSAGE: Any = {"application/json": _MESSAGE, "application/xml": OpenApiTypes.ST
 ANY_OBJECT: Any = {"type": "object"}
 #: A message within another body: described where it stands alone.
 _INNER: Any = {"type": "object", "description": "同申报的报文（DeclarationMessage）/ a DeclarationMessage"}
+DRAFT: Any = {"application/json": _INNER, "application/xml": OpenApiTypes.STR}
 BATCH_REQUEST: Any = {
     "application/json": {"type": "array", "items": _INNER, "maxItems": BATCH},
     "application/x-ndjson": {"type": "string", "description": "一行一份报关单 / one declaration a line"},

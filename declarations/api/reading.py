@@ -58,7 +58,7 @@ def find(number: str, principal: Principal) -> Declaration:
     put=extend_schema(
         summary="更换草稿",
         operation_id="declarations_replace_draft",
-        request=describe.MESSAGE,
+        request=describe.DRAFT,
         responses=describe.DeclarationChangedSerializer,
         examples=describe.DRAFT_EXAMPLES,
     ),

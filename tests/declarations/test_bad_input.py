@@ -1,0 +1,267 @@
+"""What strangers send: each gets a clear problem, nothing is stored, nothing is a 500."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import orjson
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from declarations import lodgement, uploads
+from declarations.models import Declaration, Upload
+from declarations.wire import decmessage
+from parties import registration
+from tests import make
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/declarations"
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<DecMessage xmlns="http://www.chinaport.gov.cn/dec"><DecHead><NoteS>&b;</NoteS></DecHead></DecMessage>"""
+EXTERNAL = b"""<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/passwd">]>
+<DecMessage xmlns="http://www.chinaport.gov.cn/dec"><DecHead><NoteS>&a;</NoteS></DecHead></DecMessage>"""
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b"null", "application/json", 422),
+        (b'"text"', "application/json", 422),
+        (b"\xff\xfe{}", "application/json", 400),
+        (b'{"gross_weight": NaN}', "application/json", 400),
+        (b'{"gross_weight": 1e400}', "application/json", 400),
+        (b'{"remarks": "\\ud800"}', "application/json", 400),
+        (b'{"remarks": "a\\u0000b"}', "application/json", 422),
+        (b"[" * 100_000, "application/json", 400),
+        (b'{"a":' * 900 + b'"\\u0000"' + b"}" * 900, "application/json", 422),
+        (b'{"remarks": "' + b"x" * (10 << 20) + b'"}', "application/json", 413),
+        (b"<DecMessage", "application/xml", 422),
+        (b"", "application/xml", 422),
+        (b"<a/>", "application/xml", 422),
+        (BOMB, "application/xml", 422),
+        (EXTERNAL, "application/xml", 422),
+        (b"<?xml version='1.0' encoding='big5'?><DecMessage/>", "application/xml", 422),
+        ("<?xml version='1.0' encoding='UTF-8'?><a>好</a>".encode("gb18030"), "application/xml", 422),
+        (b"<a>" * 100_000, "application/xml", 422),
+        (b"<a>" + b"x" * (10 << 20), "application/xml", 413),
+        (b"a=b", "application/x-www-form-urlencoded", 415),
+        (b"{}", "text/plain", 415),
+    ],
+    ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else str(value),
+)
+def test_a_body_that_is_no_declaration(firm, api, body, content_type, status):
+    answer = api(firm).post(URL, body, content_type=content_type, headers={"Accept": "application/json"})
+    assert answer.status_code == status, answer.content[:300]
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"]
+    assert Declaration.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"gross_weight": "1e400"}, "/gross_weight"),
+        ({"gross_weight": "NaN"}, "/gross_weight"),
+        ({"gross_weight": "Infinity"}, "/gross_weight"),
+        ({"gross_weight": "-1"}, "/gross_weight"),
+        ({"gross_weight": 1.5}, "/gross_weight"),
+        ({"gross_weight": True}, "/gross_weight"),
+        ({"gross_weight": "99999999999999999999"}, "/gross_weight"),
+        ({"gross_weight": "１２"}, "/gross_weight"),
+        ({"package_count": 10**18}, "/package_count"),
+        ({"package_count": -1}, "/package_count"),
+        ({"border_crossing_date": "20260230"}, "/border_crossing_date"),
+        ({"border_crossing_date": "2026-02-30"}, "/border_crossing_date"),
+        ({"remarks": None}, "/remarks"),
+        ({"remarks": {"deep": {"deeper": []}}}, "/remarks"),
+        ({"unheard_of": "x"}, "/unheard_of"),
+        ({"goods_items": []}, "/goods_items"),
+        ({"goods_items": "x"}, "/goods_items"),
+        ({"goods_items": [None]}, "/goods_items/0"),
+        ({"direction": "X"}, "/direction"),
+        ({"domestic_party_credit_code": "91500000MA5U000010"}, "/domestic_party_credit_code"),
+        ({"trading_country": "999"}, "/trading_country"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be(firm, api, changes, pointer):
+    answer = api(firm).post(URL, make.message(firm, **changes))
+    assert answer.status_code == 422, answer.content
+    assert pointer in {fault["pointer"] for fault in answer.json()["errors"]}
+    assert Declaration.objects.count() == 0
+
+
+def test_51_items_are_one_too_many(firm, api):
+    assert api(firm).post(URL, make.message(firm, items=50)).status_code == 201
+    answer = api(firm).post(URL, make.message(firm, items=51))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/goods_items"
+
+
+def test_unknown_elements_are_named_by_their_path(firm, api):
+    body = decmessage.render(make.message(firm)).replace(b"<DecHead>", b"<DecHead><Mystery>1</Mystery>")
+    answer = api(firm).post(URL, body, content_type="application/xml", headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert "Mystery" in answer.json()["errors"][0]["pointer"]
+
+
+def test_a_token_that_is_missing_or_expired_opens_nothing(firm, api):
+    client, _ = registration.register_client(organisation=firm, name="erp")
+    expired = make.token_of(client, expired=True)
+    for headers in ({}, {"Authorization": f"Bearer {expired}"}, {"Authorization": "Bearer \x00"}):
+        answer = Client().post(URL, orjson.dumps(make.message(firm)), content_type="application/json", headers=headers)
+        assert answer.status_code == 401
+    assert Declaration.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "number", ["%00", "x" * 300, "../../etc", "I2026", "'; DROP TABLE x; --", "%F0%9F%92%A9", "．"]
+)
+def test_a_number_that_is_none_is_not_found(firm, api, number):
+    for suffix in ("", "/events", "/checks", "/receipts", "/versions/99999999999999999999"):
+        assert api(firm).get(f"{URL}/{number}{suffix}").status_code == 404
+    assert api().get(f"/api/v1/tracking/{number}").status_code == 404
+
+
+def test_a_draft_may_be_odd_but_never_breaks(firm, api):
+    message = make.message(firm, oper="save", goods_items=[{"item_number": 9_999_999_999_999_999_999}, {}])
+    message["goods_items"][1] = {"commodity_code": "390210", "destination_country": "CHN", "item_number": 9 * 10**18}
+    answer = api(firm).post(URL, message)
+    assert answer.status_code in (201, 422), answer.content
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_is_broken_in_a_message_the_answer_is_never_a_500(firm, api, data):
+    caller = api(firm)
+    message = make.message(firm)
+    odd = st.sampled_from(
+        ["", " ", "x" * 400, None, 0, -1, 1.5, 10**30, [], {}, [{}], "2026-13-01", "１", "\u2028", "NaN"]
+    )
+    for _ in range(data.draw(st.integers(1, 4))):
+        target = data.draw(st.sampled_from([message, message["goods_items"][0], message["containers"][0]]))
+        target[data.draw(st.sampled_from(sorted(target)))] = data.draw(odd)
+        if not isinstance(message.get("goods_items"), list) or not isinstance(message.get("containers"), list):
+            break
+    if 10**30 in message.values():
+        return
+    answer = caller.post(URL, orjson.dumps(message, default=str))
+    assert answer.status_code in (200, 201, 400, 403, 409, 422), answer.content
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_is_broken_in_an_xml_the_answer_is_never_a_500(firm, api, data):
+    body = bytearray(decmessage.render(make.message(firm)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        action = data.draw(st.sampled_from(["cut", "change", "insert", "double"]))
+        if action == "cut":
+            del body[at : at + data.draw(st.integers(1, 40))]
+        elif action == "change":
+            body[at] = data.draw(st.integers(0, 255))
+        elif action == "insert":
+            body[at:at] = data.draw(
+                st.sampled_from([b"<", b"&", b"]]>", b"<!--", b"\x00", b"</DecHead>", b"<?x?>", "好".encode()])
+            )
+        else:
+            body[at:at] = body[at : at + 200]
+    answer = api(firm).post(URL, bytes(body), content_type="application/xml")
+    assert answer.status_code in (200, 201, 400, 403, 409, 413, 422), answer.content
+
+
+# Archives.
+
+
+def archive(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as made:
+        for name, body in files.items():
+            made.writestr(name, body)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"not a zip", 422),
+        (b"", 422),
+        (archive({}), 422),
+        (archive({"../../etc/passwd.xml": b"x"}), 422),
+        (archive({"/etc/x.xml": b"x"}), 422),
+        (archive({"C:\\x.xml": b"x"}), 422),
+        (archive({"x.exe": b"x"}), 422),
+        (archive({"bomb.xml": b"\x00" * (9 << 20)}), 422),
+        (archive({f"{n}.xml": b"0" * (8 << 20) for n in range(33)}), 422),
+    ],
+    ids=range(9),
+)
+def test_an_archive_that_cannot_be_trusted_is_refused_whole(firm, api, body, status):
+    answer = api(firm).post("/api/v1/uploads", body, content_type="application/zip")
+    assert answer.status_code == status, answer.content
+    assert Upload.objects.count() == 0
+
+
+def test_an_archive_is_worked_off_in_the_background_file_by_file(firm, api):
+    good = [make.message(firm) for _ in range(2)]
+    files = {
+        "a.xml": decmessage.render(good[0]),
+        "sub/b.XML": decmessage.render(good[1], "GB18030"),
+        "broken.xml": b"<DecMessage",
+        "faulty.xml": decmessage.render(make.message(firm, package_type="TOO LONG")),
+        "again.xml": decmessage.render(good[0]),
+        "stranger.xml": decmessage.render(make.message(make.firm())),
+    }
+    answer = api(firm).post("/api/v1/uploads", archive(files), content_type="application/zip")
+    assert answer.status_code == 202, answer.content
+    path = answer["Location"]
+    assert api(firm).get(path).json()["state"] == "waiting"
+    assert api(make.firm()).get(path).status_code == 404
+    make.settle()
+    told = api(firm).get(path).json()
+    assert (told["state"], told["total"], told["processed"], told["lodged"], told["refused"]) == ("done", 6, 6, 3, 3)
+    assert [file["status"] for file in told["files"]] == [201, 201, 422, 422, 200, 403]
+    assert told["files"][0]["unified_number"] == told["files"][4]["unified_number"]
+    assert all(file["errors"] for file in told["files"] if file["status"] > 300)
+    assert Declaration.objects.count() == 2
+
+
+def test_an_archive_may_come_as_a_form(firm, api):
+    boundary = "x1y2z3"
+    body = (
+        (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n'
+            "Content-Type: application/zip\r\n\r\n"
+        ).encode()
+        + archive({"a.xml": decmessage.render(make.message(firm))})
+        + f"\r\n--{boundary}--\r\n".encode()
+    )
+    content_type = f"multipart/form-data; boundary={boundary}"
+    answer = api(firm).post("/api/v1/uploads", body, content_type=content_type)
+    assert answer.status_code == 202, answer.content
+    assert answer.json()["file_name"] == "a.zip"
+    assert api(firm).post("/api/v1/uploads", b"", content_type=content_type).status_code in (400, 422)
+
+
+def test_work_on_an_archive_goes_on_where_it_stopped(firm):
+    files = {f"{n}.xml": decmessage.render(make.message(firm)) for n in range(uploads.STEP + 5)}
+    upload = uploads.receive(archive=archive(files), file_name="a.zip", principal=make.principal(firm))
+    assert uploads.work(upload.pk) is True
+    assert uploads.progress(upload)["processed"] == uploads.STEP
+    assert uploads.work(upload.pk) is False
+    assert uploads.work(upload.pk) is False
+    assert (uploads.progress(upload)["lodged"], Declaration.objects.count()) == (uploads.STEP + 5,) * 2
+
+
+def test_a_batch_of_bad_lines_harms_nothing(firm, api):
+    lines = [b"{", b'{"a":' * 2000, b"null", b"1e400", orjson.dumps(make.message(firm)), b"\xff"]
+    answer = api(firm).post(f"{URL}/batch", b"\n".join(lines), content_type="application/x-ndjson")
+    assert [row["status"] for row in answer.json()["results"]] == [400, 400, 422, 400, 201, 400]
+    assert lodgement.BATCH == 500
