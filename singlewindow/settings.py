@@ -219,6 +219,7 @@ SPECTACULAR_SETTINGS = {
         "WebhookEndpointState": "exchange.models.Endpoint.State",
         "WebhookDeliveryState": "exchange.models.Delivery.State",
         "DeclarationStateEnum": "declarations.api.describe.STATES",
+        "UploadStateEnum": "declarations.api.describe.UPLOAD_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

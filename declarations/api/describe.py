@@ -74,7 +74,7 @@ def example() -> dict[str, Any]:
 
 
 STATES = [(str(value), str(value)) for value in State.values]
-_NUMBER = "E20260000000000123"
+UPLOAD_STATES = [(str(value), str(value)) for value in Upload.State.values]
 
 
 class DeclarationSummarySerializer(serializers.Serializer):
@@ -187,7 +187,7 @@ class DeclarationDetailSerializer(serializers.Serializer):
     message = serializers.DictField(help_text="所申报的报文 / the message as declared")
 
 
-class ChangeSerializer(serializers.Serializer):
+class VersionChangeSerializer(serializers.Serializer):
     pointer = serializers.CharField()
     before = serializers.JSONField(allow_null=True)
     after = serializers.JSONField(allow_null=True)
@@ -198,7 +198,7 @@ class DeclarationVersionSerializer(serializers.Serializer):
     created_at = serializers.DateTimeField()
     actor = serializers.CharField()
     reason = serializers.CharField(allow_blank=True)
-    changes = ChangeSerializer(many=True)
+    changes = VersionChangeSerializer(many=True)
 
 
 class DeclarationVersionMessageSerializer(serializers.Serializer):
@@ -281,7 +281,7 @@ class UploadedFileSerializer(serializers.Serializer):
 class UploadSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     file_name = serializers.CharField()
-    state = serializers.ChoiceField(choices=[str(value) for value in Upload.State.values])
+    state = serializers.ChoiceField(choices=UPLOAD_STATES)
     total = serializers.IntegerField()
     processed = serializers.IntegerField()
     lodged = serializers.IntegerField()

@@ -72,7 +72,7 @@ def test_all_faults_come_at_once_with_pointers(firm, api):
     assert answer.status_code == 422
     assert answer["Content-Type"] == "application/problem+json"
     pointers = {fault["pointer"] for fault in answer.json()["errors"]}
-    assert pointers == {"/border_crossing_date", "/nonsense", "/goods_items/0/quantity"}
+    assert pointers == {"/border_crossing_date", "/nonsense", "/goods_items/0/quantity", "/gross_weight"}
 
 
 def test_xml_comes_in_and_is_answered_in_xml(firm, api):

@@ -137,21 +137,23 @@ def test_a_draft_may_be_odd_but_never_breaks(firm, api):
     assert answer.status_code in (201, 422), answer.content
 
 
+#: The same message in every example: what varies is what hypothesis draws.
+FIXED = {"client_reference": "FUZZ", "contract_number": "HT", "transport_document_number": "BL"}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_broken_in_a_message_the_answer_is_never_a_500(firm, api, data):
     caller = api(firm)
-    message = make.message(firm)
+    message = make.message(firm, **FIXED)
     odd = st.sampled_from(
-        ["", " ", "x" * 400, None, 0, -1, 1.5, 10**30, [], {}, [{}], "2026-13-01", "１", "\u2028", "NaN"]
+        ["", " ", "x" * 400, None, 0, -1, 1.5, 2**63 - 1, [], {}, [{}], "2026-13-01", "１", "\u2028", "NaN"]
     )
     for _ in range(data.draw(st.integers(1, 4))):
         target = data.draw(st.sampled_from([message, message["goods_items"][0], message["containers"][0]]))
         target[data.draw(st.sampled_from(sorted(target)))] = data.draw(odd)
         if not isinstance(message.get("goods_items"), list) or not isinstance(message.get("containers"), list):
             break
-    if 10**30 in message.values():
-        return
     answer = caller.post(URL, orjson.dumps(message, default=str))
     assert answer.status_code in (200, 201, 400, 403, 409, 422), answer.content
 
@@ -159,7 +161,7 @@ def test_whatever_is_broken_in_a_message_the_answer_is_never_a_500(firm, api, da
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_broken_in_an_xml_the_answer_is_never_a_500(firm, api, data):
-    body = bytearray(decmessage.render(make.message(firm)))
+    body = bytearray(decmessage.render(make.message(firm, **FIXED)))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(body) - 1))
         action = data.draw(st.sampled_from(["cut", "change", "insert", "double"]))
