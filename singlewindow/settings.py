@@ -222,7 +222,6 @@ SPECTACULAR_SETTINGS = {
         "UploadStateEnum": "declarations.api.describe.UPLOAD_STATES",
     },
     "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
         "declarations.api.describe.add_components",
         "singlewindow.openapi.add_tokens",
         "singlewindow.openapi.add_problems",
