@@ -6,7 +6,7 @@ RUN    := $(BIN)/python -m singlewindow.services run --
 WORKERS ?= 2
 ONLY   ?=
 
-.PHONY: setup demo run test test-fast lint bench services services-stop requirements browser format
+.PHONY: setup demo run test test-fast soak lint bench services services-stop requirements browser format
 
 setup: $(VENV)/.installed
 
@@ -26,6 +26,10 @@ test: setup
 
 test-fast: setup
 	@$(RUN) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser and not processes" $(ARGS)
+
+# Fourteen provinces, ten minutes of trouble; the last line is the tally as JSON. SOAK="--seed 7" repeats a run.
+soak: setup
+	@$(BIN)/python -m tests.faults $(SOAK)
 
 lint: setup
 	$(BIN)/ruff check .

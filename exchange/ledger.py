@@ -15,13 +15,14 @@ from django.db import connection, transaction
 from events.log import append
 from exchange import vault
 
-#: Seconds to wait before the 2nd, 3rd, … try, each ± 10 %: about three days (Standard Webhooks, facts.md S35).
-SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 64800, 79200)
+#: Seconds to wait before the 2nd, 3rd, … try, each ± 10 %.
+SCHEDULE = tuple(settings.EXCHANGE_SCHEDULE)
 #: Longest Retry-After that is honoured.
 MAX_RETRY_AFTER = 86_400
 #: Failures in a row after which an endpoint is spared, and for how long at most (seconds).
 BREAK_AFTER = 5
-SPARE_FIRST, SPARE_MOST = 10, 900
+SPARE_MOST = settings.EXCHANGE_SPARE_MOST
+SPARE_FIRST = min(10.0, SPARE_MOST)
 #: An endpoint that failed without one success for this long is disabled.
 TERM_SECONDS = 5 * 86_400
 

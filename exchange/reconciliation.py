@@ -31,6 +31,9 @@ MAX_ANSWER = 64 * 1024 * 1024
 #: Subjects repaired in one comparison at most; the next one goes on.
 MOST_REPAIRS = 50_000
 
+#: partner -> (bearer token, monotonic time until which it is used), per process
+_tokens: dict[int, tuple[str, float]] = {}
+
 
 class Unreachable(Exception):
     """The partner could not be asked; the text says why."""
@@ -44,7 +47,8 @@ class Line:
             raise Unreachable("no API address")
         self.partner = partner
         self.runner = asyncio.Runner()
-        self.token = ""
+        token, until = _tokens.get(partner.pk, ("", 0.0))
+        self.token = token if time.monotonic() < until else ""
 
     def __enter__(self) -> Self:
         self.client = self.runner.run(self._open())
@@ -77,6 +81,7 @@ class Line:
         return answer
 
     def _log_in(self) -> None:
+        self.token = ""
         status, answer = self.runner.run(
             self._request(
                 "POST",
@@ -91,6 +96,11 @@ class Line:
         if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise Unreachable(f"log-in: HTTP {status}")
         self.token = answer["access_token"]
+        lifetime = answer.get("expires_in")
+        _tokens[self.partner.pk] = (
+            self.token,
+            time.monotonic() + (lifetime / 2 if isinstance(lifetime, (int, float)) else 60),
+        )
 
     async def _request(self, method: str, path: str, headers: Any = None, **options: Any) -> tuple[int, Any]:
         given = dict(headers or {})

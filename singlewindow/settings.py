@@ -42,6 +42,13 @@ EXCHANGE_CLOCK_SHIFT = env.float("EXCHANGE_CLOCK_SHIFT", default=0.0)
 EXCHANGE_SHARDS = env.int("EXCHANGE_SHARDS", default=1)
 #: Seconds between comparisons with each partner (a day), and between pulls from partners that are only pulled from.
 EXCHANGE_COMPARE_EVERY = env.float("EXCHANGE_COMPARE_EVERY", default=86_400.0)
+#: Seconds before the 2nd, 3rd, … try of a delivery, each ± 10 %: about three days (Standard Webhooks).
+EXCHANGE_SCHEDULE = [
+    float(seconds)
+    for seconds in env.list("EXCHANGE_SCHEDULE", default=[5, 300, 1800, 7200, 18_000, 36_000, 50_400, 64_800, 79_200])
+]
+#: Longest time a failing endpoint is spared between tries (seconds).
+EXCHANGE_SPARE_MOST = env.float("EXCHANGE_SPARE_MOST", default=900.0)
 
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces

@@ -1,0 +1,307 @@
+"""The exchange in the console: partners on one page, deliveries, agreements as a matrix, quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.problems import Problem
+from common.text import T
+from exchange import endpoints, inbox, reconciliation
+from exchange.models import (
+    Agreement,
+    Attempt,
+    ConformanceRun,
+    Delivery,
+    DigestReport,
+    Endpoint,
+    Mirror,
+    MirrorEvent,
+    Partner,
+    Quarantine,
+    Refusal,
+)
+from parties.authentication import officer_principal
+from parties.models import Officer
+from parties.principals import Principal
+
+
+def _principal(request: HttpRequest) -> Principal | None:
+    found = officer_principal(request.user)
+    return found if found is not None and found.has_duty(Officer.Duty.EXCHANGE) else None
+
+
+class ExchangeAdmin(ReadOnlyAdmin):
+    """Seen and acted on by officers with the duty “exchange”."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _principal(request) is not None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _principal(request) is not None
+
+    def each(self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any, Principal], object]) -> None:
+        """Run a command on each row and say how it went."""
+        principal, done = _principal(request), 0
+        if principal is None:
+            return
+        for row in rows:
+            try:
+                act(row, principal)
+                done += 1
+            except (Problem, reconciliation.Unreachable) as problem:
+                self.message_user(request, f"{row}: {problem}", messages.ERROR)
+        if done:
+            self.message_user(request, T("已处理 {n} 项", "{n} done", n=done), messages.SUCCESS)
+
+
+class AgreementsInline(ReadOnlyInline):
+    model = Agreement
+    fields = ["direction", "version", "valid", "kinds", "types", "agreed_by", "agreed_at"]
+    readonly_fields = fields  # type: ignore[assignment]
+
+
+class ReportsInline(ReadOnlyInline):
+    model = DigestReport
+    fields = ["started_at", "made_by", "subjects", "differing", "repaired", "agrees", "seconds"]
+    readonly_fields = fields  # type: ignore[assignment]
+    max_num = 10
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DigestReport]:
+        recent = super().get_queryset(request)
+        return recent.filter(started_at__gt=timezone.now() - timedelta(days=7))
+
+
+@admin.register(Partner)
+class PartnerAdmin(ExchangeAdmin):
+    list_display = [
+        "code", "organisation", "state", "lag", "waiting", "parked", "gaps", "quarantined", "refused", "last_agreement",
+        "last_received_at", "last_error",
+    ]  # fmt: skip
+    list_select_related = ["organisation"]
+    search_fields = ["code", "organisation__name"]
+    inlines = [AgreementsInline, ReportsInline]
+    exclude = ["client_secret"]
+    actions = ["compare_now", "pull_missing"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Partner]:
+        open_deliveries = Delivery.objects.filter(endpoint__partner=OuterRef("pk"), state__in=Delivery.OPEN).values(
+            "endpoint__partner"
+        )
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                oldest=Subquery(open_deliveries.annotate(x=Min("created_at")).values("x")),
+                open=Subquery(open_deliveries.annotate(x=Count("pk")).values("x")),
+                parked_count=Subquery(open_deliveries.annotate(x=Count("pk", filter=Q(state="parked"))).values("x")),
+                gap_count=Subquery(
+                    Mirror.objects.filter(partner=OuterRef("pk"), missing__gt=0)
+                    .values("partner")
+                    .annotate(x=Count("pk"))
+                    .values("x")
+                ),
+                quarantine_count=Subquery(
+                    Quarantine.objects.filter(message__partner=OuterRef("pk"), state="waiting")
+                    .values("message__partner")
+                    .annotate(x=Count("pk"))
+                    .values("x")
+                ),
+                agreed=Subquery(
+                    DigestReport.objects.filter(partner=OuterRef("pk"), agrees=True)
+                    .values("partner")
+                    .annotate(x=Max("started_at"))
+                    .values("x")
+                ),
+            )
+        )
+
+    @admin.display(description=T("滞后", "lag"), ordering="oldest")
+    def lag(self, partner: Any) -> str:
+        return f"{(timezone.now() - partner.oldest).total_seconds():.0f} s" if partner.oldest else "0"
+
+    @admin.display(description=T("待送", "waiting"), ordering="open")
+    def waiting(self, partner: Any) -> int:
+        return partner.open or 0
+
+    @admin.display(description=T("搁置", "parked"), ordering="parked_count")
+    def parked(self, partner: Any) -> int:
+        return partner.parked_count or 0
+
+    @admin.display(description=T("缺口", "gaps"), ordering="gap_count")
+    def gaps(self, partner: Any) -> int:
+        return partner.gap_count or 0
+
+    @admin.display(description=T("隔离", "quarantine"), ordering="quarantine_count")
+    def quarantined(self, partner: Any) -> int:
+        return partner.quarantine_count or 0
+
+    @admin.display(description=T("拒收", "refused"))
+    def refused(self, partner: Partner) -> int:
+        return sum(partner.refusals.values_list("count", flat=True))
+
+    @admin.display(description=T("最近一致", "last agreement"), ordering="agreed")
+    def last_agreement(self, partner: Any) -> Any:
+        return partner.agreed or "—"
+
+    @admin.action(description=T("立即对账", "Compare now"))
+    def compare_now(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
+        self.each(request, queryset, lambda partner, principal: reconciliation.compare(partner))
+
+    @admin.action(description=T("补拉缺失", "Pull what is missing"))
+    def pull_missing(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
+        self.each(request, queryset, lambda partner, principal: reconciliation.pull_missing(partner))
+
+
+@admin.register(Agreement)
+class AgreementAdmin(ExchangeAdmin):
+    """As a matrix: a row per agreement, what it lets through in the columns."""
+
+    list_display = ["partner", "direction", "version", "valid", "kinds_shown", "matrix", "agreed_by", "note"]
+    list_filter = ["partner", "direction"]
+    list_select_related = ["partner"]
+
+    @admin.display(description=T("对象", "kinds"))
+    def kinds_shown(self, agreement: Agreement) -> str:
+        return "、".join(agreement.kinds)
+
+    @admin.display(description=T("字段", "fields"))
+    def matrix(self, agreement: Agreement) -> SafeString:
+        rows = format_html_join(
+            "", "<tr><th>{}</th><td>{}</td></tr>",
+            ((pattern, ", ".join(paths) or "—") for pattern, paths in sorted(agreement.fields.items())),
+        )  # fmt: skip
+        return format_html("<table>{}</table>", rows)
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ExchangeAdmin):
+    list_display = ["url", "organisation", "partner", "state", "state_reason", "failures", "spared_until",
+                    "last_success_at"]  # fmt: skip
+    list_filter = ["state", "partner"]
+    list_select_related = ["organisation", "partner__organisation"]
+    search_fields = ["url", "organisation__name"]
+    actions = ["pause", "resume", "send_test"]
+
+    @admin.action(description=T("暂停", "Pause"))
+    def pause(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        self.each(request, queryset, lambda row, who: endpoints.pause(
+            endpoint_id=row.pk, principal=None, actor=who.actor))  # fmt: skip
+
+    @admin.action(description=T("恢复", "Resume"))
+    def resume(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        self.each(request, queryset, lambda row, who: endpoints.resume(
+            endpoint_id=row.pk, principal=None, actor=who.actor))  # fmt: skip
+
+    @admin.action(description=T("发送测试消息", "Send a test message"))
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        self.each(request, queryset[:5], lambda row, who: endpoints.test(endpoint_id=row.pk, principal=None))
+
+
+class AttemptsInline(ReadOnlyInline):
+    model = Attempt
+    fields = ["number", "at", "status", "error", "milliseconds", "answer"]
+    readonly_fields = fields  # type: ignore[assignment]
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ExchangeAdmin):
+    list_display = ["id", "subject", "type", "endpoint", "state", "tries", "last_status", "last_error", "ready_at",
+                    "created_at"]  # fmt: skip
+    list_filter = ["state", "last_status", "endpoint__partner"]
+    list_select_related = ["payload", "endpoint"]
+    search_fields = ["payload__subject_number"]
+    inlines = [AttemptsInline]
+    actions = ["retry", "skip"]
+    list_per_page = 50
+
+    @admin.display(description=T("对象", "subject"))
+    def subject(self, delivery: Delivery) -> str:
+        return f"{delivery.payload.subject_kind}/{delivery.payload.subject_number}"
+
+    @admin.display(description=T("类型", "type"))
+    def type(self, delivery: Delivery) -> str:
+        return delivery.payload.type
+
+    @admin.action(description=T("立即重试", "Retry now"))
+    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        self.each(request, queryset, lambda row, who: endpoints.retry(delivery_id=row.pk, principal=None))
+
+    @admin.action(description=T("放弃", "Skip"))
+    def skip(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        self.each(request, queryset, lambda row, who: endpoints.skip(
+            delivery_id=row.pk, principal=None, actor=who.actor))  # fmt: skip
+
+
+@admin.register(Quarantine)
+class QuarantineAdmin(ExchangeAdmin):
+    list_display = ["created_at", "partner", "message_id", "code", "detail", "state", "runs", "settled_by"]
+    list_filter = ["state", "code", "message__partner"]
+    list_select_related = ["message__partner__organisation"]
+    readonly_fields = ["body"]
+    actions = ["run_again", "drop"]
+
+    @admin.display(description=T("伙伴", "partner"))
+    def partner(self, row: Quarantine) -> str:
+        return str(row.message.partner)
+
+    @admin.display(description=T("消息编号", "message id"))
+    def message_id(self, row: Quarantine) -> str:
+        return row.message.message_id
+
+    @admin.display(description=T("原文", "raw body"))
+    def body(self, row: Quarantine) -> SafeString:
+        return format_html("<pre>{}</pre>", bytes(row.message.body)[:20_000].decode("utf-8", "replace"))
+
+    @admin.action(description=T("重新处理", "Run again"))
+    def run_again(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
+        self.each(request, queryset, lambda row, who: inbox.run_again(quarantine_id=row.pk, actor=who))
+
+    @admin.action(description=T("放弃", "Drop"))
+    def drop(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
+        self.each(request, queryset, lambda row, who: inbox.drop(quarantine_id=row.pk, actor=who))
+
+
+@admin.register(Mirror)
+class MirrorAdmin(ExchangeAdmin):
+    list_display = ["partner", "subject_kind", "subject_number", "last_type", "last_time", "sequence", "missing"]
+    list_filter = ["partner", "subject_kind"]
+    list_select_related = ["partner__organisation"]
+    search_fields = ["subject_number"]
+
+
+@admin.register(MirrorEvent)
+class MirrorEventAdmin(ExchangeAdmin):
+    list_display = ["partner", "subject_kind", "subject_number", "sequence", "type", "occurred_at", "received_at"]
+    list_select_related = ["partner__organisation"]
+    search_fields = ["subject_number"]
+
+
+@admin.register(DigestReport)
+class DigestReportAdmin(ExchangeAdmin):
+    list_display = ["started_at", "partner", "made_by", "subjects", "differing", "repaired", "agrees", "seconds"]
+    list_filter = ["partner", "agrees", "made_by"]
+    list_select_related = ["partner__organisation"]
+
+
+@admin.register(Refusal)
+class RefusalAdmin(ExchangeAdmin):
+    list_display = ["day", "partner", "code", "count", "last_at"]
+    list_filter = ["code", "partner"]
+    list_select_related = ["partner__organisation"]
+
+
+@admin.register(ConformanceRun)
+class ConformanceRunAdmin(ExchangeAdmin):
+    list_display = ["started_at", "organisation", "url", "state", "passed"]
+    list_select_related = ["organisation"]
+    exclude = ["sealed"]

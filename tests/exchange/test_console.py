@@ -1,0 +1,73 @@
+"""The exchange's pages in the console: each opens for its officers and for nobody else; actions run the commands."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from exchange import admin as pages
+from exchange.models import Delivery, Quarantine
+from parties.models import Officer
+from tests import make
+from tests.exchange.conftest import deliver, make_partner, say
+from tests.exchange.test_inbox import SECRET, message, send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGES = [
+    model._meta.model_name
+    for model in (
+        pages.Partner, pages.Agreement, pages.Endpoint, pages.Delivery, pages.Quarantine, pages.Mirror,
+        pages.MirrorEvent, pages.DigestReport, pages.Refusal, pages.ConformanceRun,
+    )
+]  # fmt: skip
+
+
+def console(*duties: str) -> Client:
+    client = Client()
+    client.force_login(make.officer(duties=duties).user)
+    return client
+
+
+def test_every_page_opens_for_the_duty_exchange_and_for_no_other(receiver, subscribe):
+    partner = make_partner(secret=SECRET)
+    send(message())
+    send(message(seq=2, dataschema="x/9"))
+    subscribe(partner.organisation, receiver().url)
+    say("D1", data={"state": "x"})
+    deliver()
+    mine, other = console(Officer.Duty.EXCHANGE), console(Officer.Duty.EXAMINATION)
+    for page in PAGES:
+        assert mine.get(f"/console/exchange/{page}/").status_code == 200, page
+        assert other.get(f"/console/exchange/{page}/").status_code == 403, page
+    shown = mine.get(f"/console/exchange/partner/{partner.pk}/change/")
+    assert shown.status_code == 200
+    assert partner.client_secret == ""
+    assert "declaration" in mine.get("/console/exchange/agreement/").content.decode()
+
+
+def test_a_delivery_is_retried_with_one_click(receiver, subscribe):
+    partner, hook = make_partner(), receiver(lambda received, nth: 500 if nth == 0 else 200)
+    subscribe(partner.organisation, hook.url)
+    say("D1", data={"state": "x"})
+    deliver()
+    failed = Delivery.objects.get(tries=1)
+    answer = console(Officer.Duty.EXCHANGE).post(
+        "/console/exchange/delivery/", {"action": "retry", "_selected_action": [failed.pk]}, follow=True
+    )
+    assert answer.status_code == 200
+    deliver()
+    failed.refresh_from_db()
+    assert (failed.state, failed.last_error, failed.tries) == ("delivered", "", 1)
+
+
+def test_quarantine_is_settled_in_the_console(db):
+    make_partner(secret=SECRET)
+    send(message(dataschema="x/9"))
+    waiting = Quarantine.objects.get()
+    client = console(Officer.Duty.EXCHANGE)
+    for action, state in (("run_again", "waiting"), ("drop", "dropped")):
+        client.post("/console/exchange/quarantine/", {"action": action, "_selected_action": [waiting.pk]}, follow=True)
+        waiting.refresh_from_db()
+        assert waiting.state == state
+    assert waiting.settled_by.startswith("officer:")

@@ -1,0 +1,31 @@
+"""The long form: ``make soak`` (fourteen provinces, ten minutes). The last line is the tally as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+
+from tests.faults.corridor import CODES, corridor
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instances", type=int, default=len(CODES))
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--rate", type=float, default=10, help="facts a second in the whole corridor")
+    parser.add_argument("--patience", type=float, default=600, help="seconds until all must agree")
+    given = parser.parse_args()
+    print(f"soak: {given.instances} instances, {given.seconds:.0f} s, seed {given.seed}", flush=True)
+    with corridor(given.instances, given.seed) as provinces:
+        provinces.run(given.seconds, rate=given.rate, every=4)
+        seconds = provinces.wait_for_agreement(given.patience)
+        leaks = provinces.leaks()
+        print(json.dumps(provinces.result(seconds) | {"leaks": leaks}))
+    return 1 if leaks else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""Five provinces, half a minute of trouble. The long form is ``make soak``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests.faults.corridor import corridor
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("processes")]
+
+
+def test_after_any_trouble_every_fact_is_with_all_who_may_know_it_once_and_in_order():
+    seed = int(os.environ.get("FAULTS_SEED", "20261123"))
+    with corridor(5, seed) as provinces:
+        provinces.run(30, rate=15, every=2.5)
+        seconds = provinces.wait_for_agreement(150)
+        assert provinces.leaks() == []
+        print(json.dumps(provinces.result(seconds)))
