@@ -61,7 +61,7 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
         "customs_value": found.customs_value,
         "items": items,
         "totals": [
-            {"tax": tax, "name": str(text(FORMULAS[tax][0])), **totals[tax]} for tax in TAXES if tax in totals
+            {"tax": tax, "name": text(FORMULAS[tax][0]), **totals[tax]} for tax in TAXES if tax in totals
         ],
         "late_declaration_fee": found.late_declaration_fee,
         "days_late": found.days_late,

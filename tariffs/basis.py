@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from django.utils.functional import Promise
-
-from common.text import T
+from common.text import pick
 
 from .rates import plain
 
@@ -156,8 +154,9 @@ NOTICES: dict[str, tuple[str, str]] = {
 }
 
 
-def text(pair: tuple[str, str], **params: Any) -> Promise | str:
-    return T(pair[0], pair[1], **params)
+def text(pair: tuple[str, str], **params: Any) -> str:
+    """The text of the active language, made now: answers hold hundreds of them."""
+    return pick(pair[0], pair[1], **params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,31 +175,30 @@ class Step:
         """One readable line in the active language."""
         label, formula = FORMULAS[self.code]
         rounding, basis = ROUNDINGS[self.rounding], BASES[self.basis]
-        where = T(f"第{self.item}项 ", f"Item {self.item}: ") if self.item is not None else ""
+        chinese = pick("zh", "en") == "zh"
+        side = 0 if chinese else 1
+        where = ""
+        if self.item is not None:
+            where = f"第{self.item}项 " if chinese else f"Item {self.item}: "
         result = f"{self.result:f}" if self.rounding else plain(self.result)
         arithmetic = "" if self.worked == result else f" = {self.worked}"
-        return str(
-            T(
-                f"{where}{label[0]} = {formula[0]}{arithmetic} = {result}"
-                f"（{'；'.join(part for part in (rounding[0], basis[0]) if part)}）",
-                f"{where}{label[1]} = {formula[1]}{arithmetic} = {result}"
-                f" ({'; '.join(part for part in (rounding[1], basis[1]) if part)})",
-            )
-        )
+        grounds = [part for part in (rounding[side], basis[side]) if part]
+        because = f"（{'；'.join(grounds)}）" if chinese else f" ({'; '.join(grounds)})"
+        return f"{where}{label[side]} = {formula[side]}{arithmetic} = {result}{because}"
 
     def as_json(self) -> dict[str, Any]:
         label, formula = FORMULAS[self.code]
         return {
             "code": self.code,
             "item": self.item,
-            "label": str(text(label)),
-            "formula": str(text(formula)),
+            "label": text(label),
+            "formula": text(formula),
             "worked": self.worked,
             "inputs": self.inputs,
             "result": f"{self.result:f}",
             "rounding": self.rounding,
             "basis": self.basis,
-            "basis_text": str(text(BASES[self.basis])),
+            "basis_text": text(BASES[self.basis]),
             "line": self.line(),
         }
 
@@ -212,4 +210,4 @@ class Notice:
     params: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        return {"code": self.code, "item": self.item, "text": str(text(NOTICES[self.code], **self.params))}
+        return {"code": self.code, "item": self.item, "text": text(NOTICES[self.code], **self.params)}

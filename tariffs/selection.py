@@ -101,7 +101,7 @@ class Candidate:
         measure = self.measure
         return {
             "kind": measure.kind,
-            "kind_text": str(text(KIND_NAMES[measure.kind])),
+            "kind_text": text(KIND_NAMES[measure.kind]),
             "code": measure.code,
             "origin": measure.group,
             "agreement": measure.agreement,
@@ -113,9 +113,9 @@ class Candidate:
             "taken": self.taken,
             "amount": None if self.amount is None else f"{self.amount:f}",
             "reason": self.reason,
-            "reason_text": str(text((zh, en))),
+            "reason_text": text((zh, en)),
             "article": article,
-            "article_text": str(text(BASES[article])),
+            "article_text": text(BASES[article]),
         }
 
 
