@@ -6,7 +6,9 @@ answer is a 500, and every answer has a status, a media type and a body that the
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -43,11 +46,17 @@ CHECKS = [
 ]
 
 
+@cache
 def document() -> dict[str, Any]:
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
-schema = schemathesis.openapi.from_dict(document())
+#: schemathesis can also walk every bound of every member: thousands of requests for a large body, minutes in all.
+EVERY_BOUND = os.environ.get("EVERY_BOUND") == "1"
+
+schema = schemathesis.openapi.from_dict(
+    document(), config=SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": EVERY_BOUND}}})
+)
 schema.app = application
 
 
