@@ -96,8 +96,8 @@ def _signed(reply: Reply, departure: Departure) -> dict[str, Any]:
         found = opened(reply.body, keys.ring([str(peek(reply.body)[0].get("kid"))]))
     except BadSignature as error:
         raise NoAnswer(f"HTTP {reply.status}, answer not signed by {departure.platform_id}: {error}") from error
-    if found.key.platform != departure.platform_id or found.key.fault_at(timezone.now()):
-        raise NoAnswer(f"answer signed by {found.key.platform or found.key.owner}")
+    if found.key.owner != departure.platform_id or found.key.fault_at(timezone.now()):
+        raise NoAnswer(f"answer signed by {found.key.owner}")
     if fault := schema_fault("EnvelopeTransferFinishedResponse", found.payload):
         raise NoAnswer(f"answer malformed: {fault}")
     if found.payload["lastEnvelopeTransferChainEntrySignedContentChecksum"] != departure.last:

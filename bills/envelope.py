@@ -209,8 +209,8 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
 
 
 def _open(token: Any, ring: KeyRing, now: datetime | None, what: str) -> tuple[Any, Key]:
-    """Without ``now``: the key has to have counted when the entry's last transaction was done, since keys are rotated
-    while a bill travels; what is new has to be signed with a key that counts today."""
+    """What is new has to be signed with a key that counts ``now``. Without it: the key must not have been revoked when
+    the entry's last transaction was done, since keys are rotated while a bill travels."""
     try:
         found = opened(token, ring)
     except BadSignature as error:
@@ -221,7 +221,9 @@ def _open(token: Any, ring: KeyRing, now: datetime | None, what: str) -> tuple[A
             now = moment_of(found.payload["transactions"][-1]["actionDateTime"])
         except (Broken, LookupError, TypeError) as error:
             raise Rejected("BENV", f"{what}: no time on its last transaction") from error
-    if fault := found.key.fault_at(now):
+        if found.key.fault_at(now) == "revoked-key":
+            raise Rejected("BSIG", f"{what}: revoked-key")
+    elif fault := found.key.fault_at(now):
         raise Rejected("BSIG", f"{what}: {fault}")
     return found.payload, found.key
 
@@ -244,9 +246,9 @@ def judge(body: Any, ring: KeyRing, *, now: datetime) -> Judged:
         if fault := schema_fault(name, payload):
             raise Rejected("BENV", f"not an {name}: {fault}")
     for number, (entry, key) in enumerate(opened_entries, 1):
-        if key.platform != entry["eblPlatform"]:
-            raise Rejected("BSIG", f"chain entry {number}: signed by {key.platform}, not by {entry['eblPlatform']}")
-    if sender.platform != entries[-1]["eblPlatform"]:
+        if key.owner != entry["eblPlatform"]:
+            raise Rejected("BSIG", f"chain entry {number}: signed by {key.owner}, not by {entry['eblPlatform']}")
+    if sender.owner != entries[-1]["eblPlatform"]:
         raise Rejected("BSIG", "the manifest and the last chain entry are signed by two platforms")
     last = checksum(tokens[-1])
     if manifest["lastEnvelopeTransferChainEntrySignedContentChecksum"] != last:
@@ -267,6 +269,7 @@ def judge(body: Any, ring: KeyRing, *, now: datetime) -> Judged:
         *(entry["transportDocumentChecksum"] for entry in entries),
     }:
         raise Rejected("BENV", "the transport document is not the one the manifest and the chain name")
+    walked = walk(entries, body["transportDocument"])
     check_issuance(entries[0], document, ring)
     return Judged(
         body["transportDocument"],
@@ -275,8 +278,8 @@ def judge(body: Any, ring: KeyRing, *, now: datetime) -> Judged:
         entries,
         tokens,
         last,
-        walk(entries, body["transportDocument"]),
-        sender.platform,
+        walked,
+        sender.owner,
     )
 
 

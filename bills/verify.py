@@ -127,7 +127,7 @@ def _pint(file: Mapping[str, Any], ring: KeyRing, said: list[Statement], acts: l
         if (
             found.payload.get("previousEnvelopeTransferChainEntrySignedContentChecksum") != previous
             or found.payload["transportDocumentChecksum"] != document
-            or found.payload["eblPlatform"] != found.key.platform
+            or found.payload["eblPlatform"] != found.key.owner
         ):
             raise Fails(
                 "entry-broken", f"第 {number} 个链条目不衔接", f"Chain entry {number} does not fit the one before"
