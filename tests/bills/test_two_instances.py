@@ -36,7 +36,7 @@ class Caller:
         self.headers = {"Authorization": f"Bearer {token['access_token']}"}
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()  # noqa: S310
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind, **self.headers}
         request = urllib.request.Request(self.instance.url + path, data, headers, method=method)  # noqa: S310
         try:

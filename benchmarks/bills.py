@@ -1,0 +1,82 @@
+"""``chain1000_verify_ms``: verifying the exported file of a bill with 1 000 acts (limit 200 ms).
+``title_transfer_vs_sql``: transfers of title, signature check included, against the same rows written by prepared SQL
+(at least 0.30)."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from joserfc.jwk import import_key
+
+from bills import chain, signing, verify
+from bills.canonical import checksum, document_checksum
+from singlewindow import services
+from singlewindow.processes import recreate_database
+
+ACTS = 1000
+
+
+def _party(name: str) -> dict[str, Any]:
+    code = {"codeListProvider": "ZZZ", "codeListName": "USCC", "partyCode": f"91500000MA000000{name}"}
+    return {"partyName": f"Firm {name}", "eblPlatform": "NLSC", "identifyingCodes": [code]}
+
+
+def exported(count: int) -> dict[str, Any]:
+    """A file as the register exports it: a bearer bill that went back and forth between two firms."""
+    from bills.title import party_key
+
+    parties = {name: _party(name) for name in "ABC"}
+    privates = {name: import_key(signing.generate()) for name in "ABC"}
+    root = signing.generate()
+    document = {"transportDocumentReference": "NLSC26000000001", "isToOrder": True, "text": "x" * 4000}
+    named = document_checksum(document)
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    tokens: list[str] = []
+    holder = "B"
+    for sequence in range(1, count + 1):
+        actor, code, to = ("A", "ISSUE", "B") if sequence == 1 else (holder, "TRANSFER", "C" if holder == "B" else "B")
+        holder = to
+        payload = chain.statement(
+            bill="NLSC26000000001", sequence=sequence, previous=checksum(tokens[-1]) if tokens else "", document=named,
+            act=code, actor=parties[actor], recipient=parties[to], at=at + timedelta(seconds=sequence),
+            details={"terms": {"kind": "bearer"}} if sequence == 1 else None,
+        )  # fmt: skip
+        tokens.append(signing.sign(payload, privates[actor]))
+    attestation = {
+        "bill": "NLSC26000000001", "platform": "NLSC", "state": "issued", "holder": party_key(parties[holder]),
+        "acts": count, "lastActChecksum": checksum(tokens[-1]), "versions": [named],
+        "attestedAt": chain.moment_text(at),
+        "keys": [
+            {"kid": key.thumbprint(), "jwk": key.as_dict(private=False), "owner": party_key(parties[name]), "platform": "NLSC"}
+            for name, key in privates.items()
+        ],
+    }  # fmt: skip
+    return {
+        "format": verify.FORMAT, "bill": "NLSC26000000001", "platform": "NLSC", "platformKey": signing.public_part(root),
+        "attestation": signing.sign(attestation, root),
+        "versions": [{"number": 1, "checksum": named, "document": document}], "acts": tokens,
+    }  # fmt: skip
+
+
+def run() -> dict[str, float]:
+    file = json.loads(json.dumps(exported(ACTS)))
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        assert verify.verify(file).acts == ACTS
+        times.append((time.perf_counter() - started) * 1000)
+    database = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), "singlewindow_bench_bills")
+    environment = {**os.environ, "DATABASE_URL": database}
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.peers.title_transfer"], env=environment, check=True, stdout=subprocess.PIPE
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return {"chain1000_verify_ms": statistics.median(times), **figures}
