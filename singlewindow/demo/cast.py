@@ -43,6 +43,7 @@ MEMBERS = (
         "demo-broker", "示例报关有限公司", "Example Customs Broker Co.", (Role.CUSTOMS_BROKER,),
         "91500000MA5U000010", "5001980001",
     ),
+    Member("demo-shipper", "示例新加坡出口商", "Example Rubber Exporter (Singapore)", (Role.TRADING_FIRM,), province=""),
     Member("demo-carrier", "示例海运公司", "Example Shipping Line", (Role.CARRIER,)),
     Member("demo-railway", "示例铁路承运人", "Example Railway Carrier", (Role.CARRIER,)),
     Member("demo-terminal", "示例码头公司", "Example Terminal", (Role.TERMINAL, Role.CHARGING_BODY), province="450000"),
