@@ -4,6 +4,7 @@
 `measure_lookup_p99_ms`  applicable measures of one item, warm, 99th percentile (limit 1)
 `measure_lookup_cold_p99_ms`  the same for codes the cache does not hold
 `tariff_cache_mb`        memory the cache takes when it is full (limit 200)
+`tariff_visible_s`       until both of two web processes answer by a load (limit 5)
 `assessment50_cpu_ms`    CPU of the assessment of a declaration of 50 items, from the cache (limit 10)
 `quotation_vs_noop`      requests a second of a quotation / of an authenticated view that does nothing (at least 0.5)
 """
@@ -164,13 +165,13 @@ def _assessment50() -> float:
 
 
 def _http() -> dict[str, float]:
-    """Three interleaved rounds over one web process, eight connections."""
+    """Three interleaved rounds over two web processes, eight connections."""
     from singlewindow.processes import Instance, scratch_instance
 
     class Bench(Instance):
         def commands(self) -> dict[str, list[str]]:
             return {
-                name: [part.replace("singlewindow.wsgi:", "benchmarks.wsgi:") for part in command]
+                name: [part.replace("singlewindow.wsgi:", "benchmarks._wsgi:") for part in command]
                 for name, command in super().commands().items()
             }
 
@@ -178,9 +179,9 @@ def _http() -> dict[str, float]:
 
     original, processes.Instance = processes.Instance, Bench  # type: ignore[misc]
     try:
-        with scratch_instance("bench_tariff", redis_database=14, worker=False) as instance:
+        with scratch_instance("bench_tariff", redis_database=14, worker=False, web_processes=2) as instance:
             instance.manage("prepare", "--quiet")
-            return asyncio.run(_rounds(instance.url))
+            return asyncio.run(_rounds(instance.url)) | _visible(instance)
     finally:
         processes.Instance = original  # type: ignore[misc]
 
@@ -234,6 +235,37 @@ async def _rounds(url: str, seconds: float = 3.0) -> dict[str, float]:
         "noop_per_s": round(statistics.median(nothings), 1),
         "quotation_vs_noop": round(statistics.median(ratios), 3),
     }
+
+
+def _visible(instance: Any) -> dict[str, float]:
+    """Seconds from the end of a load until every one of two web processes answers by it."""
+    import urllib.parse
+    import urllib.request
+
+    from singlewindow.demo.cast import PASSWORD
+
+    form = {"grant_type": "client_credentials", "client_id": "demo-firm", "client_secret": PASSWORD}
+    with urllib.request.urlopen(f"{instance.url}/api/v1/oauth/token", urllib.parse.urlencode(form).encode()) as answer:
+        token = json.load(answer)["access_token"]
+
+    def version() -> int:
+        request = urllib.request.Request(
+            f"{instance.url}/api/v1/tariff/commodities/8509801000", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            return int(json.load(answer)["tariff_version"])
+
+    before = max(version() for _ in range(20))
+    path = ROOT / "var" / "benchmark-change.csv"
+    path.write_text("code,kind,origin,rate,valid_from\n8509801000,mfn,MFN,1%,2040-01-01\n")
+    instance.manage("load_tariff", str(path))
+    path.unlink()
+    started = last_old = time.perf_counter()
+    while time.perf_counter() - started < 6:
+        if version() == before:
+            last_old = time.perf_counter()
+        time.sleep(0.02)
+    return {"tariff_visible_s": round(last_old - started, 2)}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 - `hs-2022`: the Harmonized System 2022 in English, `section,hscode,description,parent,level` -> commodities
 - `cn-hs8-2023`: China's 8-digit lines, `code8,hs6,name_zh,name_en,legal_unit1_code,...` -> commodities
+- `parities`: daily central parities, `day,currency,rate,per,inverse` -> the exchange rate of each month
 - `us-hts-2013`: the United States schedule, pipe-separated, rate columns -> measures; `us-hts-2013-codes` -> commodities
 """
 
@@ -18,6 +19,8 @@ from common.text import T
 
 from . import reading, us_rate_text
 from .rates import Rate, RateTextError, Refer
+from .tables import CellError, day, decimal, flag, whole
+from .workdays import next_month, quotation_day
 
 
 @dataclass(slots=True)
@@ -154,9 +157,46 @@ def us_hts_2013(path: Path) -> Source:
     return source
 
 
+def parities(path: Path) -> Source:
+    """Daily central parities, `day,currency,rate[,per,inverse]`: of each month the one Order 272 art. 13 names."""
+    from .lookup import current
+
+    calendar = current().calendar
+
+    def rows() -> Iterator[tuple[int, list[str] | Fault]]:
+        found = reading.rows(path)
+        header = [name.strip().lower() for name in next(found)[1]]
+        _expect(path, header, ["day", "currency", "rate"])
+        for number, cells in found:
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+            name = "day"
+            try:
+                quoted = day(row["day"])
+                month = next_month(quoted)
+                if quotation_day(month, calendar) != quoted:
+                    continue
+                name = "rate"
+                rate = decimal("0")(row["rate"])
+                name = "currency"
+                if not re.fullmatch(r"[A-Z]{3}", row["currency"]):
+                    raise CellError("malformed", T("须为三位字母代码", "three letters"))
+                name = "per"
+                per = whole(row.get("per") or "1")
+                name = "inverse"
+                inverse = flag(row.get("inverse") or "0")
+            except CellError as error:
+                yield number, Fault(f"row {number}, {name}", error.code, error.text)
+                continue
+            yield number, [row["currency"], rate, per, inverse, quoted.isoformat(), f"parity of {quoted}", "f",
+                           f"[{month},{next_month(month)})"]  # fmt: skip
+
+    return Source("exchange-rates", rows())
+
+
 MAPS: dict[str, Callable[[Path], Source]] = {
     "hs-2022": hs_2022,
     "cn-hs8-2023": cn_hs8_2023,
+    "parities": parities,
     "us-hts-2013": us_hts_2013,
     "us-hts-2013-codes": us_hts_2013_codes,
 }

@@ -58,7 +58,7 @@ def find(query: str, on: date, *, limit: int = 20) -> list[CommodityLine]:
         lines += [line for line in known.filter(named) if line.pk not in held]
     if not lines:
         near = TrigramWordSimilarity(query, "words")
-        return list(known.annotate(near=near).filter(near__gt=0.45).order_by("-near", "code")[:limit])
+        return list(known.annotate(near=near).filter(near__gt=0.45).order_by("-near", Length("words"), "code")[:limit])
     lines.sort(key=lambda line: (-_score(line, query, words, prefixes), len(line.code), line.code))
     return _spread(lines, limit)
 

@@ -32,7 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Say in the last lines what a machine without Chromium left out."""
+    """Say in the last lines what a machine without Chromium left out, and how many worked cases of duty and tax
+    arithmetic held (tests/tariffs/golden)."""
+    held = [report for report in terminalreporter.stats.get("passed", []) if "test_golden[" in report.nodeid]
+    if held:
+        terminalreporter.line(f"{len(held)} golden cases of duty and tax arithmetic passed")
     left_out = [report.nodeid for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
     if left_out:
         terminalreporter.section("browser tests left out", yellow=True)

@@ -300,6 +300,36 @@ def test_the_united_states_schedule_loads_and_is_looked_up():
     assert found["conventional", "US-KR"] == "0%"
 
 
+def test_of_daily_parities_the_one_of_the_third_wednesday_is_the_months_rate(tariff, tmp_path):
+    """GACC Order 272 art. 13; on 18 February 2026 nobody trades, so March has the parity of the 24th."""
+    text = "day,currency,rate,per,inverse\n" + "".join(
+        f"2026-{month:02d}-{day:02d},NOK,0.{month:02d}{day:02d},1,0\n" for month in (2, 9) for day in range(1, 29)
+    )
+    done = load(write(tmp_path, text), map_name="parities")
+    assert done.added == 2
+    found = MonthlyRate.objects.known().filter(currency="NOK").order_by("valid")
+    assert [(str(rate.rate.normalize()), rate.quoted_on, rate.valid.lower, rate.valid.upper) for rate in found] == [
+        ("0.0224", date(2026, 2, 24), date(2026, 3, 1), date(2026, 4, 1)),
+        ("0.0916", date(2026, 9, 16), date(2026, 10, 1), date(2026, 11, 1)),
+    ]
+
+
+def test_an_old_assessment_is_made_again_from_its_tariff_version(tariff):
+    from tariffs import answers, fixing, inputs
+    from tariffs.assessment import assess
+    from tests import make
+
+    stored = fixing.fix(subject="8000", request=make.assessment_request(), audience=[], actor="test")
+    row = {"code": "8509801000", "kind": "mfn", "origin": "MFN", "rate": "99%", "valid_from": "2020-01-01"}
+    loading.load_rows("measures", [row], actor="test", reason="correction", correct_past=True)
+    lookup.forget()
+    request = inputs.from_json(stored.request)
+    assert fixing.quote(request).payable > stored.payable
+    again = answers.as_json(assess(request, lookup.at_version(stored.tariff_version)))
+    assert again["payable"] == stored.payable
+    assert again["tariff_version"] == stored.tariff_version
+
+
 def test_the_example_tariff_loads_twice_to_the_same_and_says_what_it_is():
     from tariffs import example
 
