@@ -10,8 +10,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
 from clearance import duties
-from declarations import decisions
-from declarations.models import Declaration
+from clearance.tasks import proceed
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +24,6 @@ def _each(numbers: Iterable[str], do: Callable[[str], Any]) -> None:
             raise
         except Exception:
             log.exception("%s failed for %s", do.__name__, number)
-
-
-def proceed(number: str) -> None:
-    """Fix the duties if need be, release where nothing stands in the way."""
-    duties.assess(number)
-    declaration = Declaration.objects.get(unified_number=number)
-    if declaration.state == "accepted" and not duties.standing(declaration):
-        decisions.release_where_nothing_stands_in_the_way(number)
 
 
 @shared_task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +18,10 @@ from parties.principals import Principal
 
 #: What a note may hold.
 NOTE = 500
+
+
+#: command -> what else must be asked before it, entered by apps above (AppConfig.ready); each returns what is missing.
+GUARDS: dict[str, list[Callable[[Declaration], list[Fault]]]] = {}
 
 
 def allowed(declaration: Declaration, principal: Principal) -> list[str]:
@@ -54,6 +59,13 @@ def decide(
     if not permitted:
         raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
     LIFECYCLE.target(declaration.state, command)
+    if standing := [fault for guard in GUARDS.get(command, ()) for fault in guard(declaration)]:
+        raise Problem(
+            409,
+            f"not-ready-to-{command}",
+            T("尚有条件未满足", "Something is still in the way"),
+            errors=standing,
+        )
     faults = []
     if row.reason and not reason_code:
         faults.append(Fault("/reason_code", "required", T("须选择原因", "A reason is needed")))

@@ -95,6 +95,7 @@ LIFECYCLE = Lifecycle(
             "finish_inspection", (S.UNDER_INSPECTION,), S.ACCEPTED, T("查验完毕", "Finish inspection"), "inspection_finished",
             by=(SYSTEM, OFFICER), duty="inspection",
         ),
+        _step("complete", (S.ACCEPTED,), S.LODGED, T("完整申报", "Lodge the full declaration"), "completed", by=(DECLARANT,)),
         _step(
             "release", (S.ACCEPTED,), S.RELEASED, T("放行", "Release"), "released",
             channels=("P",), by=(SYSTEM, OFFICER), duty="release", stamp="released_at",

@@ -177,9 +177,14 @@ def _may(message: Message, declaration: Declaration, principal: Principal) -> No
 
 def _own(number: str, principal: Principal, if_match: str | None) -> Declaration:
     declaration = lock(number, principal, if_match)
+    require_lodger(declaration, principal)
+    return declaration
+
+
+def require_lodger(declaration: Declaration, principal: Principal) -> None:
+    """Raises Problem 403 where the caller is not the organisation that lodged it."""
     if declaration.lodged_by_id != principal.organisation_id:
         raise Problem(403, "not-the-lodger", T("只有原申报方可以更改", "Only the one who lodged it may change it"))
-    return declaration
 
 
 def _same_document(message: Message, declaration: Declaration) -> list[Fault]:

@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from bills import views as bill_pages
+from clearance import pages
 from singlewindow import operation, problem_codes
 
 api = [
@@ -32,6 +33,9 @@ urlpatterns = [
     path("api/problems/", problem_codes.page),
     path("api/problems/<str:code>", problem_codes.page),
     path("port-fees/", include("portfees.web_urls")),
+    path("track/", pages.track),
+    path("track/<path:reference>", pages.track),
+    path("papers/<str:code>", pages.paper),
     path("i18n/", include("django.conf.urls.i18n")),
     path("console/", admin.site.urls),
     path("verify/bills/<str:number>/<str:checksum>", bill_pages.verification),

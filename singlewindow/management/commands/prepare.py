@@ -11,6 +11,7 @@ from singlewindow.demo import cast
 STEPS: list[tuple[str, tuple[str, ...]]] = [
     ("load_reference", ()),
     ("load_places", ()),
+    ("load_clearance", ()),
     ("load_port_fees", ()),
     ("load_tariff", ("--basics",)),
 ]

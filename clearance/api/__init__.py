@@ -1,0 +1,1 @@
+"""Clearance over the API: parse, authorise, call one command, render."""

@@ -1,0 +1,157 @@
+"""One key: the time line, its sharing, its DCSA form; and clearance times."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from clearance import dcsa, times, tracking
+from common.api import View
+from common.problems import Fault, invalid, not_found
+from common.text import T
+from parties.principals import caller
+
+
+class EntrySerializer(serializers.Serializer):
+    at = serializers.DateTimeField()
+    planned = serializers.BooleanField()
+    type = serializers.CharField()
+    text = serializers.CharField()
+    said_by = serializers.CharField(required=False)
+    about = serializers.DictField(required=False)
+
+
+class TimelineSerializer(serializers.Serializer):
+    reference = serializers.CharField()
+    detail = serializers.ChoiceField(choices=["full", "milestones"])
+    entries = EntrySerializer(many=True)
+    next = serializers.DictField(allow_null=True)
+
+
+class ShareSerializer(serializers.Serializer):
+    hours = serializers.IntegerField(min_value=1, max_value=tracking.MAX_HOURS, default=72)
+
+
+class SharedSerializer(serializers.Serializer):
+    token = serializers.CharField()
+    url = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+def sees_all(request: Any, reference: str) -> bool:
+    """By one's own rights, or by a link somebody shared."""
+    token = request.query_params.get("share", "")
+    return (bool(token) and tracking.opens(reference, token)) or tracking.may_see_all(reference, caller(request))
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="一键跟踪",
+        description="A declaration number, bill, container, voyage or one-bill number. Everything for those whose goods they "
+        "are and for holders of a shared link (`share`); milestones only for anybody else.",
+        responses=TimelineSerializer,
+        parameters=[OpenApiParameter("share", description="token of a shared link")],
+    )
+)
+class Tracking(View):
+    public = True
+
+    def get(self, request: Request, reference: str) -> Response:
+        return Response(tracking.timeline(reference, full=sees_all(request, reference)))
+
+
+@extend_schema_view(
+    post=extend_schema(
+        summary="生成限时分享链接",
+        examples=[OpenApiExample("example", value={"hours": 72}, request_only=True)],
+        request=ShareSerializer,
+        responses={201: SharedSerializer},
+    )
+)
+class TrackingLinks(View):
+    scopes = {"POST": "clearance:read"}
+
+    def post(self, request: Request, reference: str) -> Response:
+        body = ShareSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        made = tracking.share(reference, hours=body.validated_data["hours"], principal=caller(request))
+        from django.conf import settings
+
+        made["url"] = f"{settings.PUBLIC_URL}/track/{reference}?share={made['token']}"
+        return Response(made, status=201)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="DCSA Track & Trace 3 事件",
+        description="The time line as DCSA T&T 3 events, for the holders of the goods.",
+        responses=dict,
+        parameters=[OpenApiParameter("share")],
+    )
+)
+class DcsaEvents(View):
+    public = True
+
+    def get(self, request: Request, reference: str) -> Response:
+        if not sees_all(request, reference):
+            raise not_found()
+        return Response(dcsa.events(reference), headers={"API-Version": "3.0.0"})
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="通关时间统计",
+        description="Count, median, mean and P90 hours of a stage, and how many kept the published limit; JSON or CSV "
+        "(`format=csv`). Stages: declaration, acceptance, release, gate_out, overall.",
+        responses=dict,
+        parameters=[
+            OpenApiParameter(name)
+            for name in ("operation", "by", "since", "until", "direction", "office", "advance", "format")
+        ],
+    )
+)
+class ClearanceTimes(View):
+    scopes = {"GET": "clearance:read"}
+
+    def get_format_suffix(self, **kwargs: Any) -> None:
+        return None
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        renderer = self.get_renderers()[0]
+        return renderer, renderer.media_type
+
+    def get(self, request: Request) -> Any:
+        asked = request.query_params
+        rows = times.statistics(
+            operation=asked.get("operation", "overall"),
+            by=[one for one in asked.get("by", "month").split(",") if one],
+            since=_day(asked, "since"),
+            until=_day(asked, "until"),
+            direction=asked.get("direction", ""),
+            office=asked.get("office", ""),
+            with_advance=asked.get("advance", "true") != "false",
+        )
+        if asked.get("format") != "csv":
+            return Response({"results": rows})
+        out = io.StringIO()
+        writer = csv.DictWriter(out, rows[0].keys() if rows else ["operation"])
+        writer.writeheader()
+        writer.writerows(rows)
+        return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
+
+
+def _day(asked: Any, name: str) -> date | None:
+    try:
+        return date.fromisoformat(asked[name]) if asked.get(name) else None
+    except ValueError as error:
+        raise invalid(
+            [Fault(f"/{name}", "not-date", T("日期格式应为 YYYY-MM-DD", "Write days as YYYY-MM-DD"))]
+        ) from error

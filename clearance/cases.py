@@ -1,0 +1,232 @@
+"""Opening a case for a declaration, matching it with its manifest bill, choosing its mode, confirming its steps."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from cargo import consignments, places
+from cargo.models import Consignment
+from clearance import references
+from clearance.models import Case, Confirmation
+from clearance.modes import MODES, STEPS, of_message
+from common.days import legal_day, today
+from common.problems import Fault, Problem, conflict, invalid, not_found
+from common.text import T
+from declarations.models import Declaration
+from events.log import append
+from parties.models import OrganisationRole
+from parties.principals import SYSTEM, Principal
+
+TOLERANCE = timedelta(minutes=15)
+OVER = ("released", "cleared", "withdrawn")
+
+
+def visible(number: str, principal: Principal) -> Declaration:
+    """The declaration of this number. Raises Problem 404 where it is not the caller's to see."""
+    row = Declaration.objects.visible_to(principal).numbered(number, principal).first()
+    if row is None:
+        raise not_found()
+    return row
+
+
+def consignment_of(declaration: Declaration) -> Consignment | None:
+    if not declaration.transport_document_number:
+        return None
+    return consignments.find(
+        bill_number=declaration.transport_document_number,
+        voyage_number=declaration.voyage_number,
+        direction=declaration.direction,
+    )
+
+
+def open_case(declaration: Declaration) -> Case:
+    """The case of a declaration whose row the caller has locked, bound to its consignment as far as that is known."""
+    case = Case.objects.select_for_update().filter(declaration=declaration).first()
+    if case is None:
+        arrived = _arrived(consignment_of(declaration))
+        mode = of_message(declaration.message, arrived)
+        advance = not arrived and declaration.direction == "I"
+        case = Case.objects.create(
+            declaration=declaration, mode=mode if advance or mode != "advance" else "ordinary", advance=advance
+        )
+        append(
+            type="clearance.opened",
+            subject=("clearance", declaration.unified_number),
+            actor=SYSTEM.actor,
+            audience=declaration.parties,
+            data={"mode": case.mode, "advance": case.advance, "customs_office": declaration.customs_office},
+        )
+    bind(case, declaration)
+    return case
+
+
+def bind(case: Case, declaration: Declaration) -> None:
+    """Bind the locked case to the manifest bill it means, as soon as there is one."""
+    if case.consignment_id is not None:
+        return
+    found = consignment_of(declaration)
+    if found is None:
+        return
+    claimed = consignments.claim(found.pk, declaration_number=declaration.unified_number, audience=declaration.parties)
+    if claimed is None:
+        return
+    case.consignment = found
+    case.save(update_fields=["consignment"])
+    append(
+        type="clearance.matched",
+        subject=("clearance", declaration.unified_number),
+        actor=SYSTEM.actor,
+        audience=sorted({*declaration.parties, *claimed.audience}),
+        data={"consignment": found.reference, "bill_number": found.bill_number, "voyage": found.voyage.reference},
+    )
+
+
+def _arrived(consignment: Consignment | None) -> bool:
+    return consignment is not None and (consignment.arrived_at is not None or consignment.voyage.arrived_at is not None)
+
+
+def choose_mode(*, number: str, mode: str, place: str = "", principal: Principal) -> Case:
+    """The firm chooses how its goods are handed over. Raises Problem 404, 409 (over), 422."""
+    visible(number, principal)
+    with transaction.atomic():
+        declaration = references.locked(visible(number, principal).unified_number)
+        assert declaration is not None
+        case = open_case(declaration)
+        faults = []
+        row = MODES.get(mode)
+        if row is None or not (row.by_choice or mode in ("ordinary", "advance")):
+            faults.append(Fault("/mode", "mode", T("不可选择此模式", "This mode cannot be chosen")))
+        else:
+            if declaration.direction not in row.directions:
+                faults.append(Fault("/mode", "direction", T("此模式不适用于该进出口方向", "Not for this direction")))
+            if row.service and not places.offers(place, row.service, today()):
+                faults.append(
+                    Fault(
+                        "/place", "not-offered", T("该港区未开展此项服务", "This port area does not offer the service")
+                    )
+                )
+        if faults:
+            raise invalid(faults)
+        if declaration.state in OVER:
+            raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
+        if case.mode in ("two_step", "transit") or case.confirmations.exists():
+            raise conflict(
+                "mode-begun", T("现有模式已开始，不能更改", "The present mode has begun; it cannot be changed")
+            )
+        case.mode, case.place = mode, place
+        case.save(update_fields=["mode", "place"])
+        append(
+            type="clearance.mode_chosen",
+            subject=("clearance", declaration.unified_number),
+            actor=principal.actor,
+            audience=declaration.parties,
+            data={"mode": mode, "place": place},
+        )
+    return case
+
+
+def confirm(*, number: str, step: str, at: datetime, place: str = "", principal: Principal) -> Confirmation:
+    """Confirm a step of the mode. The same confirmation again is the same one. Raises Problem 404, 403, 409, 422."""
+    if step not in STEPS:
+        raise invalid([Fault("/step", "step", T("没有此步骤", "There is no such step"))])
+    if at > timezone.now() + TOLERANCE:
+        raise invalid([Fault("/at", "in-the-future", T("发生时间晚于当前时间", "Says it happened in the future"))])
+    with transaction.atomic():
+        declaration = references.locked(_confirmable(number, step, principal))
+        assert declaration is not None
+        case = open_case(declaration)
+        mode = MODES[case.mode]
+        if step not in mode.steps:
+            raise conflict("not-in-mode", T("此通关模式没有这一步骤", "The mode of this case has no such step"))
+        found = case.confirmations.filter(step=step).first()
+        if found is not None:
+            if found.at != at:
+                raise conflict("already-confirmed", T("已按其他时间确认", "Confirmed before, with another time"))
+            return found
+        if declaration.state in OVER:
+            raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
+        missing = [
+            earlier for earlier in mode.steps[: mode.steps.index(step)]
+            if earlier != "transferred" and not case.confirmations.filter(step=earlier).exists()
+        ]  # fmt: skip
+        if missing:
+            raise conflict(
+                "out-of-order", T("上一步骤尚未确认：{s}", "An earlier step is not confirmed: {s}", s=missing[0])
+            )
+        _transfer_site(declaration, step, place)
+        row = Confirmation.objects.create(case=case, step=step, at=at, place=place, actor=principal.actor)
+        append(
+            type="clearance.confirmed",
+            subject=("clearance", declaration.unified_number),
+            actor=principal.actor,
+            audience=declaration.parties,
+            occurred_at=at,
+            data={"step": step, "place": place},
+        )
+    return row
+
+
+def _confirmable(number: str, step: str, principal: Principal) -> str:
+    """The unified number, where the caller may confirm the step."""
+    by = STEPS[step][1]
+    customs = principal.is_officer or OrganisationRole.CUSTOMS_OFFICE in principal.roles or principal is SYSTEM
+    if by == "customs":
+        if not customs:
+            raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
+        return visible(number, principal).unified_number if principal.is_officer else number
+    if customs or principal is SYSTEM:
+        return number
+    case = (
+        Case.objects.filter(
+            declaration__unified_number=number, consignment__audience__contains=[principal.organisation_id]
+        )
+        .select_related("declaration")
+        .first()
+    )
+    movers = {OrganisationRole.CARRIER, OrganisationRole.TERMINAL, OrganisationRole.MULTIMODAL_OPERATOR}
+    if case is None or not principal.roles & movers:
+        raise not_found()
+    return case.declaration.unified_number
+
+
+def _transfer_site(declaration: Declaration, step: str, place: str) -> None:
+    """Goods that need a designated site are transferred only to one that takes them."""
+    if step != "transferred":
+        return
+    codes = declaration.goodsitem_set.values_list("commodity_code", flat=True)
+    for code, category in places.categories(codes, legal_day(timezone.now())).items():
+        if not places.takes(place, category, legal_day(timezone.now())):
+            raise invalid(
+                [
+                    Fault(
+                        "/place", "site",
+                        T("该场地不接收商品 {code} 所属类别", "The site does not take goods of code {code}", code=code),
+                    )
+                ]
+            )  # fmt: skip
+
+
+def as_json(case: Case) -> dict[str, Any]:
+    declaration = case.declaration
+    from clearance import conditions
+
+    return {
+        "declaration": declaration.unified_number,
+        "customs_number": declaration.customs_number,
+        "state": declaration.state,
+        "mode": case.mode,
+        "mode_text": str(MODES[case.mode].label),
+        "place": case.place,
+        "advance": case.advance,
+        "lane": case.lane,
+        "releases": [{"stage": row.stage, "at": row.at} for row in declaration.releases.order_by("at")],
+        "confirmations": [
+            {"step": row.step, "text": str(STEPS[row.step][0]), "at": row.at, "place": row.place}
+            for row in case.confirmations.order_by("at")
+        ],
+        "waiting_for": [fault.as_json() for fault in conditions.open_for(declaration, case)],
+    }

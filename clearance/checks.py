@@ -1,0 +1,120 @@
+"""Checks of a declaration against what is known of its goods: the manifest bill, and where such goods may be cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from cargo import equipment, places
+from clearance.cases import consignment_of
+from clearance.conditions import manifest_required
+from declarations.checks.registry import Context, Finding, Severity, register
+from declarations.models import Declaration
+
+
+@register(
+    "manifest",
+    "舱单比对",
+    "comparison with the manifest",
+    {
+        "manifest-missing": ("没有提运单 {bill}（航次 {voyage}）的舱单", "No manifest has bill {bill} of voyage {voyage}"),
+        "manifest-packages": (
+            "件数 {declared} 与舱单 {manifest} 不符", "{declared} packages declared, the manifest says {manifest}",
+        ),
+        "manifest-weight": (
+            "毛重 {declared} 千克与舱单 {manifest} 千克不符",
+            "{declared} kg gross declared, the manifest says {manifest} kg",
+        ),
+        "manifest-container-missing": (
+            "舱单中的集装箱 {container} 未申报", "Container {container} of the manifest is not declared",
+        ),
+        "manifest-container-unknown": (
+            "舱单中没有集装箱 {container}", "The manifest does not have container {container}",
+        ),
+        "manifest-not-arrived": (
+            "出口货物运抵后方可申报", "Exports are declared after their arrival report",
+        ),
+    },
+    order=60,
+)  # fmt: skip
+def a_declaration_agrees_with_its_manifest(declaration: Declaration, context: Context) -> Iterator[Finding]:
+    """Packages, weight and containers of a declaration are those of its manifest bill (bill of lading + voyage)."""
+    if not declaration.transport_document_number:
+        return
+    row = consignment_of(declaration)
+    if row is None:
+        if manifest_required():
+            yield Finding(
+                "manifest-missing", Severity.ERROR, "/transport_document_number",
+                {"bill": declaration.transport_document_number, "voyage": declaration.voyage_number},
+            )  # fmt: skip
+        return
+    if declaration.direction == "E" and row.arrived_at is None:
+        yield Finding("manifest-not-arrived", Severity.ERROR, "/transport_document_number")
+    if _split(declaration):
+        return
+    if declaration.package_count is not None and declaration.package_count != row.packages:
+        yield Finding(
+            "manifest-packages", Severity.ERROR, "/package_count",
+            {"declared": declaration.package_count, "manifest": row.packages}, 20,
+        )  # fmt: skip
+    if declaration.gross_weight is not None and declaration.gross_weight != row.gross_mass:
+        yield Finding(
+            "manifest-weight", Severity.ERROR, "/gross_weight",
+            {"declared": _plain(declaration.gross_weight), "manifest": _plain(row.gross_mass)}, 20,
+        )  # fmt: skip
+    listed = set(row.stuffings.values_list("equipment_id", flat=True))
+    declared = [equipment.normal(one) for one in declaration.container_set.values_list("container_number", flat=True)]
+    for index, number in enumerate(declared):
+        if number not in listed:
+            yield Finding(
+                "manifest-container-unknown", Severity.ERROR, f"/containers/{index}/container_number",
+                {"container": number}, 20,
+            )  # fmt: skip
+    for number in sorted(listed - set(declared)):
+        yield Finding("manifest-container-missing", Severity.ERROR, "/containers", {"container": number}, 20)
+
+
+def _split(declaration: Declaration) -> bool:
+    """A bill that several declarations share is compared by an officer, not line by line."""
+    return (
+        Declaration.objects.filter(
+            transport_document_number=declaration.transport_document_number, direction=declaration.direction,
+            voyage_number=declaration.voyage_number,
+        )
+        .exclude(pk=declaration.pk)
+        .exclude(state__in=("draft", "withdrawn", "rejected", "returned"))
+        .exists()
+    )  # fmt: skip
+
+
+def _plain(value: Decimal) -> str:
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@register(
+    "designated-site",
+    "指定监管场地",
+    "designated supervision sites",
+    {
+        "site-missing": (
+            "商品 {code} 只能在指定监管场地（{category}）所在口岸办理",
+            "Goods of code {code} are cleared only where a site for {category} is designated",
+        )
+    },
+    order=60,
+)
+def goods_of_some_kinds_need_a_designated_site(declaration: Declaration, context: Context) -> Iterator[Finding]:
+    """Meat, grain, fruit and other kinds are imported only through a place designated for them."""
+    if declaration.direction != "I":
+        return
+    found = places.categories({item.commodity_code for item in context.items}, context.day)
+    offices = [declaration.customs_office, declaration.border_customs_office]
+    for index, item in enumerate(context.items):
+        category = found.get(item.commodity_code)
+        if category and not places.sites(category, context.day, offices):
+            yield Finding(
+                "site-missing", Severity.ERROR, f"/goods_items/{index}/commodity_code",
+                {"code": item.commodity_code, "category": category}, 30,
+            )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Time limits that run on the legal calendar: found by a sweep, warned of before, told of when missed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from cargo.models import Consignment
+from clearance.models import Case, Deadline
+from common.days import legal_day, today
+from events.log import append
+from parties.principals import SYSTEM
+from tariffs import lookup
+
+#: Days before a limit on which its people are warned.
+WARN_DAYS = 3
+#: Customs Law art. 24: declare within 14 days of the means' entry declaration.
+DECLARE_DAYS = 14
+#: Customs Law art. 30: undeclared for three months, customs may sell the goods.
+ABANDONED_MONTHS = 3
+
+K = Deadline.Kind
+
+
+def last_day(since: datetime, *, days: int) -> date:
+    """The last day of a limit of ``days`` days from the day of ``since``; a day off moves it to the next working day."""
+    return _working_from(legal_day(since) + timedelta(days=days))
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of the month ``months`` later, or that month's last."""
+    month = day.month - 1 + months
+    year, month = day.year + month // 12, month % 12 + 1
+    for candidate in range(day.day, 27, -1):
+        try:
+            return date(year, month, candidate)
+        except ValueError:
+            continue
+    return date(year, month, day.day)
+
+
+def _working_from(day: date) -> date:
+    return lookup.current().calendar.working_from(day)
+
+
+def entered_on(case: Case) -> date | None:
+    """The legal day of the means' entry declaration: what the late-declaration fee is reckoned from."""
+    row = case.consignment
+    return legal_day(row.voyage.entry_declared_at) if row and row.voyage.entry_declared_at else None
+
+
+def sweep(limit: int = 1000) -> int:
+    """Start, meet, warn and miss limits; returns how many rows changed. Every step is idempotent."""
+    return start(limit) + meet(limit) + warn(limit) + miss(limit)
+
+
+def start(limit: int) -> int:
+    """Imports whose means has declared its entry and that nobody has declared; summaries without full declaration."""
+    count = 0
+    rows = (
+        Consignment.objects.live()
+        .filter(direction="I", voyage__entry_declared_at__isnull=False, declaration_number="", deadlines__isnull=True)
+        .select_related("voyage")[:limit]
+    )
+    for row in rows:
+        entered = row.voyage.entry_declared_at
+        assert entered is not None
+        for kind, due in (
+            (K.DECLARE, last_day(entered, days=DECLARE_DAYS)),
+            (K.ABANDONMENT, months_later(legal_day(entered), ABANDONED_MONTHS)),
+        ):
+            _, made = Deadline.objects.get_or_create(kind=kind, consignment=row, case=None, defaults={"due_on": due})
+            count += made
+    cases = (
+        Case.objects.filter(
+            mode="two_step", consignment__voyage__entry_declared_at__isnull=False, deadlines__isnull=True,
+            declaration__state__in=("accepted", "held", "under_inspection"),
+        )
+        .select_related("consignment__voyage", "declaration")[:limit]
+    )  # fmt: skip
+    for case in cases:
+        if (case.declaration.document_type or "").ljust(3)[2] != "5" or case.consignment is None:
+            continue
+        entered = case.consignment.voyage.entry_declared_at
+        assert entered is not None
+        _, made = Deadline.objects.get_or_create(
+            kind=K.FULL_DECLARATION, case=case, consignment=None,
+            defaults={"due_on": last_day(entered, days=DECLARE_DAYS)},
+        )  # fmt: skip
+        count += made
+    return count
+
+
+def meet(limit: int) -> int:
+    """Goods that were declared meanwhile, or whose bill was deleted, have no limit to keep any more."""
+    now = timezone.now()
+    done = Deadline.objects.filter(met_at=None, missed_at=None, consignment__isnull=False).exclude(
+        consignment__declaration_number=""
+    )
+    gone = Deadline.objects.filter(met_at=None, missed_at=None, consignment__deleted_at__isnull=False)
+    return done.update(met_at=now) + gone.update(met_at=now)
+
+
+def warn(limit: int) -> int:
+    rows = Deadline.objects.filter(
+        met_at=None, missed_at=None, warned_at=None, due_on__lte=today() + timedelta(days=WARN_DAYS)
+    ).values_list("pk", flat=True)[:limit]
+    return sum(_tell(pk, "warned_at", "deadline.near") for pk in rows)
+
+
+def miss(limit: int) -> int:
+    rows = Deadline.objects.filter(met_at=None, missed_at=None, due_on__lt=today()).values_list("pk", flat=True)[:limit]
+    return sum(_tell(pk, "missed_at", "deadline.missed") for pk in rows)
+
+
+def _tell(pk: int, field: str, type_: str) -> bool:
+    with transaction.atomic():
+        row = (
+            Deadline.objects.select_for_update(skip_locked=True, of=("self",))
+            .filter(pk=pk, met_at=None, **{field: None})
+            .select_related("case__declaration", "consignment")
+            .first()
+        )
+        if row is None:
+            return False
+        setattr(row, field, timezone.now())
+        row.save(update_fields=[field])
+        if row.case is not None:
+            audience, about = row.case.declaration.parties, {"declaration": row.case.declaration.unified_number}
+        else:
+            assert row.consignment is not None
+            audience, about = row.consignment.audience, {"bill_number": row.consignment.bill_number}
+        append(
+            type=type_,
+            subject=("deadline", str(row.pk)),
+            actor=SYSTEM.actor,
+            audience=audience,
+            data={"kind": row.kind, "due_on": row.due_on, **about},
+        )
+    return True

@@ -1,0 +1,333 @@
+"""Port papers without paper: equipment interchange receipt, container packing list, delivery order. Issued and versioned;
+anybody with the verification code can see whether one is genuine and still in force."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone, translation
+
+from cargo import equipment
+from cargo.models import Consignment
+from clearance import release
+from clearance.models import GateMove, PortPaper
+from common.problems import Fault, Problem, conflict, invalid, not_found
+from common.text import T
+from declarations.models import Declaration
+from events.log import append
+from parties.models import OrganisationRole
+from parties.principals import Principal
+
+Kind = PortPaper.Kind
+
+#: Who issues what.
+ISSUERS = {
+    Kind.EIR: {OrganisationRole.TERMINAL, OrganisationRole.CARRIER},
+    Kind.CLP: {OrganisationRole.TERMINAL, OrganisationRole.CARRIER, OrganisationRole.MULTIMODAL_OPERATOR},
+    Kind.DO: {OrganisationRole.CARRIER, OrganisationRole.MULTIMODAL_OPERATOR},
+}
+
+#: Largest verified gross mass of a container taken as plausible, in kilograms.
+MAX_VGM = Decimal(45000)
+
+
+def issue(
+    *, kind: str, consignment_id: int | None = None, container: str = "", content: dict[str, Any], principal: Principal
+) -> PortPaper:
+    """Issue a paper, or its next version where one of the same goods and container stands. Raises Problem 404, 403, 409, 422."""
+    container = equipment.normal(container) if container else ""
+    row = _goods(consignment_id, principal)
+    if kind not in Kind.values:
+        raise invalid([Fault("/kind", "kind", T("没有此类单证", "There is no such paper"))])
+    if not principal.roles & ISSUERS[Kind(kind)]:
+        raise Problem(403, "not-permitted", T("您不能签发此类单证", "You may not issue this kind of paper"))
+    with transaction.atomic():
+        made = _MAKERS[Kind(kind)](row, container, content, principal)
+        number = f"{kind}{principal.organisation_id}-{row.pk if row else 0}-{container or 'ALL'}"
+        _lock(number)
+        before = PortPaper.objects.filter(number=number).order_by("-version").first()
+        if before is not None and before.content == made and before.cancelled_at is None:
+            return before
+        if before is not None and before.superseded_at is None:
+            before.superseded_at = timezone.now()
+            before.save(update_fields=["superseded_at"])
+        audience = {principal.organisation_id, *(row.audience if row else [])}
+        paper = PortPaper.objects.create(
+            number=number,
+            version=before.version + 1 if before else 1,
+            kind=kind,
+            issuer_id=principal.organisation_id or 0,
+            consignment=row,
+            container=container,
+            content=made,
+            audience=sorted(pk for pk in audience if pk is not None),
+            issued_by=principal.actor,
+        )
+        _say("port_paper.issued", paper, principal)
+    return paper
+
+
+def cancel(*, number: str, principal: Principal) -> PortPaper:
+    with transaction.atomic():
+        _lock(number)
+        paper = (
+            PortPaper.objects.filter(number=number, issuer_id=principal.organisation_id).order_by("-version").first()
+        )
+        if paper is None:
+            raise not_found()
+        if paper.cancelled_at is None:
+            paper.cancelled_at = timezone.now()
+            paper.save(update_fields=["cancelled_at"])
+            _say("port_paper.cancelled", paper, principal)
+    return paper
+
+
+def _lock(number: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 5))", [number])
+
+
+def _goods(pk: int | None, principal: Principal) -> Consignment | None:
+    if pk is None:
+        return None
+    row = (
+        Consignment.objects.live()
+        .visible_to(principal)
+        .select_related("manifest", "voyage__means", "voyage__carrier")
+        .filter(pk=pk)
+        .first()
+    )
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _declaration(row: Consignment | None) -> Declaration | None:
+    if row is None or not row.declaration_number:
+        return None
+    return Declaration.objects.filter(unified_number=row.declaration_number).first()
+
+
+def _text(content: dict[str, Any], names: dict[str, int], faults: list[Fault]) -> dict[str, str]:
+    found = {}
+    for name, length in names.items():
+        value = content.get(name, "")
+        if not isinstance(value, str) or len(value) > length:
+            faults.append(
+                Fault(
+                    f"/content/{name}", "text", T("应为不超过 {n} 字的文本", "Text of {n} characters at most", n=length)
+                )
+            )
+            continue
+        found[name] = value.strip()
+    faults += [
+        Fault(f"/content/{name}", "unknown-member", T("未知数据项", "Unknown member"))
+        for name in content if name not in names and name not in ("move_id", "vgm", "vgm_method", "free_until")
+    ]  # fmt: skip
+    return found
+
+
+def _interchange(
+    row: Consignment | None, container: str, content: dict[str, Any], principal: Principal
+) -> dict[str, Any]:
+    """EIR: bound to a gate move that was permitted; a refused one has no receipt."""
+    faults: list[Fault] = []
+    found: dict[str, Any] = _text(content, {"condition": 200, "damage": 500, "driver": 60}, faults)
+    if not container:
+        faults.append(Fault("/container", "required", T("必须填写", "Required")))
+    if faults:
+        raise invalid(faults)
+    moves = GateMove.objects.filter(container=container, audience__contains=[principal.organisation_id])
+    if isinstance(content.get("move_id"), int):
+        moves = moves.filter(pk=content["move_id"])
+    move = moves.order_by("-at", "-pk").first()
+    if move is None:
+        raise conflict("no-move", T("没有此箱的闸口记录", "No gate move of this container is known"))
+    if not move.permitted:
+        raise conflict("not-released", T("该箱未获准通过闸口", "The container was not permitted to pass"))
+    return found | {
+        "move": move.pk, "direction": move.move, "fullness": move.fullness, "place": move.place, "at": move.at.isoformat(),
+        "truck": move.truck, "seal": move.seal, **_trip(row),
+    }  # fmt: skip
+
+
+def _packing(row: Consignment | None, container: str, content: dict[str, Any], principal: Principal) -> dict[str, Any]:
+    """CLP: what is in the container, with its verified gross mass (SOLAS VI/2)."""
+    faults: list[Fault] = []
+    found: dict[str, Any] = _text(content, {"seal": 35, "stuffed_at": 60, "signed_by": 60}, faults)
+    inside = row.stuffings.filter(equipment_id=container).select_related("equipment").first() if row else None
+    if row is None or inside is None:
+        faults.append(Fault("/container", "container", T("此提运单没有该箱", "The bill has no such container")))
+    vgm = _decimal(content.get("vgm"))
+    if vgm is None or not 0 < vgm <= MAX_VGM:
+        faults.append(
+            Fault("/content/vgm", "vgm", T("须填写核实重量（千克）", "The verified gross mass (kg) is needed"))
+        )
+    elif (
+        inside is not None and inside.gross_mass is not None and vgm < inside.gross_mass + (inside.equipment.tare or 0)
+    ):
+        faults.append(
+            Fault("/content/vgm", "vgm-too-small", T("小于货重与皮重之和", "Less than goods and tare together"))
+        )
+    if content.get("vgm_method") not in ("1", "2"):
+        faults.append(
+            Fault(
+                "/content/vgm_method",
+                "vgm-method",
+                T("方法应为 1（整箱称重）或 2（累加）", "Method 1 (weighed) or 2 (summed up)"),
+            )
+        )
+    if faults:
+        raise invalid(faults)
+    assert row is not None
+    goods = [
+        {
+            "bill_number": one.consignment.bill_number, "packages": one.packages or one.consignment.packages,
+            "gross_mass": str(one.gross_mass or one.consignment.gross_mass),
+            "description": "; ".join(item.get("description", "") for item in one.consignment.items)[:300],
+        }
+        for one in _inside(container, row)
+    ]  # fmt: skip
+    return found | {"vgm": str(vgm), "vgm_method": content["vgm_method"], "goods": goods, **_trip(row)}
+
+
+def _inside(container: str, row: Consignment) -> list[Any]:
+    from cargo.models import Stuffing
+
+    return list(
+        Stuffing.objects.filter(
+            equipment_id=container, consignment__voyage=row.voyage, consignment__deleted_at=None
+        ).select_related("consignment")
+    )
+
+
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        found = Decimal(value) if isinstance(value, str) else None
+    except ArithmeticError:
+        return None
+    return found if found is not None and found.is_finite() else None
+
+
+def _order(row: Consignment | None, container: str, content: dict[str, Any], principal: Principal) -> dict[str, Any]:
+    """D/O: the carrier's word that the goods may be handed over; with it goes customs' release, as it is when read."""
+    faults: list[Fault] = []
+    found: dict[str, Any] = _text(content, {"consignee": 200, "pickup_code": 40, "remarks": 500}, faults)
+    if row is None:
+        faults.append(Fault("/consignment", "required", T("必须填写", "Required")))
+    free = content.get("free_until", "")
+    try:
+        if free:
+            datetime.fromisoformat(str(free))
+    except ValueError:
+        faults.append(Fault("/content/free_until", "date", T("日期格式不正确", "Not a date")))
+    if faults:
+        raise invalid(faults)
+    assert row is not None
+    return found | {
+        "bill_number": row.bill_number, "packages": row.packages, "gross_mass": str(row.gross_mass),
+        "consignee": found.get("consignee") or row.consignee, "free_until": free,
+        "containers": sorted(row.stuffings.values_list("equipment_id", flat=True)), **_trip(row),
+    }  # fmt: skip
+
+
+def _trip(row: Consignment | None) -> dict[str, Any]:
+    if row is None:
+        return {}
+    means = row.voyage.means
+    return {
+        "bill_number": row.bill_number, "voyage": row.voyage.number, "carrier": row.voyage.carrier.name,
+        "means": (means.name or means.identity) if means else "",
+    }  # fmt: skip
+
+
+_MAKERS = {Kind.EIR: _interchange, Kind.CLP: _packing, Kind.DO: _order}
+
+
+def released(paper: PortPaper) -> bool | None:
+    """Whether customs lets the goods of the paper go, now; None where no goods are bound to it."""
+    if paper.consignment is None:
+        return None
+    declaration = _declaration(paper.consignment)
+    return declaration is not None and release.stands(declaration)
+
+
+def state(paper: PortPaper) -> str:
+    if paper.cancelled_at is not None:
+        return "cancelled"
+    return "superseded" if paper.superseded_at is not None else "in-force"
+
+
+def verify(code: str) -> dict[str, Any]:
+    """What the public may know of a paper by its code: that it is genuine, which it is, whether it is still in force.
+
+    Raises Problem 404."""
+    paper = PortPaper.objects.filter(code=code).select_related("issuer", "consignment").first()
+    if paper is None:
+        raise not_found()
+    return {
+        "number": paper.number, "version": paper.version, "kind": paper.kind, "kind_text": paper.get_kind_display(),
+        "issuer": paper.issuer.name, "issued_at": paper.issued_at, "container": paper.container,
+        "state": state(paper), "released": released(paper),
+    }  # fmt: skip
+
+
+def verification_url(paper: PortPaper) -> str:
+    return f"{settings.PUBLIC_URL}/papers/{paper.code}"
+
+
+#: member -> Chinese, English; in the order they are printed.
+LABELS = {
+    "bill_number": ("提运单号", "Bill"), "carrier": ("承运人", "Carrier"), "means": ("运输工具", "Means of transport"),
+    "voyage": ("航次", "Voyage"), "direction": ("进出", "Direction"), "fullness": ("空重", "Fullness"),
+    "place": ("地点", "Place"), "at": ("时间", "Time"), "truck": ("车牌", "Truck"), "driver": ("司机", "Driver"),
+    "seal": ("封志号", "Seal"), "condition": ("箱况", "Condition"), "damage": ("残损", "Damage"),
+    "consignee": ("收货人", "Consignee"), "packages": ("件数", "Packages"), "gross_mass": ("毛重（千克）", "Gross mass (kg)"),
+    "containers": ("集装箱", "Containers"), "free_until": ("免费堆存至", "Free time until"),
+    "pickup_code": ("提货码", "Pick-up code"), "vgm": ("核实重量 VGM（千克）", "Verified gross mass (kg)"),
+    "vgm_method": ("称重方法", "Method"), "stuffed_at": ("装箱地点", "Stuffed at"), "signed_by": ("签字", "Signed by"),
+    "remarks": ("备注", "Remarks"),
+}  # fmt: skip
+
+
+def pdf(paper: PortPaper, language: str) -> bytes:
+    """The paper as a PDF in ``zh`` or ``en``, with its code as QR."""
+    from common.pdf import Document
+
+    english = language.startswith("en")
+    with translation.override("en" if english else "zh-hans"):
+        page = Document(f"{paper.number} v{paper.version}")
+        page.qr(verification_url(paper), x=page.w - 46, y=12)
+        page.heading(str(paper.get_kind_display()))
+        page.set_font_size(8)
+        page.cell(0, 5, f"{paper.number} · v{paper.version} · {paper.issuer.name}", new_x="LMARGIN", new_y="NEXT")
+        page.cell(0, 5, verification_url(paper), new_x="LMARGIN", new_y="NEXT")
+        page.set_y(44)
+        page.set_font_size(10)
+        standing = released(paper)
+        rows = [(str(T("集装箱号", "Container")), paper.container)] if paper.container else []
+        for name, (zh, en) in LABELS.items():
+            if (value := paper.content.get(name)) not in (None, "", []):
+                rows.append((en if english else zh, ", ".join(value) if isinstance(value, list) else str(value)))
+        for one in paper.content.get("goods", []):
+            rows.append((one["bill_number"], f"{one['packages']} · {one['gross_mass']} kg · {one['description']}"))
+        if standing is not None:
+            told = T("已放行", "released") if standing else T("未放行", "not released")
+            rows.append((str(T("海关放行（打印时）", "Customs release (when printed)")), str(told)))
+        rows.append((str(T("签发时间", "Issued")), paper.issued_at.isoformat(timespec="seconds")))
+        page.rows(rows)
+        return page.bytes()
+
+
+def _say(type_: str, paper: PortPaper, principal: Principal) -> None:
+    append(
+        type=type_,
+        subject=("port_paper", paper.number),
+        actor=principal.actor,
+        audience=paper.audience,
+        data={"kind": paper.kind, "version": paper.version, "container": paper.container},
+    )

@@ -1,0 +1,60 @@
+"""What a hold may stand on, and the locks that order holds and releases.
+
+Lock order of every command here: the declaration's row, then its references (advisory locks, sorted), then its case, then
+orders, holds and consignments. A hold or a gate move takes the lock of its reference only. PostgreSQL takes the same locks
+in a trigger on the declaration (migration 0002), so that no other way to "released" exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import connection
+
+from declarations.models import Declaration
+
+
+def of(declaration: Declaration) -> list[str]:
+    """Everything a hold may stand on that keeps this declaration from being released, sorted."""
+    found = {f"declaration:{declaration.unified_number}"}
+    if declaration.transport_document_number:
+        found.add(f"bill:{declaration.transport_document_number}")
+    found.update(
+        f"container:{number}"
+        for number in declaration.container_set.values_list("container_number", flat=True)
+        if number
+    )
+    return sorted(found)
+
+
+def lock(references: Iterable[str]) -> None:
+    """Take the advisory locks of these references, in order, until the end of the transaction."""
+    with connection.cursor() as cursor:
+        for reference in sorted(references):
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", [reference])
+
+
+def locked(number: str) -> Declaration | None:
+    """The declaration with its row and its references locked; None where there is none."""
+    declaration = Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number).first()
+    if declaration is not None:
+        lock(of(declaration))
+    return declaration
+
+
+def declarations(reference: str) -> list[Declaration]:
+    """The declarations, not withdrawn, that a reference means."""
+    kind, _, number = reference.partition(":")
+    rows = Declaration.objects.exclude(state__in=("draft", "withdrawn", "rejected"))
+    if kind == "declaration":
+        rows = rows.filter(unified_number=number)
+    elif kind == "bill":
+        rows = rows.filter(transport_document_number=number)
+    else:
+        rows = rows.filter(pk__in=_with_container(number))
+    return list(rows.order_by("pk")[:50])
+
+
+def _with_container(number: str) -> list[int]:
+    from declarations.models import Container
+
+    return list(Container.objects.filter(container_number=number).values_list("declaration_id", flat=True)[:200])

@@ -1,0 +1,96 @@
+"""Hints taken up: load, call, done. What is to be done is asked of the database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+
+from clearance import deadlines, duties, inspections, release, selection, times
+from clearance.models import Case
+from clearance.references import declarations as declarations_of
+
+log = logging.getLogger(__name__)
+
+
+def _each(numbers: Iterable[str], do: Callable[[str], Any]) -> None:
+    """One that fails stops no other; the sweep meets it again."""
+    for number in dict.fromkeys(numbers):
+        try:
+            do(number)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("%s failed for %s", do.__name__, number)
+
+
+def proceed(number: str) -> None:
+    """Fix the duties and select if need be, release as far as can be, close what is through."""
+    duties.assess(number)
+    if selection.select(number) and release.attempt(number) == "final":
+        release.close(number)
+
+
+def _numbers(event: dict[str, Any]) -> list[str]:
+    """The declarations an event is about."""
+    kind, number = event["subject_kind"], event["subject_number"]
+    if kind in ("declaration", "clearance", "duty"):
+        return [number]
+    if kind == "consignment":
+        pk = number.rpartition("/")[2]
+        return list(Case.objects.filter(consignment_id=pk).values_list("declaration__unified_number", flat=True)) or [
+            one.unified_number for one in declarations_of(f"bill:{number.rpartition('/')[0]}")
+        ]
+    if kind == "voyage":
+        return list(
+            Case.objects.filter(consignment__voyage_id=number.rpartition("/")[2]).values_list(
+                "declaration__unified_number", flat=True
+            )
+        )
+    if kind == "hold":
+        from clearance.models import Hold
+
+        hold = Hold.objects.filter(pk=number).first()
+        return [one.unified_number for one in declarations_of(hold.reference)] if hold else []
+    if kind == "gate_move":
+        from clearance.models import GateMove
+
+        move = GateMove.objects.filter(pk=number).first()
+        return list(move.declarations) if move else []
+    return []
+
+
+@shared_task
+def go_on(events: list[dict[str, Any]]) -> None:
+    _each((number for event in events for number in _numbers(event)), proceed)
+
+
+@shared_task
+def close(events: list[dict[str, Any]]) -> None:
+    _each((number for event in events for number in _numbers(event)), release.close)
+
+
+@shared_task
+def tidy(events: list[dict[str, Any]]) -> None:
+    _each((event["subject_number"] for event in events), inspections.tidy)
+
+
+@shared_task
+def sweep() -> None:
+    _each(selection.waiting(), proceed)
+    _each(release.waiting(), proceed)
+    _each(release.to_close(), release.close)
+
+
+@shared_task
+def sweep_deadlines() -> None:
+    deadlines.sweep()
+
+
+@shared_task
+def follow_times() -> None:
+    while times.follow():
+        pass
