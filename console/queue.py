@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
@@ -113,8 +114,10 @@ def _filtered(office: str, state: str, filters: Filters, holder: str) -> QuerySe
     if filters.procedure:
         found = found.filter(customs_procedure=filters.procedure)
     if filters.party:
+        # Upper and lower case cost most of the time of such a search, and Chinese names have neither.
+        how = "icontains" if filters.party.isascii() else "contains"
         found = found.filter(
-            Q(domestic_party_name__icontains=filters.party) | Q(declarant_name__icontains=filters.party)
+            Q(**{f"domestic_party_name__{how}": filters.party}) | Q(**{f"declarant_name__{how}": filters.party})
         )
     if filters.risk == "low":
         found = found.filter(risk_score__lt=LOW_RISK)
@@ -217,8 +220,22 @@ def _worst(counts: dict[str, int]) -> dict[str, Any] | None:
 
 
 def counts(principal: Principal, office: str = "") -> dict[str, dict[str, int]]:
-    """For each desk: how many cases lie there, and how many of them are late."""
+    """For each desk: how many cases lie there, and how many of them are late. A few seconds old at most; the rows of
+    the queue are always read afresh."""
     offices = [code for code in offices_of(principal) if not office or code == office]
+    key = "queue-counts:" + ",".join(offices)
+    known: dict[str, dict[str, int]] | None = cache.get(key)
+    if known is None:
+        known = _count(offices)
+        cache.set(key, known, COUNTS_KEPT)
+    return known
+
+
+#: Seconds that the numbers on the tabs may be behind.
+COUNTS_KEPT = 5
+
+
+def _count(offices: list[str]) -> dict[str, dict[str, int]]:
     states = [state for desk in DESKS.values() for state in desk.states if state in OPEN]
     now = timezone.now()
     with connection.cursor() as cursor:

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
@@ -18,6 +19,11 @@ from tests import make
 from tests.console.officers import Desk
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_numbers() -> None:
+    cache.clear()
 
 
 def numbers(desk: Desk, /, **query: str) -> list[str]:
@@ -72,8 +78,10 @@ def test_filters_narrow_the_queue() -> None:
 
 def test_an_age_is_fresh_then_due_then_late() -> None:
     for hours, level in ((1, "fresh"), (5, "due"), (9, "late")):
+        cache.clear()
         aged(make.declaration(state="under_review"), hours)
         assert f'class="age {level}"' in Desk().get("queue", desk="review").content.decode()
+    cache.clear()
     principal = make.officer_principal(Desk().officer)
     assert queue.counts(principal)["review"] == {"all": 3, "late": 1}
 
