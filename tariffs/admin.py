@@ -18,7 +18,7 @@ from common.problems import Problem, standard
 from common.text import T
 from parties.models import Officer
 
-from . import changes, fixing, loads, maps
+from . import changes, fixing, loads, maps, memos
 from .models import (
     CalendarDay,
     CommodityLine,
@@ -30,6 +30,7 @@ from .models import (
     OriginMember,
     Parameter,
     Payment,
+    PaymentChannel,
     Quota,
     RegimeEffect,
     StoredAssessment,
@@ -264,8 +265,39 @@ class DrawInline(ReadOnlyInline):
 
 
 @admin.register(Guarantee)
-class GuaranteeAdmin(ReadOnlyAdmin):
+class GuaranteeAdmin(DutyAdmin):
+    """An account is opened here and then moves by memos alone."""
+
     view_duties = DUTIES
+    change_duties = DUTIES
     list_display = ["number", "organisation_id", "amount", "drawn", "summary", "period"]
     search_fields = ["=number"]
+    fields = ["number", "organisation_id", "amount", "valid", "summary"]
     inlines = [DrawInline]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return has_duty(request, DUTIES)
+
+    def save_model(self, request: HttpRequest, obj: Guarantee, form: Any, change: bool) -> None:
+        upper = obj.valid.upper
+        opened = memos.open_guarantee(
+            number=obj.number, organisation_id=obj.organisation_id, amount=obj.amount, valid_from=obj.valid.lower,
+            last_day=upper - timedelta(days=1) if upper else None, summary=obj.summary, actor=actor_of(request),
+        )  # fmt: skip
+        obj.pk = opened.pk
+
+
+@admin.register(PaymentChannel)
+class PaymentChannelAdmin(DutyAdmin):
+    """Secrets are entered, never shown again."""
+
+    view_duties = DUTIES
+    change_duties = DUTIES
+    list_display = ["code", "name", "organisation_id", "active"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = ["code", "name", "organisation_id", "active"]
+        return fields if obj is not None else [*fields, "secrets"]

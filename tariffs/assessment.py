@@ -137,8 +137,10 @@ class _Assessor:
         if self.faults:
             raise invalid(self.faults)
         fee, late = latefees.declaration_fee(request, results, self.book, self.day, self.steps, self.notices)
-        example = any(result.commodity.example for result in results) or any(
-            candidate.measure.example for result in results for candidate in result.selection.candidates
+        example = (
+            any(rate.example for rate in self.rates.values())
+            or any(result.commodity.example for result in results)
+            or any(candidate.measure.example for result in results for candidate in result.selection.candidates)
         )
         if example:
             self.notices.append(Notice("example-tariff"))

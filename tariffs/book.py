@@ -83,6 +83,7 @@ class ExchangeRate:
     inverse: bool = False
     start: date | None = None
     end: date | None = None
+    example: bool = False
 
     def convert(self, amount: Decimal) -> Decimal:
         """To yuan, not yet rounded."""

@@ -23,13 +23,15 @@ from common.problems import Fault, Problem, invalid, not_found
 from common.text import T
 from events.log import append
 
-from . import answers, inputs, lookup
+from . import answers, inputs, lookup, retail
 from .assessment import Assessment, assess
 from .inputs import AssessmentInput
 from .models import QuotaDraw, RetailPurchase, StoredAssessment
 from .rates import RateTextError, fen, parse
 
 LANGUAGES = ("zh-hans", "en")
+#: How a stored request names its buyer.
+_DIGEST = "digest:"
 Overrides = Mapping[str, Mapping[str, str]]
 
 
@@ -47,7 +49,9 @@ def quote(request: AssessmentInput) -> Assessment:
 
 
 def buyer_digest(reference: str) -> str:
-    """A buyer's number is personal: only this keyed digest is kept."""
+    """A buyer's number is personal: only this keyed digest is kept. What is a digest already stays one."""
+    if reference.startswith(_DIGEST):
+        return reference.removeprefix(_DIGEST)
     return hmac.new(settings.SECRET_KEY.encode(), reference.encode(), hashlib.sha256).hexdigest()
 
 
@@ -100,7 +104,8 @@ def fix(
 
 def keep_quotation(*, subject: str, request: AssessmentInput, audience: Iterable[int], actor: str) -> StoredAssessment:
     """Store a quotation so that it can be read and explained later. It draws nothing and is no event."""
-    found = quote(_with_yearly_use(request))
+    request = _with_yearly_use(request)
+    found = quote(request)
     return _store(subject, 1, request, found, audience=audience, actor=actor, reason="quotation", overrides={})
 
 
@@ -210,12 +215,19 @@ def _lock_limits(request: AssessmentInput) -> None:
 def _with_yearly_use(request: AssessmentInput) -> AssessmentInput:
     """What a known buyer bought this year through this system, where the request does not say more."""
     buyer = request.buyer
-    if buyer is None or not buyer.reference:
+    if buyer is None or not buyer.reference or not retail.applies(request):
         return request
     used = RetailPurchase.objects.filter(buyer=buyer_digest(buyer.reference), year=request.rate_day().year).aggregate(
         total=Sum("value")
     )["total"] or Decimal(0)
-    return replace(request, buyer=replace(buyer, used_this_year=max(used, buyer.used_this_year)))
+    return replace(
+        request,
+        buyer=replace(
+            buyer,
+            reference=f"{_DIGEST}{buyer_digest(buyer.reference)}",
+            used_this_year=max(used, buyer.used_this_year),
+        ),
+    )
 
 
 def _draw(subject: str, found: Assessment) -> None:
@@ -231,7 +243,7 @@ def _draw(subject: str, found: Assessment) -> None:
                 "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=left))])  # fmt: skip
         QuotaDraw.objects.create(quota=duty.quota, subject=subject, day=found.rate_day, quantity=wanted)
     buyer = found.request.buyer
-    if buyer is not None and buyer.reference:
+    if buyer is not None and buyer.reference and retail.applies(found.request):
         RetailPurchase.objects.create(
             subject=subject, buyer=buyer_digest(buyer.reference), year=found.rate_day.year, value=found.customs_value
         )

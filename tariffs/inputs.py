@@ -170,12 +170,14 @@ class _Reader:
         if value is None:
             return None
         try:
+            found = None
             if isinstance(value, str) and "T" in value:
                 moment = datetime.fromisoformat(value)
-                if moment.tzinfo is not None:
-                    return legal_day(moment)
+                found = legal_day(moment) if moment.tzinfo is not None else None
             elif isinstance(value, str):
-                return date.fromisoformat(value)
+                found = date.fromisoformat(value)
+            if found is not None and 1949 <= found.year < 2200:
+                return found
         except (ValueError, OverflowError):
             pass
         self.fault(f"{at}/{key}", "not-a-day", T(
@@ -312,7 +314,7 @@ def _buyer(read: _Reader, row: Any) -> Buyer | None:
         read.fault("/buyer/articles", "not-positive", T("须为正整数", "must be a whole number above zero"))
         articles = 1
     return Buyer(
-        reference=read.text(row, "reference", re.compile(r".{1,64}"), "/buyer", ""),
+        reference=read.text(row, "reference", re.compile(r".{1,80}"), "/buyer", ""),
         used_this_year=read.number(row.get("used_this_year", "0"), "/buyer/used_this_year", low=Decimal(0)),
         articles=articles,
     )

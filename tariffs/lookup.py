@@ -79,7 +79,7 @@ class DatabaseBook:
         for rate in models.MonthlyRate.objects.known(known):
             self._rates.setdefault(rate.currency, []).append(
                 ExchangeRate(rate.currency, rate.rate.normalize(), rate.quoted_on, rate.per, rate.inverse,
-                             rate.valid.lower, rate.valid.upper)
+                             rate.valid.lower, rate.valid.upper, rate.example)
             )  # fmt: skip
         for row in models.Parameter.objects.known(known):
             self._parameters.setdefault(row.name, []).append((row.value, row.valid.lower, row.valid.upper))

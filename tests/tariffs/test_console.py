@@ -112,7 +112,20 @@ def test_tariff_staff_see_what_changes_on_which_day(officer_client):
 @pytest.mark.parametrize(
     "name",
     ["commodityline", "tariffmeasure", "originmember", "monthlyrate", "parameter", "regimeeffect", "calendarday",
-     "quota", "version", "load", "storedassessment", "dutymemo", "guarantee"],
+     "quota", "version", "load", "storedassessment", "dutymemo", "guarantee", "paymentchannel"],
 )  # fmt: skip
 def test_every_table_has_a_page_to_browse(officer_client, name):
     assert officer_client.get(reverse(f"admin:tariffs_{name}_changelist")).status_code == 200
+
+
+def test_an_officer_opens_a_guarantee(officer_client):
+    from tariffs.models import Guarantee
+
+    officer_client.post(
+        reverse("admin:tariffs_guarantee_add"),
+        {"number": "G1", "organisation_id": "1", "amount": "1000.00", "valid_0": "2026-01-01", "valid_1": "2027-01-01",
+         "summary": "on", "guaranteedraw_set-TOTAL_FORMS": "0", "guaranteedraw_set-INITIAL_FORMS": "0"},
+    )  # fmt: skip
+    account = Guarantee.objects.get()
+    assert (account.number, account.free(), account.summary) == ("G1", 1000, True)
+    assert make.events_of("guarantee", "G1") == ["guarantee.opened"]

@@ -317,4 +317,50 @@ def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_n
     assert buy("retail-6", "1000").payable > 0
     from tariffs.models import RetailPurchase
 
-    assert not RetailPurchase.objects.filter(buyer__contains="5001").exists()
+    assert RetailPurchase.objects.values("buyer").distinct().count() == 1
+    kept = StoredAssessment.objects.filter(subject="retail-1").get()
+    assert "500101199001011234" not in str(kept.request)
+    again = fixing.override(subject="retail-1", changes={"1": {"customs_value": "4000"}}, reason="x", actor="test")
+    assert again.request["buyer"]["reference"] == kept.request["buyer"]["reference"]
+    assert RetailPurchase.objects.values("buyer").distinct().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_reported_by_many_at_once_is_one_payment(transactional_db):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    make.tariff()
+    fix()
+    memo, bank = issue(), channel()
+
+    def send(_):
+        try:
+            return payments.record(channel=bank, data=report(memo), actor="bank").pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        numbers = set(pool.map(send, range(12)))
+    assert len(numbers) == 1
+    assert Payment.objects.count() == 1
+    assert make.events_of("duty", NUMBER).count("duty.paid") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_versions_fixed_at_once_come_one_after_another(transactional_db):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connection
+
+    make.tariff()
+
+    def again(_):
+        try:
+            return fix().number
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(again, range(8))) == [1, 2, 3, 4, 5, 6, 7, 8]
