@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -49,6 +49,9 @@ class Assessment(View):
         summary="人工核定 / Duties that cannot be worked out have been seen to by an officer",
         request=SettledByHandSerializer,
         responses=SettledSerializer,
+        examples=[
+            OpenApiExample("by hand", {"reason": "Duties settled on paper memo 2026-17"}, request_only=True),
+        ],
     )
     def post(self, request: Request, number: str) -> Response:
         data: Any = request.data
