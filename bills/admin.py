@@ -26,6 +26,7 @@ from bills.models import (
 )
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.text import T
+from parties.models import Officer
 
 
 class ActInline(ReadOnlyInline):
@@ -113,6 +114,7 @@ class BillAdmin(ReadOnlyAdmin):
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(ReadOnlyAdmin):
+    view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["kid", "organisation", "platform", "valid_from", "revoked_at", "reason"]
     list_filter = ["platform"]
     search_fields = ["kid__startswith", "organisation__name__startswith"]
@@ -121,12 +123,14 @@ class SigningKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(Platform)
 class PlatformAdmin(ReadOnlyAdmin):
+    view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["code", "name", "base_url", "active"]
     fields = ["code", "name", "base_url", "token_url", "client_id", "organisation", "active"]
 
 
 @admin.register(Departure)
 class DepartureAdmin(ReadOnlyAdmin):
+    view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["bill", "platform", "state", "attempts", "next_attempt_at", "answer_code", "last_error"]
     list_filter = ["state", "platform"]
     list_select_related = ["bill", "platform"]
@@ -136,6 +140,7 @@ class DepartureAdmin(ReadOnlyAdmin):
 
 @admin.register(Arrival)
 class ArrivalAdmin(ReadOnlyAdmin):
+    view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["bill_number", "platform", "state", "reference", "created_at"]
     list_filter = ["state", "platform"]
     search_fields = ["bill_number__startswith"]
@@ -144,6 +149,7 @@ class ArrivalAdmin(ReadOnlyAdmin):
 
 @admin.register(DeliveryOrder)
 class DeliveryOrderAdmin(ReadOnlyAdmin):
+    view_duties = (Officer.Duty.RELEASE, Officer.Duty.SUPERVISION)
     list_display = ["number", "bill", "to", "issued_at", "used_at"]
     list_select_related = ["bill", "to"]
     search_fields = ["number__startswith", "bill__number__startswith"]

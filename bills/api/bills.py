@@ -15,7 +15,7 @@ from bills import acts, departing, exporting, issuing, pdf, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
-from bills.models import Act, Bill
+from bills.models import Act, Bill, sees_all
 from bills.wire import efbl
 from common.api import View
 from common.pagination import CursorPagination, OldestChangeFirst
@@ -185,7 +185,7 @@ class Acts(View):
         bill, principal = visible(request, number), caller(request)
         found = Act.objects.filter(bill=bill).select_related("actor", "recipient").order_by("sequence")
         own = principal.organisation_id
-        if not principal.is_officer and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
+        if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
             found = found.filter(actor_id=own) | found.filter(recipient_id=own)
         pages = InOrder()
         page = pages.paginate_queryset(found, request, view=self)
@@ -380,7 +380,7 @@ class Export(View):
     def get(self, request: Request, number: str) -> Response:
         bill, principal = visible(request, number), caller(request)
         own = principal.organisation_id
-        if not principal.is_officer and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
+        if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
             raise not_found()
         made = Response(exporting.export(bill))
         made["Content-Disposition"] = f'attachment; filename="{bill.number}.json"'

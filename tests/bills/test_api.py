@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from django.db import transaction
 from django.test import Client
@@ -10,6 +12,7 @@ from django.utils import timezone
 from bills import chain, keys, pdf, signing, verify
 from common.problems import Problem
 from events.log import append
+from parties import registration
 from tests import make
 from tests.bills import cast as cast_module
 from tests.bills.cast import content, handed_over, issued
@@ -225,10 +228,31 @@ def test_the_jwks_gives_no_private_half(cast, people):
     assert not any("d" in key for key in published["keys"])
 
 
-def test_the_console_shows_a_bill(cast, officer_client):
+def test_the_console_shows_customs_every_bill(cast, officer_client):
     bill = issued(cast)
     for path in ("/console/bills/bill/", f"/console/bills/bill/{bill.pk}/change/", "/console/bills/signingkey/",
                  "/console/bills/platform/", "/console/bills/departure/", "/console/bills/arrival/",
                  "/console/bills/deliveryorder/"):  # fmt: skip
-        page = officer_client.get(path)
-        assert page.status_code in (200, 403), path
+        assert officer_client.get(path).status_code == 200, path
+    assert bill.number in officer_client.get("/console/bills/bill/").content.decode()
+
+
+def test_the_console_shows_a_bank_what_is_its_own(cast):
+    pledged, other = issued(cast), issued(cast)
+    cast.does("shipper", "PLEDGE", pledged, "bank")
+    clerk = registration.register_officer(
+        username="clerk",
+        password="a-long-password",
+        organisation=cast.bank,
+        offices=(),
+        duties=(),
+        since=date(2020, 1, 1),
+    )
+    client = Client()
+    client.force_login(clerk.user)
+    page = client.get("/console/bills/bill/").content.decode()
+    assert pledged.number in page
+    assert other.number not in page
+    assert client.get(f"/console/bills/bill/{pledged.pk}/change/").status_code == 200
+    assert client.get(f"/console/bills/bill/{other.pk}/change/").status_code in (302, 404)
+    assert client.get("/console/bills/signingkey/").status_code in (302, 403, 404)
