@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from cargo import voyages
 from cargo.models import Consignment
 from clearance import duties
 from common.days import legal_day, today
@@ -20,6 +21,8 @@ from parties.principals import SYSTEM
 from tariffs import fixing, inputs, memos
 from tariffs.models import DutyMemo, StoredAssessment
 from tests import make
+from tests.cargo.cargo_make import acting_for
+from tests.clearance import states
 
 pytestmark = pytest.mark.django_db
 
@@ -252,6 +255,55 @@ def test_declared_before_arrival_the_arrival_fixes_the_day(firm):
     assert stored.request["advance"] is True
     assert stored.request["entered_on"] is None
     assert Consignment.objects.filter(declaration_number=number).count() == 0
+
+
+def test_the_arrival_of_the_means_makes_a_new_version(firm):
+    carrier = states.carrier()
+    goods = states.goods(carrier, "DUTYBL1", arrived=False, boxes=["CSQU3054383"])
+    message = worked_example(
+        firm,
+        border_crossing_date=(today() + timedelta(days=3)).isoformat(),
+        transport_document_number=goods.bill_number,
+        voyage_number=goods.voyage.number,
+    )
+    declaration = lodged(firm, message)
+    number = declaration.unified_number
+    assert declaration.state == "accepted", list(declaration.check_results.values("code", "pointer", "params"))
+    assert [row.request["advance"] for row in StoredAssessment.objects.filter(subject=number)] == [True]
+    for what in ("arrived", "entry_declared"):
+        voyages.report(goods.voyage_id, what=what, at=timezone.now(), principal=acting_for(carrier))
+    make.settle()
+    stored = fixing.latest(number)
+    assert stored is not None
+    assert (stored.number, stored.request["advance"]) == (2, False)
+    assert stored.request["entered_on"] == today().isoformat()
+    assert duties.waiting(timedelta(0)) == []
+
+
+def test_the_sweep_finds_what_no_hint_reached(firm):
+    declaration = make.declaration(firm, "accepted", trade_terms="1", border_crossing_date=entered())
+    assert duties.waiting(timedelta(0)) == [declaration.unified_number]
+    assert duties.assess(declaration.unified_number) is not None
+    assert duties.waiting(timedelta(0)) == []
+    assert duties.assess(declaration.unified_number) is None
+
+
+def test_release_against_a_guarantee_waits_for_no_payment(firm):
+    memos.open_guarantee(
+        number="G1", organisation_id=firm.pk, amount=Decimal(100000), valid_from=today(), last_day=None, summary=True,
+        actor="tests",
+    )  # fmt: skip
+    declaration = lodged(firm, worked_example(firm, guarantee_release="1"))
+    assert DutyMemo.objects.get(subject=declaration.unified_number).state == "guaranteed"
+    assert declaration.state in ("released", "cleared")
+    assert "declaration.duty_due" not in make.events_of("declaration", declaration.unified_number)
+
+
+def test_no_officer_releases_what_is_not_paid(firm):
+    declaration = lodged(firm, worked_example(firm))
+    with pytest.raises(Problem) as told:
+        decisions.release(number=declaration.unified_number, principal=make.officer_principal(), reason_code="examined")
+    assert [fault.code for fault in told.value.errors] == ["duty"]
 
 
 def test_what_is_withdrawn_owes_nothing(firm):
