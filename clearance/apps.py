@@ -9,3 +9,4 @@ class ClearanceConfig(AppConfig):
         from declarations import decisions
 
         decisions.GUARDS.setdefault("release", []).append(release.guard)
+        decisions.FOLLOWERS.setdefault("release", []).append(release.note)

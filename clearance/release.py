@@ -129,11 +129,21 @@ def refused(faults: list[Fault]) -> Problem:
 def guard(declaration: Declaration) -> list[Fault]:
     """What stands in the way of a release through whatever door (declarations.decisions asks this): everything the mode
     asks for where there is a case; holds, inspections, requests and duties in any event. Who releases has looked at it."""
-    case = Case.objects.filter(declaration=declaration).select_related("consignment__voyage").first()
-    if case is None:
-        return conditions.missing(declaration, Case(declaration=declaration), conditions.STOPS)
+    case = cases.open_case(declaration)
     names = tuple(name for name in MODES[case.mode].release if name != "selected")
     return conditions.missing(declaration, case, names)
+
+
+def note(declaration: Declaration, principal: Principal) -> None:
+    """The release as a fact that gates and carriers ask for, whichever door it came through; in its transaction."""
+    case = cases.open_case(declaration)
+    row, made = Release.objects.get_or_create(
+        declaration=declaration,
+        stage="final",
+        defaults={"actor": principal.actor, "conditions": list(MODES[case.mode].release)},
+    )
+    if made:
+        consignments.release(declaration.unified_number, at=row.at, principal=principal)
 
 
 def _pickup(declaration: Declaration, case: Case, principal: Principal) -> None:
@@ -150,13 +160,10 @@ def _pickup(declaration: Declaration, case: Case, principal: Principal) -> None:
     )
 
 
-def _final(declaration: Declaration, case: Case, principal: Principal, note: str = "") -> None:
-    data = {"mode": case.mode} | ({"note": note} if note else {})
+def _final(declaration: Declaration, case: Case, principal: Principal, remark: str = "") -> None:
+    data = {"mode": case.mode} | ({"note": remark} if remark else {})
     move(declaration, "release", principal, data=data)
-    row = Release.objects.create(
-        declaration=declaration, stage="final", actor=principal.actor, conditions=list(MODES[case.mode].release)
-    )
-    consignments.release(declaration.unified_number, at=row.at, principal=principal)
+    note(declaration, principal)
 
 
 def _audience(declaration: Declaration, case: Case) -> list[int]:

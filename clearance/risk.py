@@ -90,10 +90,10 @@ def _check(node: Any, at: str, depth: int, faults: list[Fault]) -> int:
 def _leaf(node: dict[str, Any], at: str) -> list[Fault]:
     if set(node) - {"field", "op", "value"}:
         return [Fault(at, "unknown-member", T("只能有 field、op、value", "Only field, op and value are allowed"))]
-    if node.get("field") not in FIELDS:
+    if not isinstance(node.get("field"), str) or node["field"] not in FIELDS:
         return [Fault(f"{at}/field", "field", T("没有此字段", "There is no such field"))]
     op, value = node.get("op"), node.get("value")
-    if op not in OPERATORS:
+    if not isinstance(op, str) or op not in OPERATORS:
         return [Fault(f"{at}/op", "operator", T("没有此运算", "There is no such operator"))]
     if op == "exists":
         ok = isinstance(value, bool)

@@ -18,6 +18,7 @@ from clearance import conditions, times
 from clearance.models import Case, Deadline, GateMove, Hold
 from common.problems import Fault, Problem, invalid, not_found
 from common.text import T, pick
+from declarations import receipts
 from declarations.models import Container, Declaration
 from events.models import Event
 from parties.models import Organisation
@@ -247,6 +248,8 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
         "entries": sorted(entries, key=lambda entry: entry["at"]),
         "next": next_step(found),
     }
+    if found.declarations and reference in (found.declarations[0].unified_number, found.declarations[0].customs_number):
+        answer |= _of_declaration(reference, found.declarations[0])
     if full:
         answer["declarations"] = [
             {"number": one.unified_number, "customs_number": one.customs_number, "state": one.state}
@@ -256,6 +259,24 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
         answer["voyages"] = [one.number for one in found.voyages]
         answer["containers"] = found.containers
     return answer
+
+
+def _of_declaration(reference: str, declaration: Declaration) -> dict[str, Any]:
+    """What asking by a declaration's own number answers on top: its state and its milestones."""
+    return {
+        "number": reference,
+        "state": declaration.state,
+        "state_name": declaration.get_state_display(),
+        "since": declaration.state_since,
+        "milestones": [
+            {
+                "milestone": event.type.removeprefix("declaration."),
+                "name": str(receipts.MILESTONES[event.type]),
+                "at": event.occurred_at,
+            }
+            for event in receipts.milestones(declaration.unified_number)
+        ],
+    }
 
 
 def _entry(event: Event, full: bool) -> dict[str, Any] | None:

@@ -24,6 +24,10 @@ NOTE = 500
 GUARDS: dict[str, list[Callable[[Declaration], list[Fault]]]] = {}
 
 
+#: command -> what apps above do in the same transaction, after it.
+FOLLOWERS: dict[str, list[Callable[[Declaration, Principal], None]]] = {}
+
+
 def allowed(declaration: Declaration, principal: Principal) -> list[str]:
     """Commands an officer may give for this declaration now (buttons of the console, ``actions`` of the API)."""
     return [
@@ -83,6 +87,8 @@ def decide(
     if note:
         told["note"] = note
     move(declaration, command, principal, data=told, **columns)
+    for follow in FOLLOWERS.get(command, ()):
+        follow(declaration, principal)
     return declaration
 
 
@@ -149,5 +155,7 @@ def release_where_nothing_stands_in_the_way(number: str) -> bool:
     if declaration is None:
         return False
     move(declaration, "release", principals.SYSTEM, data={"reason_code": "low-risk"})
+    for follow in FOLLOWERS.get("release", ()):
+        follow(declaration, principals.SYSTEM)
     move(declaration, "clear", principals.SYSTEM)
     return True

@@ -18,5 +18,4 @@ urlpatterns: list[URLPattern] = [
     path("declarations/<str:number>/receipts/<int:index>", reading.Receipt.as_view()),
     path("uploads", uploads.Uploads.as_view()),
     path("uploads/<uuid:upload>", uploads.UploadDetail.as_view()),
-    path("tracking/<str:number>", reading.Tracking.as_view()),
 ]

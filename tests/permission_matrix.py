@@ -127,7 +127,6 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/declarations/<str:number>/receipts/<int:index>": {"GET": "declarations:read"},
     "api/v1/uploads": {"POST": "declarations:write"},
     "api/v1/uploads/<uuid:upload>": {"GET": "declarations:read"},
-    "api/v1/tracking/<str:number>": {"GET": PUBLIC},
     "api/v1/clearance/<str:number>": {"GET": "clearance:read"},
     "api/v1/clearance/<str:number>/mode": {"POST": "clearance:write"},
     "api/v1/clearance/<str:number>/confirmations": {"POST": "gates:write"},

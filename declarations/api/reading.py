@@ -385,35 +385,3 @@ class Decisions(View):
                 if_match=if_match(request),
             )
         )
-
-
-@extend_schema_view(
-    get=extend_schema(summary="通关进度", operation_id="tracking", responses=describe.TrackingSerializer)
-)
-class Tracking(View):
-    """The public milestones of a declaration, by unified or customs number, without prices or parties."""
-
-    public = True
-    authentication_classes = ()
-
-    def get(self, request: Request, number: str) -> Response:
-        column = "customs_number" if number.isdigit() else "unified_number"
-        declaration = Declaration.objects.exclude(state=State.DRAFT).filter(**{column: number}).first()
-        if declaration is None:
-            raise not_found()
-        return Response(
-            {
-                "number": number,
-                "state": declaration.state,
-                "state_name": declaration.get_state_display(),
-                "since": declaration.state_since,
-                "milestones": [
-                    {
-                        "milestone": event.type.removeprefix("declaration."),
-                        "name": str(receipts.MILESTONES[event.type]),
-                        "at": event.occurred_at,
-                    }
-                    for event in receipts.milestones(declaration.unified_number)
-                ],
-            }
-        )

@@ -94,3 +94,9 @@ def rule(code: str = "test", condition: Any = None, action: str = "inspect", **m
     )  # fmt: skip
     riskrules.trial(pk=row.pk, principal=SYSTEM)
     return riskrules.switch(pk=row.pk, on=True, principal=SYSTEM)
+
+
+def arrive_import(carrier: Organisation, row: Consignment) -> None:
+    """The goods' own arrival report, now, for goods whose vessel has long arrived."""
+    done = lodge(carrier, "MT3102", number=row.manifest.number, consignments=[{"bill_number": row.bill_number}])
+    assert done.response_code == "01", done.outcome

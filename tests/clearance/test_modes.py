@@ -1,0 +1,186 @@
+"""Each mode is a declared path through the one life cycle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from cargo import places, voyages
+from clearance import cases, deadlines, release, two_step
+from clearance.models import Deadline
+from common.problems import Problem
+from declarations.checks import running
+from tests import make
+from tests.cargo.cargo_make import acting_for
+from tests.clearance import states
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def carrier():
+    places.load()
+    return states.carrier()
+
+
+def choose(declaration, mode, place=""):
+    return cases.choose_mode(
+        number=declaration.unified_number, mode=mode, place=place, principal=make.principal(declaration.firm)
+    )
+
+
+def confirm(declaration, step, principal, place="", hours=1):
+    return cases.confirm(
+        number=declaration.unified_number, step=step, at=timezone.now() - timedelta(hours=hours), place=place,
+        principal=principal,
+    )  # fmt: skip
+
+
+def codes(problem):
+    return [fault.code for fault in problem.value.errors] or [problem.value.code]
+
+
+def test_departure_confirmation_lets_the_inland_clearance_run_in_parallel(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    choose(declaration, "departure_confirmation", "SHYSP")
+    assert states.proceed(declaration) == "accepted"
+    confirm(declaration, "departure_confirmed", acting_for(carrier), "SHYSP")
+    assert states.proceed(declaration) == "released"
+
+
+def test_ship_side_pickup_needs_a_port_area_that_offers_it_and_no_arrival_report(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    with pytest.raises(Problem) as caught:
+        choose(declaration, "ship_side_pickup", "CQTJC")
+    assert codes(caught) == ["not-offered"]
+    choose(declaration, "ship_side_pickup", "QZHDL")
+    assert states.proceed(declaration) == "released"
+
+
+def test_direct_loading_is_for_exports(carrier):
+    declaration = states.declared(states.goods(carrier, "E1", direction="E"))
+    with pytest.raises(Problem) as caught:
+        choose(declaration, "ship_side_pickup", "QZHDL")
+    assert "direction" in codes(caught)
+    choose(declaration, "direct_loading", "QZHDL")
+    assert states.proceed(declaration) == "released"
+
+
+def test_transit_waits_for_departure_and_arrival_in_their_order(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"), transit_relation="1")
+    assert states.proceed(declaration) == "accepted"
+    assert declaration.case.mode == "transit"
+    mover = acting_for(carrier)
+    with pytest.raises(Problem) as caught:
+        confirm(declaration, "transit_arrived", mover)
+    assert caught.value.code == "out-of-order"
+    at = timezone.now() - timedelta(hours=2)
+    first = cases.confirm(number=declaration.unified_number, step="transit_departed", at=at, principal=mover)
+    again = cases.confirm(number=declaration.unified_number, step="transit_departed", at=at, principal=mover)
+    assert first.pk == again.pk
+    assert states.proceed(declaration) == "accepted"
+    confirm(declaration, "transit_arrived", mover)
+    assert states.proceed(declaration) == "released"
+
+
+def test_two_stage_entry_lets_goods_out_conditionally_and_releases_after_the_second_stage(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    choose(declaration, "two_stage")
+    officer = make.officer_principal()
+    assert states.proceed(declaration) == "accepted"
+    confirm(declaration, "allowed_in", officer, hours=2)
+    assert release.attempt(declaration.unified_number) == "pickup"
+    assert declaration.releases.get().stage == "pickup"
+    confirm(declaration, "allowed_for_use", officer)
+    assert states.proceed(declaration) == "released"
+
+
+def test_only_those_concerned_confirm_a_step(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    choose(declaration, "departure_confirmation", "SHYSP")
+    with pytest.raises(Problem) as caught:
+        confirm(declaration, "departure_confirmed", acting_for(states.carrier()))
+    assert caught.value.status == 404
+    with pytest.raises(Problem) as caught:
+        confirm(declaration, "allowed_in", acting_for(carrier))
+    assert caught.value.status == 403
+
+
+def test_a_summary_is_picked_up_and_completed_under_its_number(carrier):
+    goods = states.goods(carrier, "B1")
+    declaration = states.declared(goods, document_type="  5   ")
+    assert release.attempt(declaration.unified_number) == "", "not selected yet"
+    assert states.proceed(declaration) == "accepted"
+    assert declaration.releases.get().stage == "pickup"
+    firm = make.principal(declaration.firm)
+    full = declaration.message | {"document_type": "  6   "}
+
+    def complete(**changes):
+        return two_step.complete(number=declaration.unified_number, message=full | changes, principal=firm)
+
+    with pytest.raises(Problem) as caught:
+        complete(client_reference="CQ9999999999999999")
+    assert "other-number" in codes(caught)
+    with pytest.raises(Problem) as caught:
+        complete(transport_document_number="OTHER", document_type="  5   ")
+    assert set(codes(caught)) >= {"not-full", "differs-from-summary"}
+    number = declaration.customs_number
+    assert complete().state == "lodged"
+    assert running.run(declaration.unified_number) == "accept"
+    assert states.proceed(declaration) == "released"
+    assert declaration.customs_number == number
+    assert sorted(declaration.releases.values_list("stage", flat=True)) == ["final", "pickup"]
+    with pytest.raises(Problem) as caught:
+        complete()
+    assert caught.value.code == "no-summary"
+
+
+def test_a_summary_without_full_declaration_is_warned_of_and_told_when_missed(carrier):
+    import time_machine as clock
+
+    declaration = states.declared(states.goods(carrier, "B1"), document_type="  5   ")
+    states.proceed(declaration)
+    deadlines.sweep()
+    limit = Deadline.objects.get(kind="full_declaration")
+    now = timezone.now()
+    assert timedelta(days=13) < limit.due_on - now.date() + timedelta(days=1) < timedelta(days=20)
+    with clock.travel(now + timedelta(days=13), tick=True):
+        deadlines.sweep()
+        deadlines.sweep()
+    with clock.travel(now + timedelta(days=25), tick=True):
+        deadlines.sweep()
+        deadlines.sweep()
+    assert make.events_of("deadline", str(limit.pk)) == ["deadline.near", "deadline.missed"]
+
+
+def test_undeclared_goods_have_their_limits_and_declaring_meets_them(carrier):
+    goods = states.goods(carrier, "B1")
+    deadlines.sweep()
+    assert set(Deadline.objects.values_list("kind", flat=True)) == {"declare", "abandonment"}
+    states.proceed(states.declared(goods))
+    deadlines.sweep()
+    assert not Deadline.objects.filter(met_at=None).exists()
+
+
+def test_goods_for_designated_sites_are_cleared_only_where_there_is_one(carrier):
+    item = make.message(make.firm())["goods_items"][0] | {"commodity_code": "1005900000", "goods_name": "玉米"}
+    declaration = states.declared(states.goods(carrier, "B1"), goods_items=[item])
+    assert states.proceed(declaration) == "accepted"
+    from clearance import conditions
+
+    assert [fault.code for fault in conditions.open_for(declaration, declaration.case)] == ["site"]
+    case = declaration.case
+    case.place = "CQGYP"
+    case.save()
+    assert states.proceed(declaration) == "released"
+
+
+def test_advance_declaration_waits_for_arrival_and_is_marked(carrier):
+    goods = states.goods(carrier, "B1", arrived=False)
+    declaration = states.declared(goods)
+    states.proceed(declaration)
+    assert (declaration.case.mode, declaration.case.advance) == ("advance", True)
+    voyages.report(goods.voyage_id, what="arrived", at=timezone.now(), principal=acting_for(carrier))
+    assert states.proceed(declaration) == "released"
