@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from common import casework, reading
 from common.problems import not_found
 from common.text import T
-from console import content, decisions, queue
+from console import clearing, content, decisions, queue
 from console.pages import page, who
 from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration, Severity
@@ -21,6 +21,7 @@ from parties.principals import Principal
 
 VIEWS = {
     "content": T("申报内容", "Declaration"),
+    "compare": T("单证比对", "Side by side"),
     "message": T("全部要素", "All elements"),
     "versions": T("版本差异", "Versions"),
     "readers": T("查看记录", "Who has read it"),
@@ -54,6 +55,8 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         casework.take(kind=queue.KIND, numbers=[declaration.unified_number], holder=principal.actor)
     lease = casework.held(queue.KIND, [declaration.unified_number]).get(declaration.unified_number)
     context = PARTS[view](declaration)
+    if view == "content":
+        context |= clearing.beside(declaration, principal)
     return page(
         request,
         f"console/declaration_{view}.html",
@@ -122,6 +125,12 @@ def _versions(declaration: Declaration) -> dict[str, Any]:
     }
 
 
+def _compare(declaration: Declaration) -> dict[str, Any]:
+    found = clearing.compare(declaration)
+    titles = (T("提运与货物", "Transport and goods"), T("集装箱", "Containers"), T("商品", "Goods items"))
+    return found | {"tables": list(zip(titles, (found["rows"], found["boxes"], found["items"]), strict=True))}
+
+
 def _readers(declaration: Declaration) -> dict[str, Any]:
     from common.models import ReadRecord
 
@@ -132,7 +141,7 @@ def _readers(declaration: Declaration) -> dict[str, Any]:
     }
 
 
-PARTS = {"content": _content, "message": _message, "versions": _versions, "readers": _readers}
+PARTS = {"content": _content, "compare": _compare, "message": _message, "versions": _versions, "readers": _readers}
 
 _EVENTS: dict[str, Any] = {
     "declaration.drafted": T("暂存", "Saved as a draft"),

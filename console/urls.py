@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import audit, decisions, dossier, pages, search
+from console import audit, clearing, decisions, dossier, inspection, pages, rules, search
 
 
 def pages_of(site: AdminSite) -> list[URLPattern]:
@@ -21,6 +21,15 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("queue/", pages.show, "queue"),
         page("queue/take/", pages.take_next, "take_next"),
         page("queue/release/", decisions.bulk_release, "bulk_release"),
+        page("inspections/", inspection.calendar, "inspections"),
+        page("inspections/<str:number>/", inspection.show, "inspection"),
+        page("inspections/<str:number>/<slug:act>/", inspection.act, "inspection_act"),
+        page("risk/", rules.show, "risk"),
+        page("risk/edit/", rules.edit, "risk_edit"),
+        page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
+        page("declarations/<str:number>/looked-at/", clearing.review, "review"),
+        page("declarations/<str:number>/holds/<str:hold>/lift/", clearing.lift_hold, "lift_hold"),
+        page("declarations/<str:number>/requests/<int:pk>/", clearing.decide_request, "decide_request"),
         page("declarations/<str:number>/", dossier.show, "declaration"),
         page("declarations/<str:number>/back/", pages.give_back, "give_back"),
         page("declarations/<str:number>/<slug:command>/", decisions.decide, "decide"),

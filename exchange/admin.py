@@ -43,11 +43,7 @@ def _principal(request: HttpRequest) -> Principal | None:
 class ExchangeAdmin(ReadOnlyAdmin):
     """Seen and acted on by officers with the duty “exchange”."""
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _principal(request) is not None
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _principal(request) is not None
+    view_duties = (Officer.Duty.EXCHANGE,)
 
     def each(self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any, Principal], object]) -> None:
         """Run a command on each row and say how it went."""

@@ -27,10 +27,10 @@ class Desk:
     def actor(self) -> str:
         return f"officer:{self.officer.user.username}"
 
-    def get(self, name: str, *args: Any, **query: Any) -> HttpResponse:
+    def get(self, name: str, /, *args: Any, **query: Any) -> HttpResponse:
         return self.http.get(reverse(f"admin:{name}", args=args), query)
 
-    def post(self, name: str, *args: Any, follow: bool = True, **form: Any) -> HttpResponse:
+    def post(self, name: str, /, *args: Any, follow: bool = True, **form: Any) -> HttpResponse:
         return self.http.post(reverse(f"admin:{name}", args=args), form, follow=follow)
 
     def page(self, declaration: Declaration, **query: Any) -> str:
