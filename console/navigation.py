@@ -31,7 +31,13 @@ class Section:
 
 
 SECTIONS = (
-    Section("workbench", T("工作台", "Workbench"), "home", page="index"),
+    Section(
+        "workbench",
+        T("工作台", "Workbench"),
+        "home",
+        page="index",
+        pages=(("times", T("通关时间", "Clearance times")),),
+    ),
     Section(
         "declarations",
         T("报关单", "Declarations"),

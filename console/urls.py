@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import audit, clearing, decisions, dossier, inspection, pages, rules, search
+from console import audit, clearing, decisions, dossier, durations, inspection, pages, rules, search
 
 
 def pages_of(site: AdminSite) -> list[URLPattern]:
@@ -18,6 +18,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
     return [
         page("find/", search.find, "find"),
         page("audit/", audit.show, "audit"),
+        page("times/", durations.show, "times"),
         page("queue/", pages.show, "queue"),
         page("queue/take/", pages.take_next, "take_next"),
         page("queue/release/", decisions.bulk_release, "bulk_release"),

@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "risk": (GET, frozenset({"risk"})),
     "risk_edit": ("GET POST", frozenset({"risk"})),
     "risk_act": (POST, frozenset({"risk"})),
+    "times": (GET, ANY),
     "review": (POST, ANY),
     "lift_hold": (POST, ANY),
     "decide_request": (POST, ANY),
