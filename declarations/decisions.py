@@ -141,21 +141,3 @@ def release(
 def clear(*, number: str, principal: Principal, note: str = "", if_match: str | None = None) -> Declaration:
     """Close the declaration (结关)."""
     return decide(number=number, command="clear", principal=principal, note=note, if_match=if_match)
-
-
-@transaction.atomic
-def release_where_nothing_stands_in_the_way(number: str) -> bool:
-    """The default way from acceptance to the end: whatever is accepted and neither held nor inspected is released and
-    closed at once. Returns whether it was. (A chain of release conditions takes this place where one is installed.)"""
-    declaration = (
-        Declaration.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(unified_number=number, state="accepted")
-        .first()
-    )
-    if declaration is None:
-        return False
-    move(declaration, "release", principals.SYSTEM, data={"reason_code": "low-risk"})
-    for follow in FOLLOWERS.get("release", ()):
-        follow(declaration, principals.SYSTEM)
-    move(declaration, "clear", principals.SYSTEM)
-    return True

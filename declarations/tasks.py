@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from declarations import decisions, uploads
+from declarations import uploads
 from declarations.checks import running
 
 log = logging.getLogger(__name__)
@@ -35,11 +35,6 @@ def check(events: list[dict[str, Any]]) -> None:
 @shared_task
 def sweep_checks() -> None:
     _each(running.waiting(timedelta(seconds=5)), running.run)
-
-
-@shared_task
-def release(events: list[dict[str, Any]]) -> None:
-    _each((event["subject_number"] for event in events), decisions.release_where_nothing_stands_in_the_way)
 
 
 def _work_off(upload_id: Any) -> None:
