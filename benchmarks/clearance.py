@@ -62,7 +62,7 @@ def _fill(count: int, *, containers: bool) -> None:
         columns = {f.column: f for f in Declaration._meta.local_concrete_fields if not f.null and f.column != "id"}
         fixed = {
             "unified_number": "'I2099' || lpad(n::text, 13, '0')", "state": "'accepted'", "lodged_by_id": str(firm),
-            "direction": "CASE WHEN n % 2 = 0 THEN 'I' ELSE 'E' END", "transport_document_number": "'BENCH' || n",
+            "direction": "CASE WHEN mod(n, 2) = 0 THEN 'I' ELSE 'E' END", "transport_document_number": "'BENCH' || n",
             "version": "1", "revision": "1", "customs_office": "'8000'", "document_type": "'  0   '",
         }  # fmt: skip
         values = []
@@ -83,15 +83,15 @@ def _fill(count: int, *, containers: bool) -> None:
                 " specification, quantity_unit, first_statutory_unit, second_statutory_unit, invoice_amount,"
                 " invoice_currency, origin_country, destination_country, domestic_district, duty_mode,"
                 " preferential_origin)"
-                " SELECT d.id, p, p, lpad(((d.id * 7919 + p * 104729) %% 99999999)::text, 8, '0') || '00', 'x', '', '', '',"
-                " '', (d.id * 31 + p) %% 90000, 'USD', (ARRAY['SGP','USA','DEU','VNM'])[1 + d.id %% 4], 'CHN', '', '1', ''"
-                " FROM declarations_declaration d, generate_series(1, 5) p WHERE d.unified_number LIKE 'I2099%%'"
+                " SELECT d.id, p, p, lpad(mod(d.id * 7919 + p * 104729, 99999999)::text, 8, '0') || '00', 'x', '', '', '',"
+                " '', mod(d.id * 31 + p, 90000), 'USD', (ARRAY['SGP','USA','DEU','VNM'])[1 + mod(d.id, 4)], 'CHN', '', '1', ''"
+                " FROM declarations_declaration d, generate_series(1, 5) p WHERE starts_with(d.unified_number, 'I2099')"
             )
         else:
             cursor.execute(
                 "INSERT INTO declarations_container (declaration_id, position, container_number, container_type,"
                 " item_numbers, shared_load) SELECT id, 1, 'BNCU' || lpad((substr(unified_number, 6)::bigint)::text, 7,"
-                " '0'), '11', '1', '0' FROM declarations_declaration WHERE unified_number LIKE 'I2099%%'"
+                " '0'), '11', '1', '0' FROM declarations_declaration WHERE starts_with(unified_number, 'I2099')"
             )
             cursor.execute(
                 "INSERT INTO events_event (id, entry, position, type, subject_kind, subject_number, sequence,"

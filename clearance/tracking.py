@@ -103,16 +103,18 @@ def find(reference: str) -> Found:
     if not found.declarations and equipment.is_valid(equipment.normal(reference)):
         number = equipment.normal(reference)
         pks = list(
-            Stuffing.objects.filter(equipment_id=number).order_by("-pk").values_list("consignment_id", flat=True)[:10]
+            Stuffing.objects.filter(equipment_id=number)
+            .order_by("-consignment_id")
+            .values_list("consignment_id", flat=True)[:10]
         )
         found.consignments = list(goods.filter(pk__in=pks)[:10]) if pks else []
         trip = found.consignments[0].voyage_id if found.consignments else None
         found.consignments = [one for one in found.consignments if one.voyage_id == trip]
-        pks = list(
-            Container.objects.filter(container_number=number)
-            .order_by("-pk")
-            .values_list("declaration_id", flat=True)[:5]
-        )
+        # sorted here: asked to sort by key, the planner may walk the whole key backwards
+        pks = sorted(
+            Container.objects.filter(container_number=number).values_list("declaration_id", flat=True)[:500],
+            reverse=True,
+        )[:5]
         latest = list(filed.filter(pk__in=pks)[:5]) if pks else []
         bills = {one.bill_number for one in found.consignments}
         found.declarations = [one for one in latest if one.transport_document_number in bills] or latest[:1]
@@ -381,10 +383,20 @@ def _next(declaration: Declaration | None, row: Consignment | None) -> tuple[str
                 return open_[0].code, text, text, due.due_on.isoformat() if due else None
             return "release", "海关放行", "Release by customs", times.by(declaration.accepted_at, limit.get("release"))
         case "released" if declaration.direction == "I":
+            if gone(declaration):
+                return "", "", "", None
             return "gate-out", "提离", "Gate out", times.by(declaration.released_at, limit.get("gate_out"))
         case "released":
             return "load", "装载", "Loading", row.voyage.planned_departure if row else None
     return "", "", "", None
+
+
+def gone(declaration: Declaration) -> bool:
+    """Whether a laden container of the declaration has left by a gate."""
+    return GateMove.objects.filter(
+        declarations__contains=[declaration.unified_number], move="GTOT", fullness="LADEN", permitted=True,
+        container__in=declaration.container_set.values("container_number"),
+    ).exists()  # fmt: skip
 
 
 # Sharing.
