@@ -18,6 +18,7 @@ urlpatterns = [
     path("exchange/events", corridor.PartnerFeed.as_view(), name="exchange-events"),
     path("exchange/digest", corridor.Digest.as_view(), name="exchange-digest"),
     path("exchange/reports", corridor.Reports.as_view(), name="exchange-reports"),
+    path("exchange/timeline/<str:number>", corridor.TimeLine.as_view()),
     path("exchange/conformance", desk.ConformanceRuns.as_view()),
     path("exchange/conformance/<uuid:pk>", desk.ConformanceReport.as_view()),
     path("standards", desk.Standards.as_view(), name="standards"),

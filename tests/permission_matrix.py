@@ -99,6 +99,7 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/exchange/events": {"GET": "exchange:read"},
     "api/v1/exchange/digest": {"GET": "exchange:read"},
     "api/v1/exchange/reports": {"GET": "exchange:read", "POST": "exchange:write"},
+    "api/v1/exchange/timeline/<str:number>": {"GET": "events:read"},
     "api/v1/exchange/conformance": {"POST": "exchange:write"},
     "api/v1/exchange/conformance/<uuid:pk>": {"GET": "exchange:read"},
     # Opened by a signature: tests/exchange/test_inbox.py.

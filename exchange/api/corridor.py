@@ -17,7 +17,7 @@ from common.pagination import CursorPagination
 from common.problems import Fault, invalid
 from common.text import T
 from events.api import FeedQuery, query
-from exchange import digests, feeds, inbox, messages
+from exchange import cooperation, digests, feeds, inbox, messages
 from exchange.models import DigestReport
 from parties.principals import caller
 
@@ -235,6 +235,29 @@ class Reports(View):
             raise invalid([Fault("/details", "too-large", T("明细过大", "Too large"))])
         report = DigestReport.objects.create(**given.validated_data, partner=partner, made_by="theirs")
         return Response(ReportSerializer(report).data, status=201)
+
+
+class MilestoneSerializer(serializers.Serializer):
+    at = serializers.DateTimeField()
+    province = serializers.CharField(help_text="说话的省份 / the province that says so")
+    type = serializers.CharField()
+    kind = serializers.CharField()
+    number = serializers.CharField()
+    data = serializers.JSONField()  # type: ignore[assignment]
+
+
+class TimeLineSerializer(serializers.Serializer):
+    milestones = MilestoneSerializer(many=True)
+
+
+@extend_schema_view(get=extend_schema(summary="跨省全程时间线", responses=TimeLineSerializer))
+class TimeLine(View):
+    """One time line of a number (declaration, bill, consignment, transit) over all provinces that share it."""
+
+    scopes = {"GET": "events:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        return Response({"milestones": cooperation.time_line(number, caller(request))})
 
 
 class ReportPages(CursorPagination):

@@ -55,7 +55,9 @@ def test_a_delivery_is_retried_with_one_click(receiver, subscribe):
     answer = console(Officer.Duty.EXCHANGE).post(
         "/console/exchange/delivery/", {"action": "retry", "_selected_action": [failed.pk]}, follow=True
     )
-    assert answer.status_code == 200
+    said = [str(one) for one in answer.context["messages"]]
+    failed.refresh_from_db()
+    assert (answer.status_code, failed.tries, len(said)) == (200, 0, 1), said
     deliver()
     failed.refresh_from_db()
     assert (failed.state, failed.last_error, failed.tries) == ("delivered", "", 1)

@@ -219,14 +219,15 @@ def test_a_slow_answer_is_a_failure_and_no_transaction_is_open_meanwhile(receive
     idle = []
 
     def answer(received, nth):
+        hanging.wait(0.8)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND state LIKE 'idle in transaction%%' AND pid <> pg_backend_pid()"
+                " AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '0.7 seconds'"
             )
             idle.append(cursor.fetchone()[0])
         connection.close()
-        hanging.wait(1.6)
+        hanging.wait(0.8)
         return 200
 
     firm, hook = make.firm(), receiver(answer)

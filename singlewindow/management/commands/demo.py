@@ -24,7 +24,8 @@ class Command(BaseCommand):
         parser.add_argument("--only", help="run only the steps whose name contains this")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with scratch_instance("demo", redis_database=15) as instance:
+        loopback = {"EXCHANGE_ALLOW_NETWORKS": "127.0.0.1/32"}  # the second province runs on this machine
+        with scratch_instance("demo", redis_database=15, environment=loopback) as instance:
             instance.manage("prepare", "--quiet")
             story = Demo(instance)
             try:

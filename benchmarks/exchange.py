@@ -1,0 +1,200 @@
+"""The exchange: deliveries a second against a plain Celery task each, lag to fourteen endpoints with and without one that
+hangs, the inbox against the bare inserts, the digest of a million subjects, memory while a backlog drains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from statistics import quantiles
+from typing import Any
+
+import aiohttp
+import psycopg2
+
+from singlewindow import services
+from singlewindow.processes import BASE_DIR, BIN, free_port, recreate_database, scratch_instance, with_redis_database
+
+LOOPBACK = {"EXCHANGE_ALLOW_NETWORKS": "127.0.0.1/32", "LOG_LEVEL": "WARNING"}
+
+
+@contextlib.contextmanager
+def _sink() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks._sink", str(port)], cwd=BASE_DIR)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(400):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/stats"):
+                break
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _stats(sink: str) -> list[tuple[str, float, float]]:
+    with urllib.request.urlopen(f"{sink}/stats") as answer:
+        return [tuple(row) for row in json.load(answer)]
+
+
+def _wait_for(sink: str, count: int, seconds: float) -> list[tuple[str, float, float]]:
+    deadline = time.monotonic() + seconds
+    while len(rows := _stats(sink)) < count and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return rows
+
+
+def _rate(rows: list[tuple[str, float, float]]) -> float:
+    times = sorted(row[1] for row in rows)
+    return (len(times) - 1) / max(times[-1] - times[0], 1e-6)
+
+
+@contextlib.contextmanager
+def _scratch(name: str) -> Iterator[dict[str, str]]:
+    """Environment of an empty, migrated database of its own."""
+    url = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), f"singlewindow_{name}")
+    broker = with_redis_database(os.environ.get("REDIS_URL") or services.redis_url(), 14)
+    environment = {**os.environ, "DATABASE_URL": url, "REDIS_URL": broker, "CELERY_BROKER_URL": "", **LOOPBACK}
+    _python(environment, "manage.py", "migrate", "--verbosity", "0")
+    yield environment
+
+
+def _python(environment: dict[str, str], *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=BASE_DIR, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def _inside(environment: dict[str, str], *arguments: str) -> Any:
+    """Run a step of benchmarks/_exchange.py in a process on that database; its last line is JSON."""
+    return json.loads(_python(environment, "-m", "benchmarks._exchange", *arguments).splitlines()[-1])
+
+
+def _celery_rate(environment: dict[str, str], sink: str, count: int) -> float:
+    from benchmarks.peers.celery_requests import TABLE
+
+    url = environment["DATABASE_URL"]
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(TABLE)
+        cursor.execute(
+            "INSERT INTO peer_delivery (id, url, body) SELECT n, %s, %s FROM generate_series(1, %s) n",
+            [f"{sink}/peer", json.dumps({"data": {"state": "released", "text": "x" * 200}}), count],
+        )
+    broker = environment["REDIS_URL"].replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+    peer = environment | {"PEER_BROKER": broker, "PEER_DATABASE": url}
+    code = (
+        "from benchmarks.peers.celery_requests import send\n"
+        f"with send.app.connection_for_write() as c:\n for n in range(1, {count + 1}): send.apply_async((n,), connection=c)"
+    )
+    _python(peer, "-c", code)
+    urllib.request.urlopen(f"{sink}/reset").close()
+    worker = subprocess.Popen(
+        [str(BIN / "celery"), "-A", "benchmarks.peers.celery_requests", "worker", "-Q", "peer", "-c", "1", "-l",
+         "error", "--without-gossip", "--without-mingle", "--without-heartbeat"],
+        cwd=BASE_DIR, env=peer, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        return _rate(_wait_for(sink, count, 120))
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def _lag(sink: str, *, hanging: bool, seconds: float = 8.0, rate: int = 50) -> float:
+    """p95 from commit to receipt at fourteen endpoints, one more of which hangs if asked for."""
+    name = "lag_hung" if hanging else "lag"
+    with scratch_instance(name, redis_database=13, environment=LOOPBACK, worker_processes=2) as instance:
+        environment = instance.environment
+        urls = [f"{sink}/e{n}" for n in range(14)] + ([f"{sink}/hang"] if hanging else [])
+        _inside(dict(environment), "subscribe", *urls)
+        urllib.request.urlopen(f"{sink}/reset").close()
+        count = int(seconds * rate)
+        with contextlib.closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
+            connection.autocommit = True
+            started = time.monotonic()
+            with connection.cursor() as cursor:
+                for n in range(count):
+                    cursor.execute(
+                        "SELECT events_append('declaration.lodged', 'declaration', %s, 'bench', ARRAY[1]::bigint[],"
+                        ' \'{"state": "lodged"}\', clock_timestamp())',
+                        [f"D{n % 200}"],
+                    )
+                    time.sleep(max(0.0, started + (n + 1) / rate - time.monotonic()))
+        rows = [row for row in _wait_for(sink, count * 14, 60) if row[0].startswith("e")]
+        if len(rows) < count * 14:
+            print(f"   only {len(rows)} of {count * 14} came")
+        return quantiles((row[2] for row in rows), n=20)[18]
+
+
+def _inbox_rates(count: int = 1500) -> tuple[float, float]:
+    with scratch_instance("inbox", redis_database=13, environment=LOOPBACK, worker=False) as instance:
+        prepared = _inside(dict(instance.environment), "messages", str(count * 2))
+
+        async def push() -> float:
+            todo = iter(prepared["messages"][:count])
+
+            async def one(client: aiohttp.ClientSession) -> None:
+                for headers, body in todo:
+                    url = f"{instance.url}/api/v1/exchange/inbox/450000"
+                    async with client.post(url, data=body.encode(), headers=headers) as answer:
+                        assert answer.status == 200, await answer.text()
+
+            async with aiohttp.ClientSession() as client:
+                started = time.perf_counter()
+                await asyncio.gather(*(one(client) for _ in range(8)))
+                return count / (time.perf_counter() - started)
+
+        pushed = asyncio.run(push())
+        with contextlib.closing(psycopg2.connect(instance.environment["DATABASE_URL"])) as connection:
+            started = time.perf_counter()
+            with connection.cursor() as cursor:
+                for nth, (headers, body) in enumerate(prepared["messages"][count:]):
+                    cursor.execute(
+                        "INSERT INTO exchange_inboxmessage (partner_id, message_id, body, digest, received_at)"
+                        " VALUES (%s, %s, %s, %s, now())",
+                        [prepared["partner"], headers["webhook-id"], body.encode(), b"x" * 32],
+                    )
+                    cursor.execute(
+                        "INSERT INTO exchange_mirrorevent (partner_id, subject_kind, subject_number, sequence, previous,"
+                        " event_id, type, occurred_at, data, links, received_at) VALUES (%s, 'declaration', %s, 1, 0,"
+                        " common_uuid7(), 'declaration.lodged', now(), '{\"state\": \"lodged\"}', ARRAY[%s], now())",
+                        [prepared["partner"], f"S{nth}", f"S{nth}"],
+                    )
+                    cursor.execute(
+                        "INSERT INTO exchange_mirror (partner_id, subject_kind, subject_number, day, bucket, count,"
+                        " sequence, last_id, changed_at, missing, last_type, last_time, data) VALUES (%s, 'declaration',"
+                        " %s, current_date, 1, 1, 1, common_uuid7(), now(), 0, 'declaration.lodged', now(),"
+                        ' \'{"state": "lodged"}\')',
+                        [prepared["partner"], f"S{nth}"],
+                    )
+                    connection.commit()
+            return pushed, count / (time.perf_counter() - started)
+
+
+def run() -> dict[str, float]:
+    figures: dict[str, float] = {}
+    with _sink() as sink:
+        with _scratch("delivery") as environment:
+            urllib.request.urlopen(f"{sink}/reset").close()
+            drained = _inside(environment, "drain", "12000", *(f"{sink}/e{n}" for n in range(8)))
+            figures["deliveries_per_s"] = _rate(_stats(sink))
+            figures["drain_rss_growth_mb"] = drained["rss_growth_mb"]
+            figures["celery_requests_per_s"] = _celery_rate(environment, sink, 800)
+            figures["delivery_vs_celery_requests"] = figures["deliveries_per_s"] / figures["celery_requests_per_s"]
+        calm = _lag(sink, hanging=False)
+        hung = _lag(sink, hanging=True)
+        figures["exchange_lag_p95_s"] = calm
+        figures["hung_endpoint_lag_factor"] = hung / calm
+    pushed, bare = _inbox_rates()
+    figures |= {"inbox_per_s": pushed, "inbox_vs_sql": pushed / bare}
+    with _scratch("digest") as environment:
+        figures["digest_million_s"] = _inside(environment, "digest", "1000000")["seconds"]
+    return figures
