@@ -65,7 +65,10 @@ def run(demo: Demo) -> None:
 
 def _connect(here: Instance, there: Instance) -> None:
     keys = [f"whsec_{b64encode(token_bytes(32)).decode()}" for _ in range(2)]
-    sides = [(here, there, "500000", "450000", *keys), (there, here, "450000", "500000", *reversed(keys))]
+    sides: list[tuple[Instance, Instance, str, str, str, str]] = [
+        (here, there, "500000", "450000", keys[0], keys[1]),
+        (there, here, "450000", "500000", keys[1], keys[0]),
+    ]
     for side, other, own, code, sends, takes in sides:
         partner = {
             "code": code,
