@@ -237,7 +237,7 @@ class Reports(View):
         return Response(ReportSerializer(report).data, status=201)
 
 
-class MilestoneSerializer(serializers.Serializer):
+class ProvinceMilestoneSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     province = serializers.CharField(help_text="说话的省份 / the province that says so")
     type = serializers.CharField()
@@ -247,7 +247,7 @@ class MilestoneSerializer(serializers.Serializer):
 
 
 class TimeLineSerializer(serializers.Serializer):
-    milestones = MilestoneSerializer(many=True)
+    milestones = ProvinceMilestoneSerializer(many=True)
 
 
 @extend_schema_view(get=extend_schema(summary="跨省全程时间线", responses=TimeLineSerializer))
