@@ -26,7 +26,7 @@ def _missing(code: str, zh: str, en: str, pointer: str = "") -> Fault:
 
 def manifest_required() -> bool:
     """Whether a declaration without a manifest bill in this system waits for one."""
-    return bool(getattr(settings, "MANIFEST_REQUIRED", False))
+    return bool(settings.MANIFEST_REQUIRED)
 
 
 def manifest(declaration: Declaration, case: Case) -> Fault | None:

@@ -50,6 +50,9 @@ EXCHANGE_SCHEDULE = [
 #: Longest time a failing endpoint is spared between tries (seconds).
 EXCHANGE_SPARE_MOST = env.float("EXCHANGE_SPARE_MOST", default=900.0)
 
+#: Whether a declaration waits for its manifest; off where carriers do not lodge theirs with this instance.
+MANIFEST_REQUIRED = env.bool("MANIFEST_REQUIRED", default=False)
+
 INSTALLED_APPS = [
     "console.apps.ConsoleConfig",  # before the admin, whose templates it replaces
     "console.apps.ConsoleAdminConfig",

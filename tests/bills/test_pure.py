@@ -24,7 +24,6 @@ from bills.wire import dcsa, efbl
 from bills.wire.overlay import difference, overlay
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-DATA = next((root for root in (DATA, Path("/work/shared/data")) if root.is_dir()), DATA)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -22,7 +22,7 @@ from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
 
 pytestmark = pytest.mark.django_db
-SCHEMA = Path("/work/shared/data/dcsa/TNT_v3.0.0-Beta-1.yaml")
+SCHEMA = Path(__file__).parents[3] / "shared" / "data" / "dcsa" / "TNT_v3.0.0-Beta-1.yaml"
 
 
 @pytest.fixture
