@@ -112,8 +112,14 @@ def _sql_limit(database: str, rows: Any, batch: int) -> float:
     return float(total)
 
 
+class _Peer(Instance):
+    def start(self) -> None:
+        self.start_process("web")
+        self.wait_ready()
+
+
 def _peer(instance: Instance) -> Instance:
-    return Instance(
+    return _Peer(
         environment=instance.environment | {"DJANGO_SETTINGS_MODULE": "benchmarks.peers.settings"},
         logs=BASE_DIR / "var" / "log" / "bench-peer",
         web_processes=PROCESSES,
@@ -165,7 +171,7 @@ def run() -> dict[str, float]:
         number = _lodge_one(instance, one())
         rows = _read(database, number)
         read = request("GET", f"/api/v1/declarations/{number}", players.headers())
-        with _peer(instance) as peer:
+        with _peer(instance) as peer:  # on the same database
             plain = _plain(players.message, rows)
             json_headers = {"Content-Type": "application/json"}
             plain_read = request("GET", f"/declarations/{number}", json_headers)
