@@ -42,9 +42,10 @@ def cast(instance: Instance) -> Cast:
 
 
 def template(message: dict[str, Any]) -> bytes:
-    return orjson.dumps(message | {"client_reference": _REFERENCE.decode()})
+    mark = _REFERENCE.decode()
+    return orjson.dumps(message | {"client_reference": mark, "transport_document_number": mark})
 
 
 def fill(made: bytes) -> bytes:
-    """A template with a client reference of its own."""
+    """A template with a client reference and a bill of lading of its own."""
     return made.replace(_REFERENCE, b"B%05d%012d" % (os.getpid() % 100_000, next(_serial)))

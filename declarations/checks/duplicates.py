@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.models import Q
+
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.lifecycle import State
 from declarations.models import Declaration
@@ -27,13 +29,14 @@ _GONE = (State.DRAFT, State.REJECTED, State.WITHDRAWN)
     order=50,
 )
 def a_bill_is_declared_once(declaration: Declaration, context: Context) -> Iterator[Finding]:
-    """The same goods of one bill of lading are declared once. One bill may be split over several declarations."""
+    """The same goods of one bill of lading are declared once; the first to declare them is not the duplicate, whichever
+    is checked first. One bill may be split over several declarations."""
     bill = declaration.transport_document_number
     if not bill:
         return
     others = (
         Declaration.objects.filter(transport_document_number=bill, direction=declaration.direction)
-        .exclude(pk=declaration.pk)
+        .filter(Q(lodged_at__lt=declaration.lodged_at) | Q(lodged_at=declaration.lodged_at, pk__lt=declaration.pk))
         .exclude(state__in=_GONE)
         .order_by("-id")[:20]
     )

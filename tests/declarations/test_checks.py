@@ -106,6 +106,13 @@ def test_the_same_goods_of_one_bill_are_looked_at(firm):
     assert found(second, "bill-declared-before") == ("/transport_document_number", "under_review")
 
 
+def test_the_first_to_declare_a_bill_is_no_duplicate_whichever_is_checked_first(firm):
+    first = make.declaration(firm, transport_document_number="RACE")
+    second = make.declaration(firm, transport_document_number="RACE")
+    assert checked(second).state == "under_review"
+    assert checked(first).state == "accepted"
+
+
 def test_a_bill_may_be_split(firm):
     checked(make.declaration(firm, transport_document_number="SPLIT"))
     second = make.declaration(firm, transport_document_number="SPLIT", gross_weight="20600", package_count=12)

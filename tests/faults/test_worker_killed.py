@@ -58,7 +58,7 @@ def test_every_declaration_arrives_once_however_often_the_worker_is_killed():
                 instance.kill("worker")
                 instance.start_process("worker")
         with psycopg2.connect(instance.environment["DATABASE_URL"]) as database, database.cursor() as cursor:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             waiting = DECLARATIONS
             while waiting and time.monotonic() < deadline:
                 time.sleep(0.5)
