@@ -82,7 +82,8 @@ def test_shares_add_up_to_the_charge_and_none_is_off_by_a_fen(total, weights):
 @given(requests(most=1), st.integers(10, 90))
 @settings(max_examples=150, deadline=None)
 def test_splitting_an_item_in_two_moves_no_tax_beyond_the_rounding(request, percent):
-    """Each of the figures of two parts is rounded by itself: they may differ by a fen or two from the whole's."""
+    """Each figure of two parts is rounded by itself. Their prices in yuan may differ by one fen from the whole's, and the
+    insurance reckoned on those prices by one more."""
     item = request.items[0]
     part = (item.total * percent / 100).quantize(Decimal("0.01"))
     quantity = item.quantities["035"]
@@ -92,7 +93,7 @@ def test_splitting_an_item_in_two_moves_no_tax_beyond_the_rounding(request, perc
         replace(item, number=2, total=item.total - part, quantities={"035": quantity - share}, pointer="/items/1"),
     )
     whole, parts = assess(request, BOOK), assess(replace(request, items=halves), BOOK)
-    assert abs(whole.customs_value - parts.customs_value) <= Decimal("0.01")
+    assert abs(whole.customs_value - parts.customs_value) <= Decimal("0.02")
     for tax in ("duty", "safeguard", "consumption-tax", "vat"):
         apart = abs(whole.total(tax, "computed") - parts.total(tax, "computed"))
         assert apart <= Decimal("0.10"), tax
