@@ -54,6 +54,7 @@ def _own_redis_database(settings) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     base, _, _ = settings.REDIS_URL.partition("?db=")
     settings.REDIS_URL = f"{base}?db={int(worker) + 1}"
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": settings.REDIS_URL}}
     redis_client.client.cache_clear()
     redis_client.client().flushdb()
 
