@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.corridor import corridor
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("processes")]
+pytestmark = [pytest.mark.soak, pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
 
 def test_after_any_trouble_every_fact_is_with_all_who_may_know_it_once_and_in_order():
