@@ -57,5 +57,5 @@ browser:
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk
 
 requirements:
-	uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements/base.in -o requirements/base.txt
-	uv pip compile -q --generate-hashes --no-emit-index-url --python-version 3.11 requirements/dev.in -c requirements/base.txt -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 requirements/base.in -o requirements/base.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 requirements/dev.in -c requirements/base.txt -o requirements/dev.txt
