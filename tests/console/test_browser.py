@@ -127,8 +127,10 @@ def test_an_officers_morning(browser: Browser) -> None:
     page.keyboard.press("a")
     page.wait_for_selector("dialog#ask-accept[open]")
     page.keyboard.press("Escape")
+    page.wait_for_selector("dialog#ask-accept:not([open])", state="attached")
     assert Declaration.objects.get(pk=first.pk).state == "under_review"
     page.keyboard.press("a")
+    page.wait_for_selector("dialog#ask-accept[open]")
     page.fill("#note-accept", "单证齐全")
     browser.shot("accept")
     page.click("dialog#ask-accept button[type=submit], dialog#ask-accept .actions button.main")
@@ -173,6 +175,33 @@ def test_an_officers_morning(browser: Browser) -> None:
     browser.shot("queue-dark-en")
     page.click("#logout-form button")
     assert officer.user.username == "wang"
+
+
+#: A dialog closes and the next key comes before the browser has drawn a frame: two keys of one burst.
+BURST = """(key) => {
+  const dialog = document.querySelector("dialog[open]");
+  dialog.close();
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  return [document.activeElement.closest("dialog")?.id, document.querySelector("dialog[open]")?.id];
+}"""
+
+
+def test_keys_pressed_faster_than_frames_are_drawn_are_heard(browser: Browser) -> None:
+    case = make.declaration(state="under_review")
+    make.officer(username="wang", name="王敏")
+    browser.log_in("wang")
+    browser.open(f"/console/declarations/{case.unified_number}/")
+    page = browser.page
+    page.keyboard.press("a")
+    page.wait_for_selector("dialog#ask-accept[open]")
+    assert page.evaluate("document.activeElement.id") == "reason-accept"
+    assert page.evaluate(BURST, "a") == ["ask-accept", "ask-accept"]
+    assert page.evaluate(BURST, "r") == ["ask-return", "ask-return"]
+    assert page.evaluate("document.activeElement.id") == "reason-return"
+    # In an open field the same key is a letter.
+    page.focus("#note-return")
+    page.keyboard.type("ar")
+    assert page.input_value("#note-return") == "ar"
 
 
 def test_a_stale_page_is_refused_and_shows_what_is_true_now(browser: Browser) -> None:

@@ -5,7 +5,9 @@
 (() => {
   const rows = () => [...document.querySelectorAll("tr[data-href], #result_list tbody tr")];
   const at = () => document.querySelector("tr.at");
-  const typing = (node) => node.closest && node.closest("input, select, textarea, [contenteditable]");
+  // Between a dialog's closing and the next frame drawn, the focus is still in its hidden field: nobody types there.
+  const typing = (node) =>
+    node.closest && !node.closest("dialog:not([open])") && node.closest("input, select, textarea, [contenteditable]");
 
   function move(step) {
     const list = rows();
