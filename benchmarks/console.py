@@ -9,32 +9,29 @@ filters, counts, rows and template, page after page, desk after desk.
 from __future__ import annotations
 
 import json
-import os
 import random
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import _database
+
 OPEN = 100_000
 OFFICES = ("8000", "8001", "8010", "8011", "8012")
 STATES = ("under_review", "accepted", "accepted", "held", "under_inspection", "lodged")
 
 
 def run() -> dict[str, float]:
-    from singlewindow import services
-    from singlewindow.processes import recreate_database
-
-    url = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), "bench_console")
-    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "singlewindow.settings"}
-    manage = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(manage, cwd=ROOT, env=environment, check=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.console"], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE
-    )
+    found = _database.environment("bench_console")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.console"], cwd=_database.ROOT, env=found, check=True,
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        _database.drop("bench_console")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -187,5 +187,13 @@ def open_for(declaration: Declaration, case: Case) -> list[Fault]:
     return missing(declaration, case, MODES[case.mode].release)
 
 
+def first_open(declaration: Declaration, case: Case) -> Fault | None:
+    """The first of what :func:`open_for` would list; asks no further."""
+    if declaration.state not in ("accepted", "held", "under_inspection"):
+        return None
+    found = (CONDITIONS[name](declaration, case) for name in MODES[case.mode].release)
+    return next((fault for fault in found if fault is not None), None)
+
+
 #: Stops (fulfilled or not, never waived) that no officer may step over, whatever door the release comes through.
 STOPS = ("no_request", "holds", "inspection", "duty")

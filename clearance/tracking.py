@@ -376,11 +376,11 @@ def _next(declaration: Declaration | None, row: Consignment | None) -> tuple[str
                 return "book", "预约查验", "Agree an inspection appointment", None
             return "inspect", "查验", "Inspection", booked.ends_at
         case "accepted" | "held":
-            open_ = conditions.open_for(declaration, case) if case else []
+            open_ = conditions.first_open(declaration, case) if case else None
             due = case.deadlines.filter(met_at=None).first() if case else None
             if open_:
-                text = str(open_[0].text)
-                return open_[0].code, text, text, due.due_on.isoformat() if due else None
+                text = str(open_.text)
+                return open_.code, text, text, due.due_on.isoformat() if due else None
             return "release", "海关放行", "Release by customs", times.by(declaration.accepted_at, limit.get("release"))
         case "released" if declaration.direction == "I":
             if gone(declaration):
