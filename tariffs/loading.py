@@ -425,3 +425,5 @@ def _apply(spec: Table, version: int) -> None:
             f" ORDER BY {order}, valid",
             [version],
         )
+        if cursor.rowcount >= BATCH:
+            cursor.execute(f"ANALYZE {model}")  # the first questions after it must not be planned for an empty table

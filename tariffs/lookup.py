@@ -146,7 +146,10 @@ class DatabaseBook:
 
     def measures(self, code: str, day: date) -> Sequence[Measure]:
         found: list[Measure] = []
-        for prefix in prefixes(code):
+        chain = prefixes(code)
+        if any(self.nodes.get(prefix) is None for prefix in chain):
+            self.preload([code])  # the whole chain with two queries
+        for prefix in chain:
             found += self._node(prefix)[1]
         return most_specific(found, day)
 

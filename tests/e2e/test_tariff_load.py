@@ -23,7 +23,9 @@ QUOTATION = {
 @pytest.fixture
 def second(story: Demo) -> Iterator[Demo]:
     """Another web process on the same database."""
-    environment = {name: story.instance.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")}
+    environment = {
+        name: story.instance.environment[name] for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+    }
     logs = story.instance.logs / "second"
     with Instance(environment=environment, logs=logs, worker=False) as instance:
         yield Demo(instance)
@@ -53,7 +55,9 @@ def test_a_load_is_visible_to_two_running_processes_within_five_seconds(story, s
     story.instance.manage("load_tariff", str(file))  # a third process
     loaded = time.monotonic()
     for process in processes:
-        process.until("the new rate", lambda process=process: (duty(process), measure(process)) == ("1%", "1%"), LIMIT_SECONDS)
+        process.until(
+            "the new rate", lambda process=process: (duty(process), measure(process)) == ("1%", "1%"), LIMIT_SECONDS
+        )
     assert time.monotonic() - loaded <= LIMIT_SECONDS
     assert [process.instance.processes["web"].pid for process in processes] == pids
     assert all(process.instance.processes["web"].poll() is None for process in processes)

@@ -121,7 +121,9 @@ def moved(request, whole, parts) -> dict[str, Decimal]:
     due = Decimal(0)
     lines = {line.tax: line for line in whole.items[0].taxes}
     for tax, line in lines.items():
-        share = sum((leaf.percent / 100 for leaf in parse(line.rate).leaves() if isinstance(leaf, AdValorem)), Decimal(0))
+        share = sum(
+            (leaf.percent / 100 for leaf in parse(line.rate).leaves() if isinstance(leaf, AdValorem)), Decimal(0)
+        )
         base = value + due
         if tax in ("duty", "safeguard"):
             base = value
