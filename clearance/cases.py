@@ -177,6 +177,8 @@ def _confirmable(number: str, step: str, principal: Principal) -> str:
     if by == "customs":
         if not customs:
             raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
+        if principal.is_officer and not principal.has_duty("release"):
+            raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
         return visible(number, principal).unified_number if principal.is_officer else number
     if customs or principal is SYSTEM:
         return number

@@ -55,9 +55,12 @@ def means_arrived(declaration: Declaration, case: Case) -> Fault | None:
     return None
 
 
+NOT_SELECTED = _missing("selection", "风险选查尚未完成", "Selection has not been made yet")
+
+
 def selected(declaration: Declaration, case: Case) -> Fault | None:
     if case.selected_version != declaration.version:
-        return _missing("selection", "风险选查尚未完成", "Selection has not been made yet")
+        return NOT_SELECTED
     if case.lane == Case.Lane.REVIEW and case.reviewed_at is None:
         return _missing("review", "待人工审核", "An officer has to look at it")
     return None

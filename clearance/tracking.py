@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ TYPES: dict[str, tuple[str, str, bool]] = {
 }
 
 MAX_EVENTS = 500
+#: Recorded this soon after it happened, an event was recorded as it happened.
+AT_ONCE = timedelta(seconds=1)
 
 
 @dataclass
@@ -234,7 +237,7 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
     found = find(reference)
     if not found:
         raise not_found()
-    events = _events(_subjects(found))
+    events = sorted(_events(_subjects(found)), key=_happened)
     entries = [entry for event in events if (entry := _entry(event, full)) is not None]
     if full:
         names = _names(entry["actor"] for entry in entries)
@@ -243,11 +246,12 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
     else:
         for entry in entries:
             entry.pop("actor")
-    entries += _planned(found)
+    for plan in _planned(found):
+        bisect.insort(entries, plan, key=lambda entry: entry["at"])
     answer: dict[str, Any] = {
         "reference": reference,
         "detail": "full" if full else "milestones",
-        "entries": sorted(entries, key=lambda entry: entry["at"]),
+        "entries": entries,
         "next": next_step(found),
     }
     if found.declarations and reference in (found.declarations[0].unified_number, found.declarations[0].customs_number):
@@ -261,6 +265,12 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
         answer["voyages"] = [one.number for one in found.voyages]
         answer["containers"] = found.containers
     return answer
+
+
+def _happened(event: Event) -> datetime:
+    """When it happened, for the order of the line. What nobody dated bears the time its transaction began, which may have
+    waited for another's (a release for the payment): recorded as it happened, it stands where it was recorded."""
+    return event.recorded_at if event.recorded_at - event.occurred_at < AT_ONCE else event.occurred_at
 
 
 def _of_declaration(reference: str, declaration: Declaration) -> dict[str, Any]:

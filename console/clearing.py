@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from cargo import equipment
 from clearance import cases, conditions, holds, references, release, requests
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder
-from clearance.modes import MODES
+from clearance.modes import MODES, STEPS
 from common.problems import Problem
 from common.text import T, pick
+from console import decisions
 from console.pages import who
 from declarations.models import Declaration
 from parties.principals import Principal
@@ -29,6 +31,7 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     return {
         "case": case,
         "mode": MODES[case.mode].label if case else "",
+        "steps": _steps(case, principal) if case else [],
         "waits_for": conditions.open_for(declaration, case) if case else [],
         "may_review": case is not None
         and case.lane == Case.Lane.REVIEW
@@ -47,6 +50,34 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     }
 
 
+def _steps(case: Case, principal: Principal) -> list[dict[str, Any]]:
+    """The steps of the mode that somebody confirms: what each is, when it was confirmed, whether this officer may now."""
+    done = {row.step: row for row in case.confirmations.all()}
+    open_ = case.declaration.state not in cases.OVER
+    return [
+        {
+            "code": step,
+            "text": STEPS[step][0],
+            "done": done.get(step),
+            "may": open_ and step not in done and STEPS[step][1] == "customs" and principal.has_duty("release"),
+        }
+        for step in MODES[case.mode].steps
+    ]
+
+
+@require_POST
+def confirm_step(request: HttpRequest, number: str, step: str) -> HttpResponse:
+    """Customs' part of a mode: stage one, stage two."""
+    principal = who(request)
+    number = cases.visible(number, principal).unified_number
+    return _back(
+        request,
+        number,
+        lambda: cases.confirm(number=number, step=step, at=timezone.now(), principal=principal),
+        T("已确认。", "Confirmed."),
+    )
+
+
 def _back(request: HttpRequest, number: str, work: Any, done: Any) -> HttpResponse:
     """Do it, say how it went, and go back to the declaration."""
     try:
@@ -54,7 +85,7 @@ def _back(request: HttpRequest, number: str, work: Any, done: Any) -> HttpRespon
     except Problem as problem:
         if problem.status in (403, 404):
             raise
-        messages.error(request, str(problem))
+        messages.error(request, decisions.told(problem))
     else:
         messages.success(request, done)
     return redirect("admin:declaration", number=number)

@@ -29,6 +29,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("risk/edit/", rules.edit, "risk_edit"),
         page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
         page("declarations/<str:number>/looked-at/", clearing.review, "review"),
+        page("declarations/<str:number>/steps/<slug:step>/", clearing.confirm_step, "confirm_step"),
         page("declarations/<str:number>/holds/<str:hold>/lift/", clearing.lift_hold, "lift_hold"),
         page("declarations/<str:number>/requests/<int:pk>/", clearing.decide_request, "decide_request"),
         page("declarations/<str:number>/", dossier.show, "declaration"),

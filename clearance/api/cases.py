@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clearance import cases, requests, two_step
+from clearance import cases, conditions, requests, two_step
 from clearance.models import Case, ChangeRequest
 from clearance.modes import MODES, STEPS
 from common.api import View
@@ -84,7 +84,8 @@ def _case(declaration: Declaration) -> dict[str, Any]:
         return {
             "declaration": declaration.unified_number, "customs_number": declaration.customs_number,
             "state": declaration.state, "mode": row.mode, "mode_text": str(MODES[row.mode].label), "place": "",
-            "advance": False, "releases": [], "confirmations": [], "waiting_for": [],
+            "advance": False, "releases": [], "confirmations": [],
+            "waiting_for": [conditions.NOT_SELECTED.as_json()] if declaration.state == "accepted" else [],
         }  # fmt: skip
     answer = cases.as_json(row)
     del answer["lane"]  # how a declaration was selected is not for its declarant

@@ -9,6 +9,7 @@ from typing import Any
 from stdnum import iso6346
 
 from singlewindow.demo import bank
+from singlewindow.demo.officer import Desk
 from singlewindow.demo.step_10_declarations import example, export_message
 from singlewindow.demo.story import Demo
 
@@ -25,9 +26,7 @@ def box() -> str:
 
 
 def run(story: Demo) -> None:
-    for mode in (
-        ordinary, advance, two_step, two_stage, departure_confirmation, ship_side_pickup, direct_loading, transit,
-    ):  # fmt: skip
+    for mode in MODES:
         mode(story)
     clearance_times(story)
 
@@ -52,9 +51,21 @@ def manifest(story: Demo, bill: str, container: str, message: dict[str, Any]) ->
     return voyage, trip
 
 
+def report(story: Demo, bill: str, manifest: str, kind: str) -> None:
+    """What became of the goods of a bill: MT3101 arrived in the supervised area, MT4101 loaded."""
+    story.post(
+        "/api/v1/manifests",
+        {
+            "message_id": f"DEMO-{kind}-{bill}", "function_code": "9", "message_type": kind, "sent_at": ago(0),
+            "number": manifest, "consignments": [{"bill_number": bill, "occurred_at": ago(0)}],
+        },
+        as_="demo-carrier",
+    )  # fmt: skip
+
+
 def arrive(story: Demo, trip: int) -> None:
     for what in ("arrived", "entry_declared"):
-        story.post(f"/api/v1/voyages/{trip}/reports", {"what": what, "at": ago(0.02)}, as_="demo-carrier")
+        story.post(f"/api/v1/voyages/{trip}/reports", {"what": what, "at": ago(0)}, as_="demo-carrier")
 
 
 def lodge(
@@ -66,14 +77,7 @@ def lodge(
     message = export_message(kind) if kind == "export" else example(kind)
     voyage, trip = manifest(story, bill, container, message)
     if kind == "export":
-        story.post(
-            "/api/v1/manifests",
-            {
-                "message_id": f"DEMO-A-{bill}", "function_code": "9", "message_type": "MT3101", "sent_at": ago(0.01),
-                "number": voyage, "consignments": [{"bill_number": bill, "occurred_at": ago(0.02)}],
-            },
-            as_="demo-carrier",
-        )  # fmt: skip
+        report(story, bill, voyage, "MT3101")
     elif not early:
         arrive(story, trip)
     message |= {
@@ -103,18 +107,23 @@ def pay(story: Demo, number: str) -> None:
         story.say("no duties are open")
 
 
+def gate_out(story: Demo, container: str) -> None:
+    story.post(
+        "/api/v1/gate-moves",
+        {
+            "message_id": f"OUT-{container}", "container": container, "move": "GTOT", "fullness": "LADEN",
+            "place": "QZHDL", "truck": "渝A00001", "at": ago(0),
+        },
+        as_="demo-carrier",
+    )  # fmt: skip
+
+
 def end(story: Demo, number: str, container: str = "") -> None:
-    """Wait for release, let the container out, print the time line."""
-    story.until("release", lambda: case(story, number)["releases"], timeout=90)
+    """Wait for release, let the container out, wait until the case is closed, print its time line."""
+    story.until("release", lambda: "final" in stages(story, number), timeout=90)
     if container:
-        story.post(
-            "/api/v1/gate-moves",
-            {
-                "message_id": f"OUT-{container}", "container": container, "move": "GTOT", "fullness": "LADEN",
-                "place": "QZHDL", "truck": "渝A00001", "at": ago(0),
-            },
-            as_="demo-carrier",
-        )  # fmt: skip
+        gate_out(story, container)
+    story.until("closing", lambda: case(story, number)["state"] == "cleared", timeout=60)
     line = story.get(f"/api/v1/tracking/{number}", as_="demo-broker")
     for entry in line["entries"]:
         story.say(f"  {entry['at'][:19]}  {entry['text']}{'  (planned)' if entry['planned'] else ''}")
@@ -122,12 +131,26 @@ def end(story: Demo, number: str, container: str = "") -> None:
         story.say(f"  next: {line['next']['text']}")
 
 
+def stages(story: Demo, number: str) -> list[str]:
+    return [row["stage"] for row in case(story, number)["releases"]]
+
+
+def waits(story: Demo, number: str, code: str) -> None:
+    """Wait until the case waits for this and nothing else, and say so."""
+
+    def only() -> Any:
+        found = case(story, number)["waiting_for"]
+        return found if {one["code"] for one in found} == {code} else None
+
+    story.say("waits for: " + story.until(code, only, timeout=60)[0]["detail"])
+
+
 def choose(story: Demo, number: str, mode: str, place: str = "") -> None:
     story.post(f"/api/v1/clearance/{number}/mode", {"mode": mode, "place": place}, as_="demo-broker")
 
 
 def confirm(story: Demo, number: str, step: str, who: str = "demo-carrier", place: str = "") -> None:
-    story.post(f"/api/v1/clearance/{number}/confirmations", {"step": step, "at": ago(0.001), "place": place}, as_=who)
+    story.post(f"/api/v1/clearance/{number}/confirmations", {"step": step, "at": ago(0), "place": place}, as_=who)
 
 
 def accepted(story: Demo, number: str) -> None:
@@ -152,30 +175,38 @@ def advance(story: Demo) -> None:
     number, container, trip = lodge(story, "Advance declaration (提前申报)", early=True)
     accepted(story, number)
     pay(story, number)
-    story.say("waits for: " + ", ".join(one["detail"] for one in case(story, number)["waiting_for"]))
+    waits(story, number, "not-arrived")
     arrive(story, trip)
     end(story, number, container)
 
 
 def two_step(story: Demo) -> None:
     number, container, _ = lodge(story, "Two-step declaration (两步申报)", document_type="  5   ")
-    story.until("release for pick-up", lambda: case(story, number)["releases"], timeout=60)
-    story.say("released for pick-up; the full declaration follows under the same number")
-    end(story, number, container)
+    story.until("release for pick-up", lambda: "pickup" in stages(story, number), timeout=60)
+    gate_out(story, container)
+    story.say("released for pick-up and gone; the full declaration follows under the same number")
     message = story.get(f"/api/v1/declarations/{number}", as_="demo-broker")["message"]
     story.post(f"/api/v1/clearance/{number}/full-declaration", message | {"document_type": "  6   "}, as_="demo-broker")
     accepted(story, number)
     pay(story, number)
-    story.until("final release", lambda: len(case(story, number)["releases"]) == 2, timeout=90)
-    story.say("full declaration released")
+    end(story, number)
 
 
 def two_stage(story: Demo) -> None:
-    number, _, _ = lodge(story, "Two-stage entry (两段准入)")
+    number, container, _ = lodge(story, "Two-stage entry (两段准入)")
     choose(story, number, "two_stage")
     accepted(story, number)
-    story.say("customs' two stages are confirmed in the console; until then: " + case(story, number)["state"])
+    desk = Desk(story, "examiner")
+    desk.press(number, "steps/allowed_in/")
+    story.until("release for pick-up", lambda: "pickup" in stages(story, number), timeout=60)
+    story.say("stage one: an officer lets the goods in, and they go to another site")
+    gate_out(story, container)
+    confirm(story, number, "transferred", place="CQGYP")
     pay(story, number)
+    waits(story, number, "allowed-for-use")
+    desk.press(number, "steps/allowed_for_use/")
+    story.say("stage two: an officer allows them for sale or use")
+    end(story, number)
 
 
 def departure_confirmation(story: Demo) -> None:
@@ -198,6 +229,9 @@ def ship_side_pickup(story: Demo) -> None:
 def direct_loading(story: Demo) -> None:
     number, _, _ = lodge(story, "Direct loading on arrival (抵港直装)", kind="export")
     choose(story, number, "direct_loading", "QZHDL")
+    story.until("release", lambda: "final" in stages(story, number), timeout=90)
+    message = story.get(f"/api/v1/declarations/{number}", as_="demo-broker")["message"]
+    report(story, message["transport_document_number"], message["voyage_number"], "MT4101")
     end(story, number)
 
 
@@ -212,12 +246,16 @@ def transit(story: Demo) -> None:
 
 def clearance_times(story: Demo) -> None:
     story.title("Clearance times, from the log")
-    rows = story.until(
-        "roll-up",
-        lambda: story.get("/api/v1/clearance-times?operation=release&by=mode", as_="demo-firm")["results"],
-        timeout=60,
-    )
+
+    def all_modes() -> Any:
+        found = story.get("/api/v1/clearance-times?operation=release&by=mode", as_="demo-firm")["results"]
+        return found if len(found) == len(MODES) else None
+
+    rows = story.until("roll-up", all_modes, timeout=60)
     for row in rows:
         story.say(
             f"  {row['mode']}: {row['count']} declarations, median {row['median_hours']} h, P90 {row['p90_hours']} h"
         )
+
+
+MODES = (ordinary, advance, two_step, two_stage, departure_confirmation, ship_side_pickup, direct_loading, transit)

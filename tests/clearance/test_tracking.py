@@ -17,6 +17,7 @@ from clearance import dcsa, gates, papers, times, tracking
 from clearance.models import ClearanceTime
 from common.problems import Problem
 from events import log
+from events.models import Event
 from tests import make
 from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
@@ -57,6 +58,22 @@ def test_every_reference_leads_to_the_same_time_line(through):
         "consignment.declared", "voyage.arrived", "declaration.lodged", "declaration.accepted", "declaration.released",
         "gate.passed",
     } <= set(line)  # fmt: skip
+
+
+def test_a_release_that_waited_for_the_payment_stands_after_it(through):
+    """Its transaction may have begun first: nobody dated it, so it stands where it was recorded."""
+    declaration, _, _ = through
+    begun = Event(occurred_at=timezone.now(), recorded_at=timezone.now() + timedelta(milliseconds=300), type="release")
+    paid = Event(occurred_at=timezone.now() + timedelta(milliseconds=100), type="paid")
+    paid.recorded_at = paid.occurred_at + timedelta(milliseconds=50)
+    reported = Event(occurred_at=timezone.now() - timedelta(hours=1), recorded_at=timezone.now(), type="reported")
+    assert [one.type for one in sorted((begun, paid, reported), key=tracking._happened)] == [
+        "reported",
+        "paid",
+        "release",
+    ]
+    at = [entry["at"] for entry in tracking.timeline(declaration.unified_number, full=True)["entries"]]
+    assert at == sorted(at)
 
 
 def test_strangers_see_milestones_without_people_and_holders_of_a_link_everything(through, api):

@@ -9,8 +9,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from clearance import holds, inspections, requests
-from clearance.models import Appointment, Evidence, InspectionOrder, RiskRule
+from clearance import cases, holds, inspections, requests
+from clearance.models import Appointment, Confirmation, Evidence, InspectionOrder, RiskRule
 from console import rules
 from declarations.models import Declaration
 from events.models import Event
@@ -111,6 +111,24 @@ def test_a_release_says_everything_that_is_missing_and_a_hold_is_lifted_on_the_p
     desk.post("lift_hold", case.unified_number, str(hold.pk))
     hold.refresh_from_db()
     assert hold.lifted_by == desk.actor
+
+
+def test_an_officer_confirms_the_two_stages_on_the_page() -> None:
+    case = states.declared(states.goods(states.carrier(), f"BLSTG{next(_unique)}"))
+    cases.choose_mode(number=case.unified_number, mode="two_stage", principal=make.principal(case.firm))
+    desk, reader = Desk(), Desk(duties=("examination",))
+    assert "合格入市" in reader.page(case)
+    assert "steps/" not in reader.page(case)
+    assert reader.post("confirm_step", case.unified_number, "allowed_in").status_code == 403
+    assert "未执行" in desk.post("confirm_step", case.unified_number, "allowed_for_use").content.decode()
+    for step in ("allowed_in", "allowed_for_use"):
+        assert f"steps/{step}/" in desk.page(case)
+        desk.post("confirm_step", case.unified_number, step)
+    assert list(Confirmation.objects.order_by("pk").values_list("step", "actor")) == [
+        ("allowed_in", desk.actor), ("allowed_for_use", desk.actor),
+    ]  # fmt: skip
+    assert desk.post("confirm_step", make.declaration(state="accepted").unified_number, "allowed_in").status_code == 200
+    assert Confirmation.objects.count() == 2
 
 
 def test_an_officer_refuses_or_approves_what_a_declarant_asks() -> None:
