@@ -3,7 +3,8 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
+from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "singlewindow.settings")
@@ -23,6 +24,13 @@ def schedule_sweeps(sender: Celery, **kwargs: object) -> None:
         name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds, 5.0), "ignore_result": True}}
         for name, seconds in SWEEPS.items()
     }
+
+
+@task_prerun.connect
+def keep_good_connections(**kwargs: object) -> None:
+    """A connection serves many tasks, as it serves many requests: Django's own rule (CONN_MAX_AGE, a look whether it
+    still answers) in place of Celery's, which opens a new one for every task."""
+    close_old_connections()
 
 
 @setup_logging.connect

@@ -162,13 +162,13 @@ CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 250_000  # kB
+CELERY_DB_REUSE_MAX = 1_000_000_000  # connections are looked after in singlewindow/celery.py
 CELERY_TASK_DEFAULT_QUEUE = "default"
-#: task name pattern -> queue. One worker may serve all (docs/operation.md).
+#: task name pattern -> queue. A worker may serve several (docs/operation.md).
 CELERY_TASK_ROUTES = {
     "*.tasks.bulk_*": {"queue": "bulk"},  # first: the first pattern that matches holds
     "singlewindow.relay": {"queue": "relay"},
     "declarations.tasks.*": {"queue": "checks"},
-    "clearance.tasks.*": {"queue": "checks"},
     "exchange.tasks.*": {"queue": "exchange"},
 }
 QUEUES = ("relay", "checks", "default", "exchange", "bulk")
