@@ -87,17 +87,17 @@ def follow(name: str, handle: Callable[[list[Event]], None], *, limit: int = 500
 
     A second process of the same name gets nothing while the first is at work. ``handle`` may see events again after a
     crash: it must be idempotent."""
-    Reader.objects.get_or_create(name=name)
-    with transaction.atomic():
-        reader = Reader.objects.select_for_update(skip_locked=True).filter(name=name).first()
-        if reader is None:
-            return 0
-        events = read_after(reader.position, limit=limit)
-        if not events:
-            return 0
-        handle(events)
-        Reader.objects.filter(name=name).update(position=events[-1].position)
-        return len(events)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT position FROM events_reader WHERE name = %s FOR UPDATE SKIP LOCKED", [name])
+        row = cursor.fetchone()
+        if row is not None:
+            events = read_after(row[0], limit=limit)
+            if events:
+                handle(events)
+                cursor.execute("UPDATE events_reader SET position = %s WHERE name = %s", [events[-1].position, name])
+            return len(events)
+    _, made = Reader.objects.get_or_create(name=name)
+    return follow(name, handle, limit=limit) if made else 0
 
 
 def as_json(event: Event) -> dict[str, Any]:

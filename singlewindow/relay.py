@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from fnmatch import fnmatchcase
 from typing import Any
@@ -36,7 +37,9 @@ def hints(events: list[Event]) -> dict[str, list[dict[str, Any]]]:
 
 
 #: Events a single hint carries at most: a worker that dies redoes no more than these.
-HINT_SIZE = 50
+HINT_SIZE = 20
+#: Events taken from the log at a time.
+BATCH = 500
 
 
 def _send(events: list[Event]) -> None:
@@ -45,13 +48,34 @@ def _send(events: list[Event]) -> None:
             current_app.send_task(task, args=[items[start : start + HINT_SIZE]], ignore_result=True)
 
 
+#: While events keep coming, how often they are gathered (seconds), and how long one run goes on at most.
+GATHER, LONGEST = 0.1, 10.0
+
+
 def run() -> int:
-    """Relay until nothing is left; returns the number of events relayed."""
+    """Relay until nothing is left; returns the number of events relayed.
+
+    The first event goes at once. Under a stream one run stays, and gathers what comes into few and larger hints: no nudge
+    is sent as long as it does."""
+    deadline = time.monotonic() + LONGEST
+    relayed = _once()
+    if relayed and nudge.stay():
+        found = relayed
+        while found and time.monotonic() < deadline:
+            time.sleep(GATHER)
+            nudge.still_here()
+            found = _once()
+            relayed += found
+        nudge.gone()
     nudge.taken()
+    return relayed + _once()
+
+
+def _once() -> int:
     relayed = 0
     while True:
-        published = log.publish()
-        followed = log.follow("relay", _send)
+        log.publish()
+        followed = log.follow("relay", _send, limit=BATCH)
         relayed += followed
-        if not published and not followed:
+        if followed < BATCH:
             return relayed
