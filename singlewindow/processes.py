@@ -1,6 +1,6 @@
-"""An instance of the system as processes: web, worker and beat, for `manage.py run`, the demo, tests and benchmarks.
+"""An instance of the system as processes: web, workers and beat, for `manage.py run`, the demo, tests and benchmarks.
 
-In a data centre the same three commands are started by its own supervisor (docker-compose.yml shows how)."""
+In a data centre the same commands are started by its own supervisor (docker-compose.yml shows how)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from psycopg2 import sql
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-QUEUES = "relay,checks,default,exchange,bulk"
+#: Workers by name and the queues each takes from: what stands between a firm and "accepted" waits for nothing else.
+WORKERS = {"intake": "relay,checks", "worker": "default,exchange,bulk"}
+QUEUES = ",".join(WORKERS.values())
 READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 20.0
 
@@ -58,7 +60,7 @@ def with_redis_database(url: str, number: int) -> str:
 
 
 class Instance:
-    """Web, worker and beat on one database. A context manager: leaves nothing running."""
+    """Web, workers and beat on one database. A context manager: leaves nothing running."""
 
     def __init__(
         self,
@@ -95,10 +97,15 @@ class Instance:
             return {"web": web}
         return {
             "web": web,
-            "worker": [
-                *celery, "worker", "-Q", QUEUES, "-c", str(self.worker_processes),
-                "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning",
-            ],
+            **{
+                name: [
+                    *celery, "worker", "-n", f"{name}@%h", "-Q", queues,
+                    # Under a stream the relay keeps one process of the intake busy.
+                    "-c", str(self.worker_processes + (name == "intake")),
+                    "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning",
+                ]
+                for name, queues in WORKERS.items()
+            },
             "beat": [*celery, "beat", "-s", str(self.logs / "beat"), "--pidfile", "", "-l", "warning"],
         }  # fmt: skip
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from django.conf import settings
 
+from singlewindow.processes import QUEUES
+
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
@@ -31,9 +33,10 @@ def test_secrets_come_from_files_and_have_no_default():
     }
 
 
-def test_the_worker_serves_every_queue():
-    command = SERVICES["worker"]["command"]
-    assert set(command[command.index("-Q") + 1].split(",")) == set(settings.QUEUES)
+def test_the_workers_serve_every_queue_once():
+    commands = [SERVICES[name]["command"] for name in ("intake", "worker", "exchange")]
+    served = [queue for command in commands for queue in command[command.index("-Q") + 1].split(",")]
+    assert sorted(served) == sorted(settings.QUEUES) == sorted(QUEUES.split(","))
 
 
 def _settings(**environment: str) -> subprocess.CompletedProcess[str]:

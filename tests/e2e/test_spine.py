@@ -11,6 +11,7 @@ import pytest
 from singlewindow.demo import bank
 from singlewindow.demo.step_10_declarations import example, export_message, settled
 from singlewindow.demo.story import Demo
+from singlewindow.processes import WORKERS
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
@@ -53,13 +54,16 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(story):
     answer = story.post("/api/v1/declarations/batch", messages, as_="demo-broker", expect=200)
     numbers = [row["unified_number"] for row in answer["results"]]
     story.until("the first is accepted", lambda: any("declaration.accepted" in events(story, n) for n in numbers))
-    story.instance.kill("worker")
+    for name in WORKERS:
+        story.instance.kill(name)
     late = story.post("/api/v1/declarations", own(export_message("export")), as_="demo-broker", expect=201)
     numbers.append(late["unified_number"])
-    story.instance.start_process("worker")
+    for name in WORKERS:
+        story.instance.start_process(name)
     story.until("the last is accepted", lambda: "declaration.accepted" in events(story, numbers[-1]), timeout=60)
-    story.instance.kill("worker")
-    story.instance.start_process("worker")
+    for name in WORKERS:
+        story.instance.kill(name)
+        story.instance.start_process(name)
     for number in numbers:
         settled(story, number)
         assert Counter(events(story, number)) == Counter(

@@ -11,7 +11,7 @@ import urllib.request
 import psycopg2
 import pytest
 
-from singlewindow.processes import BASE_DIR, Instance, scratch_instance
+from singlewindow.processes import BASE_DIR, WORKERS, Instance, scratch_instance
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("instance")]
 
@@ -55,8 +55,9 @@ def test_every_declaration_arrives_once_however_often_the_worker_is_killed():
         for index, message in enumerate(cast["messages"]):
             numbers.append(_lodge(instance, cast["token"], message))
             if index % (DECLARATIONS // KILLS) == DECLARATIONS // KILLS - 1:
-                instance.kill("worker")
-                instance.start_process("worker")
+                for name in WORKERS:
+                    instance.kill(name)
+                    instance.start_process(name)
         with psycopg2.connect(instance.environment["DATABASE_URL"]) as database, database.cursor() as cursor:
             deadline = time.monotonic() + 300
             waiting = DECLARATIONS
