@@ -61,7 +61,7 @@ def codes_hold_on_the_day(declaration: Declaration, context: Context) -> Iterato
     for item in context.items:
         for name, slug in ITEM.items():
             yield from _look(slug, getattr(item, name), f"/goods_items/{item.position - 1}/{name}", context)
-    for document in declaration.attacheddocument_set.all():
+    for document in context.attached_documents:
         for name, slug in DOCUMENT.items():
             pointer = f"/attached_documents/{document.position - 1}/{name}"
             yield from _look(slug, getattr(document, name), pointer, context)

@@ -25,7 +25,7 @@ INVOICE, BILL = "00000001", "00000003"
 )
 def documents_are_there(declaration: Declaration, context: Context) -> Iterator[Finding]:
     """What the declaration claims is proved by a document. (What the tariff asks of a commodity is tariffs' check.)"""
-    for document in declaration.attacheddocument_set.all():
+    for document in context.attached_documents:
         if document.document_code and not document.document_number:
             pointer = f"/attached_documents/{document.position - 1}/document_number"
             yield Finding("document-number-missing", Severity.ERROR, pointer, {"code": document.document_code})

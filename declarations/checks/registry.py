@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from common.text import T
-from declarations.models import Declaration, GoodsItem, Severity
+from declarations.models import AttachedDocument, Declaration, GoodsItem, Severity
 
 
 class Finding(NamedTuple):
@@ -32,6 +32,10 @@ class Context:
     #: The legal day of lodgement: what the codes and mandates of that day allow.
     day: date
     found: list[Finding] = field(default_factory=list)
+
+    @cached_property
+    def attached_documents(self) -> list[AttachedDocument]:
+        return list(self.declaration.attacheddocument_set.all())
 
     @cached_property
     def items(self) -> list[GoodsItem]:
