@@ -46,8 +46,11 @@ def consignment_of(declaration: Declaration) -> Consignment | None:
 def open_case(declaration: Declaration) -> Case:
     """The case of a declaration whose row the caller has locked, bound to its consignment as far as that is known."""
     case = Case.objects.select_for_update().filter(declaration=declaration).first()
-    if case is None:
-        arrived = _arrived(consignment_of(declaration))
+    if case is not None:
+        bind(case, declaration)
+    else:
+        found = consignment_of(declaration)
+        arrived = _arrived(found)
         mode = of_message(declaration.message, arrived)
         advance = not arrived and declaration.direction == "I"
         case = Case.objects.create(
@@ -60,15 +63,17 @@ def open_case(declaration: Declaration) -> Case:
             audience=declaration.parties,
             data={"mode": case.mode, "advance": case.advance, "customs_office": declaration.customs_office},
         )
-    bind(case, declaration)
+        _bind(case, declaration, found)
     return case
 
 
 def bind(case: Case, declaration: Declaration) -> None:
     """Bind the locked case to the manifest bill it means, as soon as there is one."""
-    if case.consignment_id is not None:
-        return
-    found = consignment_of(declaration)
+    if case.consignment_id is None:
+        _bind(case, declaration, consignment_of(declaration))
+
+
+def _bind(case: Case, declaration: Declaration, found: Consignment | None) -> None:
     if found is None:
         return
     claimed = consignments.claim(found.pk, declaration_number=declaration.unified_number, audience=declaration.parties)

@@ -318,11 +318,13 @@ def _texts(fault: Fault) -> dict[str, str]:
 def assess(number: str) -> StoredAssessment | None:
     """Fix the duties of an accepted declaration and issue the memo. Idempotent: only what changed what is asked makes
     a new version. What cannot be worked out is told by an event. None where nothing was fixed."""
+    if not applies():
+        return None
     with transaction.atomic():
         declaration = (
             Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number, state__in=STATES).first()
         )
-        if declaration is None or not applies() or is_summary(declaration):
+        if declaration is None or is_summary(declaration):
             return None
         fixing.lock(number)
         previous, last = fixing.latest(number), _last(declaration)

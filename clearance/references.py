@@ -29,13 +29,13 @@ def of(declaration: Declaration) -> list[str]:
 def lock(references: Iterable[str]) -> None:
     """Take the advisory locks of these references, in order, until the end of the transaction."""
     with connection.cursor() as cursor:
-        for reference in sorted(references):
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", [reference])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(r, 4)) FROM unnest(%s) r", [sorted(references)])
 
 
-def locked(number: str) -> Declaration | None:
-    """The declaration with its row and its references locked; None where there is none."""
-    declaration = Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number).first()
+def locked(number: str, *, state: str = "") -> Declaration | None:
+    """The declaration with its row and its references locked; None where there is none (in that ``state``)."""
+    rows = Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number)
+    declaration = (rows.filter(state=state) if state else rows).first()
     if declaration is not None:
         lock(of(declaration))
     return declaration

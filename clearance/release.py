@@ -22,21 +22,23 @@ from parties.principals import SYSTEM, Principal
 def attempt(number: str, *, principal: Principal = SYSTEM) -> str:
     """Release as far as can be: "final", "pickup", or "" where something is missing. Idempotent; waits for nobody."""
     with transaction.atomic():
-        declaration = references.locked(number)
-        if declaration is None or declaration.state != "accepted":
-            return ""
-        case = cases.open_case(declaration)
-        mode = MODES[case.mode]
-        if not conditions.missing(declaration, case, mode.release):
-            _final(declaration, case, principal)
-            return "final"
-        if (
-            mode.pickup
-            and not declaration.releases.filter(stage="pickup").exists()
-            and not conditions.missing(declaration, case, mode.pickup)
-        ):
-            _pickup(declaration, case, principal)
-            return "pickup"
+        declaration = references.locked(number, state="accepted")
+        return attempt_locked(declaration, cases.open_case(declaration), principal) if declaration is not None else ""
+
+
+def attempt_locked(declaration: Declaration, case: Case, principal: Principal = SYSTEM) -> str:
+    """:func:`attempt` for an accepted declaration that the caller has locked, with its case."""
+    mode = MODES[case.mode]
+    if not conditions.missing(declaration, case, mode.release):
+        _final(declaration, case, principal)
+        return "final"
+    if (
+        mode.pickup
+        and not declaration.releases.filter(stage="pickup").exists()
+        and not conditions.missing(declaration, case, mode.pickup)
+    ):
+        _pickup(declaration, case, principal)
+        return "pickup"
     return ""
 
 
@@ -44,17 +46,21 @@ def close(number: str) -> bool:
     """Close a released declaration (结关) when its goods have gone: imports out of the gate, exports loaded; at once
     where this instance knows no manifest for it. Returns whether it was closed."""
     with transaction.atomic():
-        declaration = references.locked(number)
-        if declaration is None or declaration.state != "released":
+        declaration = references.locked(number, state="released")
+        if declaration is None:
             return False
-        case = Case.objects.filter(declaration=declaration).select_related("consignment").first()
-        row = case.consignment if case else None
-        if row is not None:
-            if declaration.direction == "E" and row.loaded_at is None:
-                return False
-            if declaration.direction == "I" and not _gone(row):
-                return False
-        move(declaration, "clear", SYSTEM)
+        return close_locked(declaration, Case.objects.filter(declaration=declaration).first())
+
+
+def close_locked(declaration: Declaration, case: Case | None) -> bool:
+    """:func:`close` for a released declaration that the caller has locked, with its case."""
+    row = case.consignment if case else None
+    if row is not None:
+        if declaration.direction == "E" and row.loaded_at is None:
+            return False
+        if declaration.direction == "I" and not _gone(row):
+            return False
+    move(declaration, "clear", SYSTEM)
     return True
 
 
@@ -136,7 +142,10 @@ def guard(declaration: Declaration) -> list[Fault]:
 
 def note(declaration: Declaration, principal: Principal) -> None:
     """The release as a fact that gates and carriers ask for, whichever door it came through; in its transaction."""
-    case = cases.open_case(declaration)
+    _note(declaration, cases.open_case(declaration), principal)
+
+
+def _note(declaration: Declaration, case: Case, principal: Principal) -> None:
     row, made = Release.objects.get_or_create(
         declaration=declaration,
         stage="final",
@@ -163,7 +172,7 @@ def _pickup(declaration: Declaration, case: Case, principal: Principal) -> None:
 def _final(declaration: Declaration, case: Case, principal: Principal, remark: str = "") -> None:
     data = {"mode": case.mode} | ({"note": remark} if remark else {})
     move(declaration, "release", principal, data=data)
-    note(declaration, principal)
+    _note(declaration, case, principal)
 
 
 def _audience(declaration: Declaration, case: Case) -> list[int]:

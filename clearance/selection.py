@@ -131,48 +131,50 @@ def select(number: str) -> str:
     Result, orders and event are one transaction: a worker that dies in the middle leaves nothing, and the sweep finds the
     declaration again. A version that has been selected keeps its result."""
     with transaction.atomic():
-        declaration = references.locked(number)
-        if declaration is None or declaration.state != "accepted":
-            return ""
-        case = cases.open_case(declaration)
-        if case.selected_version == declaration.version:
-            return case.lane
-        day = legal_day(declaration.accepted_at or timezone.now())
-        facts, factor = facts_of([declaration], day)[declaration.pk]
-        found = hits(rules(day), number, facts, factor)
-        if _inspected(declaration):
-            # What was inspected under an earlier version is not ordered again for an amendment of it.
-            found = [hit for hit in found if hit.rule.action != RiskRule.Action.INSPECT]
-        chosen = lane(found)
-        Selection.objects.create(
-            declaration=declaration,
-            version=declaration.version,
-            lane=chosen,
-            score=sum(10 for hit in found if hit.rule.action == RiskRule.Action.SCORE and hit.drawn),
-            hits=[
-                {"rule": hit.rule.code, "action": hit.rule.action, "drawn": hit.drawn, "share": str(hit.rule.share)}
-                for hit in found
-            ],
-        )
-        case.selected_version, case.lane, case.reviewed_at = declaration.version, chosen, None
-        case.save(update_fields=["selected_version", "lane", "reviewed_at"])
-        append(
-            type="clearance.selected",
-            subject=("clearance", number),
-            actor=SYSTEM.actor,
-            audience=[],
-            data={"version": declaration.version, "lane": chosen, "mode": case.mode},
-        )
-        if chosen == Case.Lane.INSPECT:
-            for hit in found:
-                if hit.drawn and hit.rule.action == RiskRule.Action.INSPECT:
-                    for agency in hit.rule.agencies or ("customs",):
-                        inspections.order_locked(
-                            declaration,
-                            agency_id=None if agency == "customs" else int(agency),
-                            instruction=hit.rule.instruction,
-                            principal=SYSTEM,
-                        )
+        declaration = references.locked(number, state="accepted")
+        return select_locked(declaration, cases.open_case(declaration)) if declaration is not None else ""
+
+
+def select_locked(declaration: Declaration, case: Case) -> str:
+    """:func:`select` for an accepted declaration that the caller has locked, with its case."""
+    if case.selected_version == declaration.version:
+        return case.lane
+    day = legal_day(declaration.accepted_at or timezone.now())
+    facts, factor = facts_of([declaration], day)[declaration.pk]
+    found = hits(rules(day), declaration.unified_number, facts, factor)
+    if _inspected(declaration):
+        # What was inspected under an earlier version is not ordered again for an amendment of it.
+        found = [hit for hit in found if hit.rule.action != RiskRule.Action.INSPECT]
+    chosen = lane(found)
+    Selection.objects.create(
+        declaration=declaration,
+        version=declaration.version,
+        lane=chosen,
+        score=sum(10 for hit in found if hit.rule.action == RiskRule.Action.SCORE and hit.drawn),
+        hits=[
+            {"rule": hit.rule.code, "action": hit.rule.action, "drawn": hit.drawn, "share": str(hit.rule.share)}
+            for hit in found
+        ],
+    )
+    case.selected_version, case.lane, case.reviewed_at = declaration.version, chosen, None
+    case.save(update_fields=["selected_version", "lane", "reviewed_at"])
+    append(
+        type="clearance.selected",
+        subject=("clearance", declaration.unified_number),
+        actor=SYSTEM.actor,
+        audience=[],
+        data={"version": declaration.version, "lane": chosen, "mode": case.mode},
+    )
+    if chosen == Case.Lane.INSPECT:
+        for hit in found:
+            if hit.drawn and hit.rule.action == RiskRule.Action.INSPECT:
+                for agency in hit.rule.agencies or ("customs",):
+                    inspections.order_locked(
+                        declaration,
+                        agency_id=None if agency == "customs" else int(agency),
+                        instruction=hit.rule.instruction,
+                        principal=SYSTEM,
+                    )
     return chosen
 
 

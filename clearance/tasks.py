@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 
-from clearance import deadlines, duties, inspections, release, selection, times
+from clearance import cases, deadlines, duties, inspections, references, release, selection, times
 from clearance.models import Case
 from clearance.references import declarations as declarations_of
 
@@ -30,8 +30,14 @@ def _each(numbers: Iterable[str], do: Callable[[str], Any]) -> None:
 def proceed(number: str) -> None:
     """Fix the duties and select if need be, release as far as can be, close what is through."""
     duties.assess(number)
-    if selection.select(number) and release.attempt(number) == "final":
-        release.close(number)
+    with transaction.atomic():
+        declaration = references.locked(number, state="accepted")
+        if declaration is None:
+            return
+        case = cases.open_case(declaration)
+        selection.select_locked(declaration, case)
+        if release.attempt_locked(declaration, case) == "final":
+            release.close_locked(declaration, case)
 
 
 def _numbers(event: dict[str, Any]) -> list[str]:
