@@ -3,66 +3,13 @@ so."""
 
 from __future__ import annotations
 
-import functools
-import io
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import segno
-from django.conf import settings
 from django.utils.translation import override
-from fpdf import FPDF
-from fpdf.errors import FPDFException
 
 from bills import exporting
 from bills.models import Bill, BillState
-from common.problems import Problem
-from common.text import T
-
-#: Where fonts with Chinese glyphs stand, in order of preference; the number is the face of a collection that is
-#: Simplified Chinese.
-FONTS: tuple[tuple[str, int], ...] = (
-    ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/opentype/noto/NotoSansSC-Regular.otf", 0),
-    ("/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc", 2),
-    ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", 0),
-    ("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf", 0),
-    ("/System/Library/Fonts/PingFang.ttc", 2),
-)
-#: A package from PyPI that holds Noto Sans SC (SIL OFL 1.1), for machines that have none of the above.
-PACKAGE = ("pylopdf_fonts_zh_cn", "NotoSansSC-Regular.otf")
-
-
-@functools.cache
-def font() -> tuple[str, int] | None:
-    """A font with Chinese glyphs: ``PDF_FONT`` where set, else the first that is there; None where there is none."""
-    if settings.PDF_FONT:
-        return (settings.PDF_FONT, 0) if Path(settings.PDF_FONT).is_file() else None
-    for path, face in FONTS:
-        if Path(path).is_file():
-            return path, face
-    spec = find_spec(PACKAGE[0])
-    if spec is not None and spec.submodule_search_locations:
-        path = str(Path(next(iter(spec.submodule_search_locations))) / PACKAGE[1])
-        if Path(path).is_file():
-            return path, 0
-    return None
-
-
-def no_font() -> Problem:
-    return Problem(
-        503,
-        "no-font",
-        T("本机没有中文字体，不能生成 PDF", "This machine has no font with Chinese glyphs, so no PDF can be made"),
-        detail=T(
-            "请安装 fonts-noto-cjk（Debian/Ubuntu：apt-get install fonts-noto-cjk），或设置 PDF_FONT 指向含中文字形的字体文件",
-            "Install fonts-noto-cjk (Debian/Ubuntu: apt-get install fonts-noto-cjk), or set PDF_FONT to the file of a"
-            " font that has Chinese glyphs",
-        ),
-    )
-
+from common.pdf import Page
 
 WORDS = {
     "title": ("多式联运提单", "MULTIMODAL TRANSPORT BILL OF LADING"),
@@ -106,18 +53,11 @@ MODES = {"sea": ("海运", "Sea"), "rail": ("铁路", "Rail"), "road": ("公路"
          "inland_water": ("内河", "Inland water"), "air": ("航空", "Air")}  # fmt: skip
 
 
-class Print(FPDF):
-    """An A4 page with the bill's head and foot."""
+class Print(Page):
+    """A page with the bill's head and foot."""
 
     def __init__(self, language: str, foot: str) -> None:
-        super().__init__(format="A4")
-        found = font()
-        if found is None:
-            raise no_font()
-        try:
-            self.add_font("text", "", found[0], collection_font_number=found[1])
-        except (FPDFException, OSError, ValueError) as error:
-            raise no_font() from error
+        super().__init__()
         self.language, self.foot = language, foot
         self.set_auto_page_break(True, 18)
         self.set_margins(14, 12)
@@ -168,9 +108,7 @@ def render(bill: Bill, language: str = "zh") -> bytes:
     page.set_font("text", size=15)
     page.cell(page.epw - 32, 9, page.word("rail" if bill.kind == "rail" else "title"), new_x="LMARGIN", new_y="NEXT")
     if not draft:
-        picture = io.BytesIO()
-        segno.make(exporting.verification_url(bill), error="m").save(picture, kind="png", scale=4, border=2)
-        page.image(picture, x=page.w - 14 - 30, y=10, w=30)
+        page.qr(exporting.verification_url(bill), x=page.w - 14 - 30, y=10, side=30)
     page.set_font("text", size=10)
     state = page.word("draft") if draft else _state_word(bill.state, language)
     page.multi_cell(

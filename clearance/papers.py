@@ -15,8 +15,9 @@ from cargo import equipment
 from cargo.models import Consignment
 from clearance import release
 from clearance.models import GateMove, PortPaper
+from common.days import LEGAL_ZONE
 from common.problems import Fault, Problem, conflict, invalid, not_found
-from common.text import T
+from common.text import T, pick
 from declarations.models import Declaration
 from events.log import append
 from parties.models import OrganisationRole
@@ -294,6 +295,32 @@ LABELS = {
 }  # fmt: skip
 
 
+#: What a code of a paper says, for people.
+CODES = {
+    "direction": {"GTOT": ("出闸", "out of the gate"), "GTIN": ("进闸", "into the gate")},
+    "fullness": {"LADEN": ("重箱", "laden"), "EMPTY": ("空箱", "empty")},
+    "condition": {"SOUND": ("完好", "sound"), "DAMAGED": ("残损", "damaged")},
+    "vgm_method": {"1": ("整箱称重", "weighed as packed"), "2": ("累加计算", "summed up from its parts")},
+}
+
+
+def _printed(name: str, value: Any) -> str:
+    """A member of a paper as it is printed."""
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    if texts := CODES.get(name, {}).get(str(value)):
+        return f"{pick(*texts)} ({value})"
+    if name in ("gross_mass", "vgm") and (number := _decimal(str(value))) is not None:
+        return f"{number.normalize():f}"
+    if name == "at":
+        return _moment(datetime.fromisoformat(str(value)))
+    return str(value)
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(LEGAL_ZONE).strftime("%Y-%m-%d %H:%M") + pick("（北京时间）", " (Beijing time)")
+
+
 def pdf(paper: PortPaper, language: str) -> bytes:
     """The paper as a PDF in ``zh`` or ``en``, with its code as QR."""
     from common.pdf import Document
@@ -302,7 +329,8 @@ def pdf(paper: PortPaper, language: str) -> bytes:
     with translation.override("en" if english else "zh-hans"):
         page = Document(f"{paper.number} v{paper.version}")
         page.qr(verification_url(paper), x=page.w - 46, y=12)
-        page.heading(str(paper.get_kind_display()))
+        title = str(paper.get_kind_display())
+        page.heading(title[:1].upper() + title[1:])
         page.set_font_size(8)
         page.cell(0, 5, f"{paper.number} · v{paper.version} · {paper.issuer.name}", new_x="LMARGIN", new_y="NEXT")
         page.cell(0, 5, verification_url(paper), new_x="LMARGIN", new_y="NEXT")
@@ -312,13 +340,14 @@ def pdf(paper: PortPaper, language: str) -> bytes:
         rows = [(str(T("集装箱号", "Container")), paper.container)] if paper.container else []
         for name, (zh, en) in LABELS.items():
             if (value := paper.content.get(name)) not in (None, "", []):
-                rows.append((en if english else zh, ", ".join(value) if isinstance(value, list) else str(value)))
+                rows.append((en if english else zh, _printed(name, value)))
         for one in paper.content.get("goods", []):
-            rows.append((one["bill_number"], f"{one['packages']} · {one['gross_mass']} kg · {one['description']}"))
+            told_of = (one["packages"], f"{_printed('gross_mass', one['gross_mass'])} kg", one["description"])
+            rows.append((one["bill_number"], " · ".join(str(part) for part in told_of if part)))
         if standing is not None:
             told = T("已放行", "released") if standing else T("未放行", "not released")
             rows.append((str(T("海关放行（打印时）", "Customs release (when printed)")), str(told)))
-        rows.append((str(T("签发时间", "Issued")), paper.issued_at.isoformat(timespec="seconds")))
+        rows.append((str(T("签发时间", "Issued")), _moment(paper.issued_at)))
         page.rows(rows)
         return page.bytes()
 

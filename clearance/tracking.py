@@ -225,6 +225,12 @@ def _events(subjects: list[tuple[str, str]]) -> list[Event]:
     return found
 
 
+#: (move, fullness) of a gate move, for people.
+MOVES = {
+    ("GTOT", "EMPTY"): ("空箱出闸", "empty out"), ("GTIN", "LADEN"): ("重箱进闸", "laden in"),
+    ("GTOT", "LADEN"): ("重箱出闸", "laden out"), ("GTIN", "EMPTY"): ("空箱还箱", "empty returned"),
+}  # fmt: skip
+
 #: What of an event's data a time line shows.
 SHOWN = (
     "place", "container", "containers", "move", "fullness", "bill_number", "voyage", "packages", "mode", "step", "due_on",
@@ -301,7 +307,8 @@ def _entry(event: Event, full: bool) -> dict[str, Any] | None:
         "at": event.occurred_at, "planned": False, "type": event.type, "text": pick(zh, en), "actor": event.actor,
     }  # fmt: skip
     if event.type in ("gate.passed", "gate.refused"):
-        entry["text"] += " · " + " ".join(str(event.data.get(name, "")) for name in ("move", "fullness"))
+        move = MOVES.get((str(event.data.get("move")), str(event.data.get("fullness"))))
+        entry["text"] += " · " + pick(*move) if move else ""
     if event.type == "clearance.confirmed":
         from clearance.modes import STEPS
 

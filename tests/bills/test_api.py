@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bills import chain, keys, pdf, signing, verify
+from common.pdf import font
 from common.problems import Problem
 from events.log import append
 from parties import registration
@@ -184,7 +185,7 @@ def test_the_public_page_shows_state_and_version_and_nothing_private(cast):
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_pdf_is_made_in_both_languages(cast, people, language):
-    if pdf.font() is None:
+    if font() is None:
         pytest.skip("no font with Chinese glyphs on this machine")
     bill = issued(cast)
     made = people["shipper"].get(f"{BASE}/{bill.number}/pdf?lang={language}")
@@ -198,7 +199,7 @@ def test_the_pdf_is_made_in_both_languages(cast, people, language):
 def test_without_a_font_the_refusal_says_what_to_install(cast, people, settings):
     bill = issued(cast)
     settings.PDF_FONT = "/no/such/font.ttf"
-    pdf.font.cache_clear()
+    font.cache_clear()
     try:
         answer = people["shipper"].get(f"{BASE}/{bill.number}/pdf")
         assert (answer.status_code, answer.json()["code"]) == (503, "no-font")
@@ -206,7 +207,7 @@ def test_without_a_font_the_refusal_says_what_to_install(cast, people, settings)
         with pytest.raises(Problem):
             pdf.render(bill)
     finally:
-        pdf.font.cache_clear()
+        font.cache_clear()
 
 
 def test_verifying_online_is_the_offline_verifier(cast, people):

@@ -1,6 +1,7 @@
 import pytest
 
 from tariffs import lookup
+from tests.browsing import browser, chromium  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
