@@ -107,10 +107,7 @@ class Document(Page):
         """Label and value, one pair a row as high as the taller of them; a row that does not fit goes to the next page."""
         for label, value in pairs:
             width = self.epw - label_width
-            lines = max(
-                len(self.multi_cell(wide, 6.2, text, dry_run=True, output="LINES"))
-                for wide, text in ((label_width, label), (width, value or "—"))
-            )
+            lines = max(self._lines(label_width, label), self._lines(width, value or "—"))
             if self.will_page_break(min(lines, 30) * 6.2):
                 self.add_page()
             top, page = self.get_y(), self.page
@@ -123,6 +120,10 @@ class Document(Page):
             self.set_draw_color(215)
             self.line(self.l_margin, self.get_y() + 0.4, self.w - self.r_margin, self.get_y() + 0.4)
             self.ln(1.2)
+
+    def _lines(self, width: float, text: str) -> int:
+        found = self.multi_cell(width, 6.2, text, dry_run=True, output="LINES")
+        return len(found) if isinstance(found, list) else 1
 
     def bytes(self) -> bytes:
         return bytes(self.output())
