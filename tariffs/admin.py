@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller, has_duty
 from common.days import today
 from common.problems import Problem, standard
-from common.text import T
+from common.text import T, pick
 from parties.models import Officer
 
 from . import changes, fixing, loads, maps, memos
@@ -186,16 +187,35 @@ class LoadAdmin(DutyAdmin):
         load: Load = context["original"]
         moving = loads.progress(load.pk)
         context |= {"load": load, "moving": moving, "samples": _samples(load)}
+        context["faults"] = [
+            fault | {"detail": pick(fault["detail"], fault.get("detail_en") or fault["detail"])}
+            for fault in load.faults
+        ]
+        context["phase"] = PHASE_NAMES.get(moving["phase"], moving["phase"]) if moving else ""
         context["percent"] = load.progress or (loads.PHASES.get(moving["phase"], 0) if moving else 0)
         return super().render_change_form(request, context, *args, **options)
+
+
+PHASE_NAMES = {"read": T("读取", "reading"), "compare": T("比较", "comparing"), "write": T("写入", "writing")}
+DIFFERENCES = {"added": T("新增", "added"), "changed": T("变更", "changed"), "ended": T("终止", "ended")}
+
+
+def _period(text: str) -> str:
+    """Half-open ranges as PostgreSQL writes them, as people write them."""
+    found = []
+    for start, end in re.findall(r"[\[(]([\d-]*),([\d-]*)\)", text):
+        last = str(date.fromisoformat(end) - timedelta(days=1)) if end else ""
+        found.append(f"{start} – {last}" if last else str(T("{day} 起", "from {day}", day=start)))
+    return "; ".join(found)
 
 
 def _samples(load: Load) -> list[dict[str, Any]]:
     found = []
     for kind, rows in load.difference.get("samples", {}).items():
         for row in rows:
+            period = row["valid"].strip("{}")
             rest = {key: value for key, value in row.items() if key not in ("row", "valid", "before")}
-            found.append({"kind": kind, "row": row["row"], "valid": row["valid"], "before": row.get("before", ""),
+            found.append({"kind": kind, "kind_text": DIFFERENCES.get(kind, kind), "row": "" if row["row"] == "0" else row["row"], "valid": _period(period), "before": row.get("before", ""),
                           "text": ", ".join(rest.values())})  # fmt: skip
     return found
 
@@ -219,6 +239,7 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
             "stored": stored,
             "answer": fixing.answer(stored),
             "steps": fixing.explanation(stored),
+            "rows": _tax_rows(fixing.answer(stored)),
             "versions": versions,
             "latest": versions[0].pk == stored.pk,
             "may_override": has_duty(request, DUTIES) and not stored.subject.startswith("Q"),
@@ -246,6 +267,21 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
             return redirect(reverse("admin:tariffs_storedassessment_change", args=[pk]))
         messages.success(request, T("已作为第 {n} 版核定", "fixed as version {n}", n=new.number))
         return redirect(reverse("admin:tariffs_storedassessment_change", args=[new.pk]))
+
+
+STATUSES = {
+    "levied": T("照章征收", "levied"), "reduced": T("减征", "reduced"), "suspended": T("保税暂缓", "suspended"),
+    "exempt": T("免征", "exempt"), "de-minimis": T("起征额以下免征", "below the threshold"),
+}  # fmt: skip
+
+
+def _tax_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    names = {total["tax"]: total["name"] for total in answer["totals"]}
+    return [
+        {"number": item["number"], "code": item["code"], "origin": item["origin"], "value": item["customs_value"],
+         "name": names[line["tax"]], "status_text": STATUSES.get(line["status"], line["status"]), **line}
+        for item in answer["items"] for line in item["taxes"]
+    ]  # fmt: skip
 
 
 class PaymentInline(ReadOnlyInline):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .assessment import TAXES, Assessment
+from .assessment import TAXES, Assessment, ItemResult
 from .basis import FORMULAS, text
 
 
@@ -33,16 +33,13 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
             else:
                 total["computed"] += line.computed
                 total["payable"] += line.payable
-        duty = result.selection.duty
         items.append(
             {
                 "number": result.item.number,
                 "code": result.item.code,
                 "origin": result.item.origin,
                 "customs_value": result.value,
-                "rate_taken": None
-                if duty is None
-                else {"kind": duty.kind, "rate": str(duty.rate), "reason": result.selection.reason},
+                "rate_taken": _rate_taken(result),
                 "taxes": taxes,
                 "candidates": [candidate.as_json() for candidate in result.selection.candidates],
             }
@@ -76,6 +73,13 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
     if explain:
         answer["explanation"] = explanation(found)
     return answer
+
+
+def _rate_taken(result: ItemResult) -> dict[str, str] | None:
+    chosen = result.selection
+    if chosen.reason == "officer":
+        return {"kind": "officer", "rate": result.taxes[0].rate, "reason": "officer"}
+    return chosen.duty and {"kind": chosen.duty.kind, "rate": str(chosen.duty.rate), "reason": chosen.reason}
 
 
 def explanation(found: Assessment) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ tax, VAT, the late-declaration fee. A customs value, a tax base and a tax are ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
@@ -275,7 +275,12 @@ class _Assessor:
                 Fault(f"{item.pointer}/fixed_rate", "not-a-rate", T("税率格式不正确", "this is not a rate"))
             )
             return None
-        result.selection.reason = "officer"
+        chosen = result.selection
+        chosen.reason = "officer"
+        chosen.candidates = [
+            replace(candidate, taken=False, reason="officer") if candidate.measure is chosen.duty else candidate
+            for candidate in chosen.candidates
+        ]
         return rate
 
     def _quota(self, item: Item, chosen: Selection) -> None:

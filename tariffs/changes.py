@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection
+
+from common.text import pick
+
+from .selection import KIND_NAMES
 
 MAX_ROWS = 1000
 
@@ -41,7 +45,15 @@ def between(first: date, second: date, *, prefix: str = "") -> dict[str, Any]:
         "to": second,
         "complete": len(rows) <= MAX_ROWS,
         "changes": [
-            {"code": code, "kind": kind, "origin": origin, "exporter": exporter, "before": before, "after": after}
+            {
+                "code": code,
+                "kind": kind,
+                "kind_text": pick(*KIND_NAMES[kind]),
+                "origin": origin,
+                "exporter": exporter,
+                "before": before,
+                "after": after,
+            }
             for code, kind, origin, exporter, before, after in rows[:MAX_ROWS]
         ],
     }
@@ -51,4 +63,7 @@ def days(first: date, second: date) -> list[dict[str, Any]]:
     """Days on which measures begin or end, with how many."""
     with connection.cursor() as cursor:
         cursor.execute(_DAYS, {"first": first, "second": second})
-        return [{"day": day, "begin": begin, "end": end} for day, begin, end in cursor.fetchall()]
+        return [
+            {"day": day, "before": day - timedelta(days=1), "begin": begin, "end": end}
+            for day, begin, end in cursor.fetchall()
+        ]

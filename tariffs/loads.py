@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from common.problems import Fault, Problem, invalid
 from common.text import T
@@ -70,7 +70,10 @@ def run(pk: int) -> Load | None:
             )
         except Problem as problem:
             load.state = Load.State.REFUSED
-            load.faults = [fault.as_json() for fault in problem.errors]
+            load.faults = [
+                {**fault.as_json(), "detail": said(fault, "zh-hans"), "detail_en": said(fault, "en")}
+                for fault in problem.errors
+            ]
         else:
             load.state = Load.State.CHECKED if options.get("dry_run") else Load.State.DONE
             load.table, load.rows, load.difference = done.table, done.rows, done.as_json()
@@ -79,6 +82,12 @@ def run(pk: int) -> Load | None:
         load.save()
     cache.delete(_key(pk))
     return load
+
+
+def said(fault: Fault, language: str) -> str:
+    """A worker has no reader's language: faults are kept in both."""
+    with translation.override(language):
+        return str(fault.text)
 
 
 def run_queued() -> int:

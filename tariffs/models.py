@@ -291,6 +291,9 @@ class Load(models.Model):
         verbose_name_plural = T("税则导入", "tariff loads")
         ordering = ["-id"]
 
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.pk})"
+
 
 class StoredAssessmentQuerySet(models.QuerySet["StoredAssessment"]):
     def visible_to(self, principal: Principal) -> Self:

@@ -70,6 +70,7 @@ class CommoditySerializer(s.Serializer):
 class ChangeSerializer(s.Serializer):
     code = s.CharField()
     kind = s.CharField()
+    kind_text = s.CharField()
     origin = s.CharField()
     exporter = s.CharField(allow_blank=True)
     before = s.CharField(allow_null=True)
