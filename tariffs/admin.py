@@ -24,6 +24,7 @@ from .models import (
     CalendarDay,
     CommodityLine,
     DutyMemo,
+    DutyRefund,
     Guarantee,
     GuaranteeDraw,
     Load,
@@ -33,6 +34,7 @@ from .models import (
     Payment,
     PaymentChannel,
     Quota,
+    RefundConfirmation,
     RegimeEffect,
     StoredAssessment,
     TariffMeasure,
@@ -294,6 +296,18 @@ class DutyMemoAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     search_fields = ["=subject", "=number"]
     inlines = [PaymentInline]
+
+
+class ConfirmationInline(ReadOnlyInline):
+    model = RefundConfirmation
+
+
+@admin.register(DutyRefund)
+class DutyRefundAdmin(ReadOnlyAdmin):
+    list_display = ["number", "subject", "amount", "state", "channel", "created_at", "refunded_on"]
+    list_filter = ["state"]
+    search_fields = ["=subject", "=number"]
+    inlines = [ConfirmationInline]
 
 
 class DrawInline(ReadOnlyInline):

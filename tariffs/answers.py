@@ -62,6 +62,8 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
         ],
         "late_declaration_fee": found.late_declaration_fee,
         "days_late": found.days_late,
+        "deferred_interest": found.deferred_interest,
+        "days_deferred": found.days_deferred,
         "payable": found.payable,
         "exchange_rates": [
             {"currency": rate.currency, "rate": rate.rate, "per": rate.per, "inverse": rate.inverse,
@@ -79,7 +81,9 @@ def _rate_taken(result: ItemResult) -> dict[str, str] | None:
     chosen = result.selection
     if chosen.reason == "officer":
         return {"kind": "officer", "rate": result.taxes[0].rate, "reason": "officer"}
-    return chosen.duty and {"kind": chosen.duty.kind, "rate": str(chosen.duty.rate), "reason": chosen.reason}
+    if chosen.duty is None:
+        return None
+    return {"kind": chosen.duty.kind, "rate": str(chosen.duty.rate), "reason": chosen.reason}
 
 
 def explanation(found: Assessment) -> list[dict[str, Any]]:

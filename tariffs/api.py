@@ -1,4 +1,4 @@
-"""The tariff over the API: look up, search, quote, explain, memos, a bank's word that one was paid."""
+"""The tariff over the API: look up, search, quote, explain, memos, a bank's word that one was paid or given back."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from common.text import T
 from parties.principals import Principal
 from refdata import codes
 
-from . import answers, changes, fixing, inputs, lookup, memos, payments, rates, search
+from . import answers, changes, fixing, inputs, lookup, memos, payments, rates, refunds, search
 from .assessment import assess
 from .book import Commodity, Measure, prefixes
-from .models import CommodityLine, DutyMemo, Payment, PaymentChannel, StoredAssessment
+from .models import CommodityLine, DutyMemo, DutyRefund, Payment, PaymentChannel, StoredAssessment
 from .schemas import (
     AssessmentSerializer,
     ChangesSerializer,
@@ -35,6 +35,9 @@ from .schemas import (
     MemoSerializer,
     PaymentSerializer,
     QuotationRequestSerializer,
+    RefundConfirmationSerializer,
+    RefundPageSerializer,
+    RefundSerializer,
 )
 from .selection import KIND_NAMES, Claim, select_import
 
@@ -351,6 +354,22 @@ class MemoDetail(View):
         return Response(memo_json(memo))
 
 
+_SIGNATURE = [
+    OpenApiParameter(name, OpenApiTypes.STR, OpenApiParameter.HEADER)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+]
+
+
+def _bank(request: Request) -> PaymentChannel:
+    """The caller's channel, where the body is signed with one of its secrets."""
+    body = request._request.body
+    channel = PaymentChannel.objects.filter(organisation_id=caller(request).organisation_id or 0, active=True).first()
+    if channel is None:
+        raise conflict("no-payment-channel", T("本单位未登记缴款渠道", "no payment channel is registered for you"))
+    payments.verify(channel, request.headers, body)
+    return channel
+
+
 class Payments(View):
     """Idempotent by the bank's own reference; the signature covers the very bytes of the body."""
 
@@ -366,11 +385,7 @@ class Payments(View):
         ),
         request=OpenApiTypes.OBJECT,
         responses={200: PaymentSerializer},
-        parameters=[
-            OpenApiParameter("webhook-id", OpenApiTypes.STR, OpenApiParameter.HEADER),
-            OpenApiParameter("webhook-timestamp", OpenApiTypes.STR, OpenApiParameter.HEADER),
-            OpenApiParameter("webhook-signature", OpenApiTypes.STR, OpenApiParameter.HEADER),
-        ],
+        parameters=_SIGNATURE,
         examples=[
             OpenApiExample(
                 "paid",
@@ -381,13 +396,8 @@ class Payments(View):
         ],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        principal = caller(request)
-        body = request._request.body
-        channel = PaymentChannel.objects.filter(organisation_id=principal.organisation_id or 0, active=True).first()
-        if channel is None:
-            raise conflict("no-payment-channel", T("本单位未登记缴款渠道", "no payment channel is registered for you"))
-        payments.verify(channel, request.headers, body)
-        return Response(payment_json(payments.record(channel=channel, data=request.data, actor=principal.actor)))
+        payment = payments.record(channel=_bank(request), data=request.data, actor=caller(request).actor)
+        return Response(payment_json(payment))
 
 
 def payment_json(payment: Payment) -> dict[str, Any]:
@@ -400,3 +410,84 @@ def payment_json(payment: Payment) -> dict[str, Any]:
         "late_charge": DutyMemo.objects.values_list("late_charge", flat=True).get(pk=memo.pk),
         "settled": memos.is_settled(memo.subject),
     }
+
+
+def refund_json(refund: DutyRefund) -> dict[str, Any]:
+    return {
+        "number": refund.number,
+        "declaration": refund.subject,
+        "assessment": refund.assessment_id,
+        "state": refund.state,
+        "state_text": str(DutyRefund.State(refund.state).label),
+        "amount": refund.amount,
+        "currency": "CNY",
+        "bank": refund.channel.code,
+        "created_at": refund.created_at,
+        "refunded_on": refund.refunded_on,
+    }
+
+
+class Refunds(View):
+    scopes = {"GET": "tariff:read"}
+
+    @extend_schema(
+        operation_id="tariff_refunds",
+        summary="本单位应退税款 / Refunds one may see",
+        parameters=[
+            OpenApiParameter("declaration", OpenApiTypes.STR),
+            OpenApiParameter("state", OpenApiTypes.STR, enum=DutyRefund.State.values),
+            OpenApiParameter("cursor", OpenApiTypes.STR),
+            OpenApiParameter("page_size", OpenApiTypes.INT),
+        ],
+        responses=RefundPageSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        rows = DutyRefund.objects.visible_to(caller(request)).select_related("channel")
+        if declaration := request.query_params.get("declaration"):
+            rows = rows.filter(subject=declaration.replace("\x00", ""))
+        if state := request.query_params.get("state"):
+            rows = rows.filter(state=state.replace("\x00", ""))
+        pages = CursorPagination()
+        pages.ordering = ("-created_at", "-id")
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response([refund_json(refund) for refund in page or []])
+
+
+class RefundDetail(View):
+    scopes = {"GET": "tariff:read"}
+
+    @extend_schema(operation_id="tariff_refund", summary="一笔应退税款 / One refund", responses=RefundSerializer)
+    def get(self, request: Request, number: str) -> Response:
+        rows = DutyRefund.objects.visible_to(caller(request)).select_related("channel")
+        refund = rows.filter(number=number.replace("\x00", "")).first()
+        if refund is None:
+            raise not_found()
+        return Response(refund_json(refund))
+
+
+class RefundConfirmations(View):
+    """As with payments: the bank's own reference makes it idempotent, the signature covers the bytes."""
+
+    scopes = {"POST": "payments:write"}
+
+    @extend_schema(
+        operation_id="tariff_refund_confirmation",
+        summary="银行回传退税结果 / A bank reports that a refund was given back",
+        request=OpenApiTypes.OBJECT,
+        responses={200: RefundConfirmationSerializer},
+        parameters=_SIGNATURE,
+        examples=[
+            OpenApiExample(
+                "given back",
+                value={"reference": "2026110300007", "refund": "800020261000000001-R01", "amount": "2910.11",
+                       "refunded_at": "2026-11-03T10:00:00+08:00"},
+                request_only=True,
+            )
+        ],
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        done = refunds.confirm(channel=_bank(request), data=request.data, actor=caller(request).actor)
+        return Response(
+            {"reference": done.reference, "refund": done.refund.number, "amount": done.amount,
+             "refunded_at": done.refunded_at}
+        )  # fmt: skip

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
-from common.problems import Fault, invalid
+from common.problems import Fault, Problem, invalid
 from common.text import T
 
 from . import latefees, retail, valuation
 from .basis import Notice, Step
 from .book import AS_PRESCRIBED, BY_MODE, EXEMPT, LEVY, SUSPEND, Book, Commodity, Effect, ExchangeRate, Measure
 from .inputs import AssessmentInput, Item, with_pointers
-from .rates import ZERO, AdValorem, Goods, Rate, RateMissing, RateTextError, Specific, Sum, fen, parse, plain
+from .rates import ZERO, AdValorem, Classes, Goods, Rate, RateMissing, RateTextError, Specific, Sum, fen, parse, plain
 from .selection import Claim, Selection, select_export, select_import
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
@@ -69,6 +69,8 @@ class Assessment:
     late_declaration_fee: Decimal
     days_late: int
     example: bool
+    deferred_interest: Decimal = ZERO
+    days_deferred: int = 0
 
     def total(self, tax: str = "", what: str = "payable") -> Decimal:
         """Sum over the items of one tax, or of all."""
@@ -82,7 +84,7 @@ class Assessment:
 
     @property
     def payable(self) -> Decimal:
-        return self.total() + self.late_declaration_fee
+        return self.total() + self.late_declaration_fee + self.deferred_interest
 
 
 def assess(request: AssessmentInput, book: Book) -> Assessment:
@@ -137,6 +139,14 @@ class _Assessor:
         if self.faults:
             raise invalid(self.faults)
         fee, late = latefees.declaration_fee(request, results, self.book, self.day, self.steps, self.notices)
+        levied = sum((line.payable for result in results for line in result.taxes), ZERO)
+        try:
+            interest, deferred = latefees.deferred_interest(request, levied, self.book, self.day, self.steps)
+        except (KeyError, Problem):
+            raise invalid([Fault("/deferred_since", "parameter-missing", T(
+                "未加载缓税利息日利率（deferred_interest.daily_percent）",
+                "the daily rate of deferred interest (deferred_interest.daily_percent) is not loaded",
+            ))]) from None  # fmt: skip
         example = (
             any(rate.example for rate in self.rates.values())
             or any(result.commodity.example for result in results)
@@ -147,7 +157,18 @@ class _Assessor:
         if request.advance and request.entered_on is None:
             self.notices.append(Notice("arrival-unknown"))
         return Assessment(
-            request, self.day, self.book.version, results, self.rates, self.steps, self.notices, fee, late, example
+            request,
+            self.day,
+            self.book.version,
+            results,
+            self.rates,
+            self.steps,
+            self.notices,
+            fee,
+            late,
+            example,
+            interest,
+            deferred,
         )
 
     # -- what is looked up
@@ -390,16 +411,23 @@ class _Assessor:
         measure = result.measures.get("consumption")
         if measure is None:
             return None
+        rate = measure.rate
+        if isinstance(rate, Classes):
+            rate, price, compared = rate.choose(result.goods, result.due())
+            self.steps.append(
+                Step("price-class", result.item.number, f"{compared}: {rate}", price, "price-class", "",
+                     {"rate": str(measure.rate), "taken": str(rate)})
+            )  # fmt: skip
         percent = specific = ZERO
         worked = []
-        for term in measure.rate.terms if isinstance(measure.rate, Sum) else (measure.rate,):
+        for term in rate.terms if isinstance(rate, Sum) else (rate,):
             if isinstance(term, AdValorem):
                 percent += term.percent / term.over
             elif isinstance(term, Specific):
                 specific += term.amount(result.goods)
                 worked.append(term.worked(result.goods))
             else:
-                raise RateMissing("reference", str(measure.rate))
+                raise RateMissing("reference", str(rate))
         number = result.item.number
         duties = result.due()
         base = result.value
@@ -416,11 +444,9 @@ class _Assessor:
         amount = fen(base * percent / 100 + specific)
         basis = "consumption-9" if percent else "consumption-5"
         self.steps.append(
-            Step(
-                "consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(measure.rate)}
-            )
+            Step("consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(rate)})
         )
-        return base, amount, measure.rate
+        return base, amount, rate
 
     def _consumption(self, result: ItemResult) -> None:
         if (found := self.consumption(result)) is not None:

@@ -34,6 +34,8 @@ BASES: dict[str, tuple[str, str]] = {
     "vat-law-10-14": ("增值税法第十条、第十四条", "VAT Law arts 10 and 14"),
     "consumption-5": ("消费税暂行条例第五条", "Consumption Tax Regulation art. 5"),
     "consumption-9": ("消费税暂行条例第九条", "Consumption Tax Regulation art. 9"),
+    "deferred-interest": ("缓税利息（一般知识）", "deferred interest (general knowledge)"),
+    "price-class": ("税率表所列价格档次", "the price classes of the rate table"),
     "retail-2016-18": ("财关税〔2016〕18号（一般知识）", "Caiguanshui [2016] 18 (general knowledge)"),
     "retail-2018-49": ("财关税〔2018〕49号（一般知识）", "Caiguanshui [2018] 49 (general knowledge)"),
     "split": ("分摊规则：按价格累计取整", "split rule: by price, cumulative rounding"),
@@ -90,6 +92,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
             "(customs value + duty + quantity × specific rate) ÷ (1 − ad valorem rate)",
         ),
     ),
+    "price-class": (
+        ("消费税价格档次", "Consumption tax price class"),
+        ("每单位价格与分档标准比较", "price of one unit against the mark between the classes"),
+    ),
     "consumption-tax": (
         ("消费税", "Consumption tax"),
         ("消费税计税价格 × 比例税率 + 数量 × 定额税率", "base × ad valorem rate + quantity × specific rate"),
@@ -111,6 +117,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "late-declaration-fee": (
         ("滞报金", "Late-declaration fee"),
         ("计税价格合计 × 日率 × 滞报天数", "total customs value × daily rate × days late"),
+    ),
+    "deferred-interest": (
+        ("缓税利息", "Deferred interest"),
+        ("应缴税款 × 日利率 × 计息天数", "taxes × daily rate × days"),
     ),
     "late-payment": (("滞纳金", "Late-payment charge"), ("税款 × 日率 × 滞纳天数", "tax × daily rate × days late")),
     "exchange-rate": (("汇率", "Exchange rate"), ("上月第三个星期三（顺延）中间价", "parity of last month's third Wednesday")),

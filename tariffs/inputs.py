@@ -85,6 +85,7 @@ class AssessmentInput:
     gross_weight: Decimal | None = None  # kilograms
     adjustments: tuple[Adjustment, ...] = ()
     buyer: Buyer | None = None
+    deferred_since: date | None = None  # goods out of bond: the day of the import under suspension
 
     def rate_day(self) -> date:
         """Tariff Law art. 20: the day the declaration is completed; declared before arrival, the day of entry."""
@@ -245,7 +246,10 @@ def from_json(data: Any) -> AssessmentInput:
         gross_weight=None if gross is None else read.number(gross, "/gross_weight", low=Decimal(0), open_low=True),
         adjustments=adjustments,
         buyer=_buyer(read, data.get("buyer")),
+        deferred_since=read.day(data, "deferred_since"),
     )
+    if request.deferred_since is not None and completed is not None and request.deferred_since > completed:
+        read.fault("/deferred_since", "out-of-range", T("晚于申报日", "after the day of the declaration"))
     if read.faults:
         raise invalid(read.faults)
     return request
@@ -345,6 +349,7 @@ def to_json(request: AssessmentInput) -> dict[str, Any]:
         "completed_on": request.completed_on.isoformat(),
         "entered_on": request.entered_on.isoformat() if request.entered_on else None,
         "advance": request.advance,
+        "deferred_since": request.deferred_since.isoformat() if request.deferred_since else None,
         "regime": request.regime,
         "levy_nature": request.levy_nature,
         "trade_terms": request.trade_terms,

@@ -54,6 +54,28 @@ def declaration_fee(
     return fee, days
 
 
+def deferred_interest(
+    request: AssessmentInput, tax: Decimal, book: Book, day: date, steps: list[Step]
+) -> tuple[Decimal, int]:
+    """Interest on duties that a bonded regime had suspended (缓税利息), where the goods now pay them: a rate a day on the
+    taxes from the day of the import under suspension to the day before the declaration that pays. The rate is a parameter that
+    an operator loads; none is shipped. Raises KeyError where it is not loaded."""
+    since = request.deferred_since
+    if request.direction != "I" or since is None or tax <= 0:
+        return ZERO, 0
+    days = (request.completed_on - since).days
+    if days <= 0:
+        return ZERO, 0
+    rate = book.parameter("deferred_interest.daily_percent", day)
+    amount = fen(tax * rate / 100 * days)
+    steps.append(
+        Step("deferred-interest", None, f"{tax:f} × {plain(rate)}% × {days}", amount, "deferred-interest", inputs={
+            "tax": f"{tax:f}", "daily_rate": f"{plain(rate)}%", "days": str(days), "since": since.isoformat(),
+        })
+    )  # fmt: skip
+    return amount, days
+
+
 @dataclass(frozen=True, slots=True)
 class LatePayment:
     days: int

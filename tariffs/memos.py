@@ -16,7 +16,7 @@ from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
 
-from . import lookup, workdays
+from . import lookup, refunds, workdays
 from .fixing import latest, lock
 from .models import DutyMemo, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase
 
@@ -34,7 +34,7 @@ def issue(
 ) -> DutyMemo | None:
     """Issue the memo for what the latest assessment leaves to pay; None where nothing is.
 
-    An open memo of an earlier version is voided. What was paid already counts; too much paid appends `duty.refund_due`.
+    An open memo of an earlier version is voided. What was paid already counts; too much paid makes a refund.
     With a guarantee's number the memo is drawn on it and release need not wait."""
     with transaction.atomic():
         lock(subject)
@@ -46,13 +46,14 @@ def issue(
             subject=subject, state__in=(State.OPEN, State.GUARANTEED)
         ):
             _void(memo, actor)
-        paid = _paid(subject)
+        paid = refunds.net_paid(subject)
         amount = stored.payable - paid
+        refunds.settle_due(subject=subject, amount=-amount, stored=stored, audience=audience, actor=actor)
         data: dict[str, Any] = {"declaration": subject, "version": stored.number, "paid": f"{paid:f}"}
         if amount <= 0:
-            kind = "duty.refund_due" if amount < 0 else "duty.nothing_due"
-            append(type=kind, subject=("duty", subject), actor=actor, audience=audience,
-                   data=data | {"amount": f"{-amount:f}"})  # fmt: skip
+            if amount == 0:
+                append(type="duty.nothing_due", subject=("duty", subject), actor=actor, audience=audience,
+                       data=data | {"amount": "0.00"})  # fmt: skip
             return None
         account = _account(guarantee, payer_id, completed_on, amount) if guarantee else None
         book = lookup.current()
@@ -91,14 +92,12 @@ def _lines(answer: dict[str, Any], paid: Decimal) -> list[dict[str, str]]:
     ]
     if Decimal(answer["late_declaration_fee"]) > 0:
         lines.append({"tax": "late-declaration-fee", "amount": answer["late_declaration_fee"]})
+    # Answers stored before there was such interest do not name it.
+    if Decimal(answer.get("deferred_interest", "0")) > 0:
+        lines.append({"tax": "deferred-interest", "amount": answer["deferred_interest"]})
     if paid:
         lines.append({"tax": "paid-before", "amount": f"{-paid:f}"})
     return lines
-
-
-def _paid(subject: str) -> Decimal:
-    found = DutyMemo.objects.filter(subject=subject, state=State.PAID).aggregate(total=Sum("amount"))["total"]
-    return found or Decimal(0)
 
 
 def _account(number: str, payer_id: int, day: date, amount: Decimal) -> Guarantee:
@@ -147,10 +146,8 @@ def is_settled(subject: str) -> bool:
     stored = latest(subject)
     if stored is None:
         return False
-    covered = DutyMemo.objects.filter(subject=subject, state__in=(State.PAID, State.GUARANTEED)).aggregate(
-        total=Sum("amount")
-    )["total"]
-    return stored.payable <= (covered or Decimal(0))
+    secured = DutyMemo.objects.filter(subject=subject, state=State.GUARANTEED).aggregate(total=Sum("amount"))["total"]
+    return stored.payable <= refunds.net_paid(subject) + (secured or Decimal(0))
 
 
 def withdraw(*, subject: str, actor: str) -> None:
@@ -163,10 +160,11 @@ def withdraw(*, subject: str, actor: str) -> None:
             _void(memo, actor)
         QuotaDraw.objects.filter(subject=subject).delete()
         RetailPurchase.objects.filter(subject=subject).delete()
-        paid, stored = _paid(subject), latest(subject)
-        if paid and stored:
-            append(type="duty.refund_due", subject=("duty", subject), actor=actor, audience=stored.audience,
-                   data={"declaration": subject, "amount": f"{paid:f}"})  # fmt: skip
+        stored = latest(subject)
+        if stored is not None:
+            refunds.settle_due(
+                subject=subject, amount=refunds.net_paid(subject), stored=stored, audience=stored.audience, actor=actor
+            )
 
 
 def open_guarantee(

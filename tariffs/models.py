@@ -438,6 +438,66 @@ class Payment(models.Model):
         constraints = [models.UniqueConstraint(fields=["channel", "reference"], name="tariffs_one_payment")]
 
 
+class DutyRefundQuerySet(models.QuerySet["DutyRefund"]):
+    def visible_to(self, principal: Principal) -> Self:
+        if principal.is_officer:
+            return self
+        return self.filter(audience__contains=[principal.organisation_id or 0])
+
+
+class DutyRefund(models.Model):
+    """Duty paid too much for a declaration (应退税款), to be given back through the bank that took the payment."""
+
+    class State(models.TextChoices):
+        #: Waits for the bank.
+        DUE = "due", T("待退", "due")
+        #: The bank said so.
+        PAID = "paid", T("已退", "given back")
+        #: A newer assessment made it another sum, or none.
+        VOID = "void", T("作废", "void")
+
+    number = models.CharField(T("退税编号", "refund number"), max_length=50, unique=True)
+    subject = models.CharField(T("报关单号", "declaration number"), max_length=40, db_index=True)
+    assessment = models.ForeignKey(StoredAssessment, models.PROTECT, verbose_name=T("税费核定", "assessment"))
+    payee_id = models.BigIntegerField(T("收款单位", "payee"))
+    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"))
+    audience: ArrayField = ArrayField(models.BigIntegerField(), verbose_name=T("可见单位", "visible to"), default=list)
+    amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
+    state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.DUE)
+    created_at = models.DateTimeField(T("时间", "at"), auto_now_add=True)
+    refunded_on = models.DateField(T("退税日期", "given back on"), null=True, blank=True)
+
+    objects = DutyRefundQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = T("应退税款", "refund")
+        verbose_name_plural = T("应退税款", "refunds")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(name="tariffs_refund_amount", condition=Q(amount__gt=0)),
+            models.UniqueConstraint(fields=["subject"], condition=Q(state="due"), name="tariffs_one_refund_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class RefundConfirmation(models.Model):
+    """The bank's word that a refund was given back. Its own reference makes a repeated report the same one."""
+
+    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"))
+    reference = models.CharField(T("银行流水号", "bank reference"), max_length=64)
+    refund = models.OneToOneField(DutyRefund, models.PROTECT, verbose_name=T("应退税款", "refund"))
+    amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
+    refunded_at = models.DateTimeField(T("退税时间", "given back at"))
+    recorded_at = models.DateTimeField(T("登记时间", "recorded at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = T("退税回执", "refund confirmation")
+        verbose_name_plural = T("退税回执", "refund confirmations")
+        constraints = [models.UniqueConstraint(fields=["channel", "reference"], name="tariffs_one_confirmation")]
+
+
 class Guarantee(Validity):
     """A guarantee account of an organisation: what it secures at once, drawn by memos and restored by their payment."""
 

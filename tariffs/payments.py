@@ -9,8 +9,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +22,7 @@ from common.text import T
 from . import latefees, lookup, memos
 from .fixing import lock
 from .models import DutyMemo, Payment, PaymentChannel
+from .reports import read_report
 
 #: A signature older or newer than this is not taken.
 TOLERANCE_SECONDS = 300
@@ -58,7 +58,8 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
     """Record a payment and settle its memo. The same reference again is the same payment.
 
     Raises Problem 422 for a malformed report or a wrong sum, 409 where the reference or the memo is used up."""
-    reference, number, amount, paid_at = _read(data)
+    report = read_report(data, document="memo", moment="paid_at")
+    reference, number, amount, paid_at = report.reference, report.document, report.amount, report.moment
     found = DutyMemo.objects.filter(number=number).only("subject").first()
     if found is None:
         raise invalid([Fault("/memo", "unknown-memo", T("没有此税单", "there is no such memo"))])
@@ -95,32 +96,3 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
             data={"bank": channel.code, "reference": reference, "days_late": late.days},
         )  # fmt: skip
     return payment
-
-
-def _read(data: Any) -> tuple[str, str, Decimal, datetime]:
-    faults = []
-    if not isinstance(data, dict):
-        raise invalid([Fault("", "not-an-object", T("须为 JSON 对象", "must be a JSON object"))])
-    texts = {}
-    for name, limit in (("reference", 64), ("memo", 50)):
-        value = data.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= limit:
-            faults.append(Fault(f"/{name}", "missing", T("缺少此项或格式不正确", "missing or malformed")))
-            value = ""
-        texts[name] = value
-    amount, paid_at = Decimal(0), timezone.now()
-    try:
-        amount = Decimal(data["amount"]) if isinstance(data.get("amount"), str) else Decimal("NaN")
-        if not amount.is_finite() or amount <= 0 or amount.adjusted() > 15:
-            raise InvalidOperation
-    except InvalidOperation:
-        faults.append(Fault("/amount", "not-an-amount", T("须为十进制金额字符串", "must be a decimal string")))
-    try:
-        paid_at = datetime.fromisoformat(data.get("paid_at", ""))
-        if paid_at.tzinfo is None:
-            raise ValueError
-    except (ValueError, TypeError):
-        faults.append(Fault("/paid_at", "not-a-time", T("须为带时区的时间", "must be a time with its offset")))
-    if faults:
-        raise invalid(faults)
-    return texts["reference"], texts["memo"], amount, paid_at

@@ -12,6 +12,8 @@ A rate is a small tree. It is stored as text in one canonical form, read by `par
     max(10%; 2 CNY/035)                   the higher of; min(...) the lower of
     sliding(035; 14: 0.28 CNY/035; 9/P + 0.0269*P - 1; round 3; cap 40%)
     degrees(0.065817 USD/kg; 0.000622 USD/kg; under 100; least 0.0503 USD/kg)
+    classes(070 by value; 2500 CNY: 200 CNY/070; 180 CNY/070)
+                                          price classes: from so much a unit the first rate, below it the second
     see(the rate applicable to the complete movement)
 """
 
@@ -259,6 +261,58 @@ class Degrees:
 
 
 @dataclass(frozen=True, slots=True)
+class Classes:
+    """Two classes by the price of one unit (beer by the tonne, cigarettes by the thousand): `above` from the threshold on.
+
+    By `value` the price is the customs value of one unit. By `price` it is the price composed with the tax of the lower class:
+    (value + duties + its specific part) / (1 - its ad valorem part), for one unit. Nothing is rounded before the comparison.
+    """
+
+    unit: str
+    by: str
+    threshold: Decimal
+    currency: str
+    above: "Rate"
+    below: "Rate"
+
+    def __str__(self) -> str:
+        return f"classes({self.unit} by {self.by}; {plain(self.threshold)} {self.currency}: {self.above}; {self.below})"
+
+    def price(self, goods: Goods, duties: Decimal = ZERO) -> Decimal:
+        quantity = goods.quantity(self.unit, "")
+        if quantity <= 0:
+            raise RateMissing("quantity", self.unit)
+        value = goods.value
+        if self.by == "price":
+            percent = sum(
+                (leaf.percent / leaf.over for leaf in self.below.leaves() if isinstance(leaf, AdValorem)), ZERO
+            )
+            specific = sum((leaf.amount(goods) for leaf in self.below.leaves() if isinstance(leaf, Specific)), ZERO)
+            value = (value + duties + specific) / (1 - percent / 100)
+        return value / quantity
+
+    def choose(self, goods: Goods, duties: Decimal = ZERO) -> "tuple[Rate, Decimal, str]":
+        """The rate of the class, the price of one unit as it is shown, and the comparison that says so."""
+        price, limit = self.price(goods, duties), goods.to_yuan(self.threshold, self.currency)
+        shown = price.quantize(Decimal("0.000001"), ROUND_HALF_UP)
+        if price >= limit:
+            return self.above, shown, f"{plain(shown)} ≥ {plain(limit)}"
+        return self.below, shown, f"{plain(shown)} < {plain(limit)}"
+
+    def amount(self, goods: Goods) -> Decimal:
+        return self.choose(goods)[0].amount(goods)
+
+    def worked(self, goods: Goods) -> str:
+        rate, _, compared = self.choose(goods)
+        return f"{compared}: {rate.worked(goods)}"
+
+    def leaves(self) -> Iterable["Leaf"]:
+        yield Specific(ZERO, self.unit)
+        yield from self.above.leaves()
+        yield from self.below.leaves()
+
+
+@dataclass(frozen=True, slots=True)
 class Refer:
     """A rate the schedule gives only by pointing at other goods: an officer says which rate it is."""
 
@@ -278,7 +332,7 @@ class Refer:
 
 
 Leaf = AdValorem | Specific
-Rate = AdValorem | Specific | Sum | Choice | Sliding | Degrees | Refer
+Rate = AdValorem | Specific | Sum | Choice | Sliding | Degrees | Classes | Refer
 FREE = AdValorem(ZERO)
 
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -289,6 +343,7 @@ _SLIDING = re.compile(
     rf"sliding\(({_WORD}); ({_NUMBER}): (.+?); ({_NUMBER})/P \+ ({_NUMBER})\*P ([+-]) ({_NUMBER}); "
     rf"round (\d); cap ({_NUMBER})%\)"
 )
+_CLASSES = re.compile(rf"classes\(({_WORD}) by (value|price); ({_NUMBER}) ([A-Z]{{3}}): ([^;()]+); ([^;()]+)\)")
 _DEGREES = re.compile(rf"degrees\((.+?); (.+?); under ({_NUMBER}); least (.+?)\)")
 
 
@@ -345,6 +400,12 @@ def parse(text: str) -> Rate:
     if match := _DEGREES.fullmatch(text):
         base, step, under, least = match.groups()
         return Degrees(_specific(base), _specific(step), Decimal(under), _specific(least))
+    if match := _CLASSES.fullmatch(text):
+        unit, by, limit, currency, first, second = match.groups()
+        above, below = parse(first), parse(second)
+        if by == "price" and sum(leaf.percent for leaf in below.leaves() if isinstance(leaf, AdValorem)) >= 100:
+            raise RateTextError(text)
+        return Classes(unit, by, Decimal(limit), currency, above, below)
     if len(terms := _split(text, "+")) > 1:
         return Sum(tuple(parse(term) for term in terms))
     if text[:4] in ("max(", "min(") and text.endswith(")"):

@@ -183,6 +183,8 @@ class AssessmentSerializer(s.Serializer):
     totals = TotalSerializer(many=True)
     late_declaration_fee = s.CharField()
     days_late = s.IntegerField()
+    deferred_interest = s.CharField()
+    days_deferred = s.IntegerField()
     payable = s.CharField()
     exchange_rates = ExchangeRateSerializer(many=True)
     notices = NoticeSerializer(many=True)
@@ -240,6 +242,9 @@ class QuotationRequestSerializer(s.Serializer):
     completed_on = s.CharField(help_text="日期或带时区的时间 / a day, or a time with its offset")
     entered_on = s.CharField(required=False)
     advance = s.BooleanField(required=False)
+    deferred_since = s.DateField(
+        required=False, help_text="保税货物内销时，原进口日 / goods out of bond: the day of the import under suspension"
+    )
     regime = s.CharField(required=False)
     levy_nature = s.CharField(required=False)
     trade_terms = s.CharField(required=False)
@@ -279,6 +284,32 @@ class MemoPageSerializer(s.Serializer):
     next = s.URLField(allow_null=True)
     previous = s.URLField(allow_null=True)
     results = MemoSerializer(many=True)
+
+
+class RefundSerializer(s.Serializer):
+    number = s.CharField()
+    declaration = s.CharField()
+    assessment = s.IntegerField()
+    state = s.CharField()
+    state_text = s.CharField()
+    amount = s.CharField()
+    currency = s.CharField()
+    bank = s.CharField()
+    created_at = s.DateTimeField()
+    refunded_on = s.DateField(allow_null=True)
+
+
+class RefundPageSerializer(s.Serializer):
+    next = s.URLField(allow_null=True)
+    previous = s.URLField(allow_null=True)
+    results = RefundSerializer(many=True)
+
+
+class RefundConfirmationSerializer(s.Serializer):
+    reference = s.CharField()
+    refund = s.CharField()
+    amount = s.CharField()
+    refunded_at = s.DateTimeField()
 
 
 class PaymentSerializer(s.Serializer):

@@ -12,4 +12,7 @@ urlpatterns = [
     path("tariff/memos", api.Memos.as_view()),
     path("tariff/memos/<str:number>", api.MemoDetail.as_view()),
     path("tariff/payments", api.Payments.as_view()),
+    path("tariff/refunds", api.Refunds.as_view()),
+    path("tariff/refunds/<str:number>", api.RefundDetail.as_view()),
+    path("tariff/refund-confirmations", api.RefundConfirmations.as_view()),
 ]

@@ -167,3 +167,23 @@ def test_a_bank_reports_a_payment_with_its_token_and_its_signature(api, firm):
     assert body(first) == body(second)
     assert body(first)["settled"] is True
     assert Decimal(body(first)["amount"]) == memo.amount
+
+
+def test_interest_on_suspended_duty_needs_the_rate_that_an_operator_loads(api, firm):
+    from tariffs import loading, lookup
+
+    asked = {"completed_on": "2026-10-12", "deferred_since": "2026-04-15",
+             "items": [{"code": "8509801000", "total": "100000", "origin": "DEU"}]}  # fmt: skip
+    client = api(firm)
+    refused = client.post("/api/v1/tariff/assessments", asked)
+    assert refused.status_code == 422
+    assert [(fault["pointer"], fault["code"]) for fault in body(refused)["errors"]] == [
+        ("/deferred_since", "parameter-missing")
+    ]
+    row = {"name": "deferred_interest.daily_percent", "value": "0.001", "valid_from": "2026-01-01", "source": "made up"}
+    loading.load_rows("parameters", [row], actor="test", reason="rate", correct_past=True)
+    lookup.forget()
+    answer = body(client.post("/api/v1/tariff/assessments", asked))
+    assert (answer["days_deferred"], answer["deferred_interest"]) == (180, "36.62")
+    late = client.post("/api/v1/tariff/assessments", asked | {"deferred_since": "2026-10-13"})
+    assert body(late)["errors"][0]["pointer"] == "/deferred_since"

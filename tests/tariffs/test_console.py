@@ -112,7 +112,7 @@ def test_tariff_staff_see_what_changes_on_which_day(officer_client):
 @pytest.mark.parametrize(
     "name",
     ["commodityline", "tariffmeasure", "originmember", "monthlyrate", "parameter", "regimeeffect", "calendarday",
-     "quota", "version", "load", "storedassessment", "dutymemo", "guarantee", "paymentchannel"],
+     "quota", "version", "load", "storedassessment", "dutymemo", "dutyrefund", "guarantee", "paymentchannel"],
 )  # fmt: skip
 def test_every_table_has_a_page_to_browse(officer_client, name):
     assert officer_client.get(reverse(f"admin:tariffs_{name}_changelist")).status_code == 200

@@ -48,6 +48,8 @@ def _figure(found: Assessment, name: str) -> Decimal | None:
         return found.payable
     if name == "fee":
         return found.late_declaration_fee
+    if name == "interest":
+        return found.deferred_interest
     if name == "days":
         return Decimal(found.days_late)
     if name.startswith("total."):

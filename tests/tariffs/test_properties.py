@@ -14,6 +14,7 @@ from tariffs.assessment import assess
 from tariffs.rates import (
     AdValorem,
     Choice,
+    Classes,
     Goods,
     RateTextError,
     Specific,
@@ -200,9 +201,14 @@ RATES = st.recursive(
     ),
     max_leaves=5,
 )  # fmt: skip
+PLAIN = st.builds(AdValorem, st.decimals(0, 99, places=2))
+CLASSES = st.builds(
+    Classes, st.sampled_from(["070", "143"]), st.sampled_from(["value", "price"]), st.decimals(1, 9999, places=2),
+    st.sampled_from(["CNY", "USD"]), PLAIN, PLAIN,
+)  # fmt: skip
 
 
-@given(st.one_of(RATES, st.lists(RATES, min_size=2, max_size=3).map(lambda terms: Sum(tuple(terms)))))
+@given(st.one_of(RATES, CLASSES, st.lists(RATES, min_size=2, max_size=3).map(lambda terms: Sum(tuple(terms)))))
 def test_a_rate_reads_back_as_it_was_written(rate):
     assert str(parse(str(rate))) == str(rate)
     assert units(parse(str(rate))) == units(rate)
