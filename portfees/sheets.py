@@ -13,11 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from openpyxl import Workbook, load_workbook
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
-
 from common.problems import Fault, invalid
 from common.text import T
 from portfees.catalogues import ITEM_FIELDS
@@ -180,6 +175,9 @@ def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
 
 def read_xlsx(data: bytes) -> list[FeeItem]:
     """Lines of the first sheet. Raises Problem 422 (no XLSX, formulas, merged cells, faults)."""
+    from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > 20 * MAX_BYTES:
@@ -257,6 +255,10 @@ def write_csv(items: Iterable[FeeItem]) -> bytes:
 
 
 def write_xlsx(items: Iterable[FeeItem], title: str) -> bytes:
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
     workbook = Workbook()
     sheet = workbook.worksheets[0]
     sheet.title = "".join(c for c in title if c not in "[]:*?/\\")[:31] or "list"

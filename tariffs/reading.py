@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 
-from openpyxl import load_workbook
-
 from common.problems import Fault, Problem
 from common.text import T
 
@@ -82,6 +80,8 @@ def _sheet(path: Path) -> Iterator[Row]:
             for info in archive.infolist():
                 if info.filename.startswith("xl/worksheets/sheet") and _holds(archive, info, b"<mergeCell "):
                     raise _refuse("merged-cells", T("含有合并单元格", "the sheet has merged cells"), info.filename)
+        from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
+
         book = load_workbook(path, read_only=True, data_only=False)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise _refuse("not-xlsx", T("不是合法的 XLSX 文件", "this is not a valid XLSX file")) from error

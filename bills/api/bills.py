@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bills import acts, departing, exporting, issuing, pdf, verify
+from bills import acts, departing, exporting, issuing, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
@@ -420,6 +420,8 @@ class Pdf(View):
     def get(self, request: Request, number: str) -> HttpResponse:
         bill = visible(request, number)
         language = "en" if request.query_params.get("lang") == "en" else "zh"
+        from bills import pdf  # its library takes half a second and 30 MB: only who prints loads it
+
         made = HttpResponse(pdf.render(bill, language), content_type="application/pdf")
         made["Content-Disposition"] = f'inline; filename="{bill.number}-v{bill.version}-{language}.pdf"'
         return made
