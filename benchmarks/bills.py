@@ -1,4 +1,5 @@
-"""``chain1000_verify_ms``: verifying the exported file of a bill with 1 000 acts (limit 200 ms).
+"""``chain1000_verify_ms``: verifying the exported file of a bill with 1 000 acts (limit 200 ms; ``_cpu_ms`` is the processor's
+share, which other work on the machine does not lengthen).
 ``title_transfer_vs_sql``: transfers of title, signature check included, against the same rows written by prepared SQL
 (at least 0.30)."""
 
@@ -67,11 +68,12 @@ def exported(count: int) -> dict[str, Any]:
 
 def run() -> dict[str, float]:
     file = json.loads(json.dumps(exported(ACTS)))
-    times = []
-    for _ in range(7):
-        started = time.perf_counter()
+    times, cpu = [], []
+    for _ in range(9):
+        started, worked = time.perf_counter(), time.process_time()
         assert verify.verify(file).acts == ACTS
         times.append((time.perf_counter() - started) * 1000)
+        cpu.append((time.process_time() - worked) * 1000)
     database = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), "singlewindow_bench_bills")
     environment = {**os.environ, "DATABASE_URL": database}
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, check=True)
@@ -79,4 +81,4 @@ def run() -> dict[str, float]:
         [sys.executable, "-m", "benchmarks.peers.title_transfer"], env=environment, check=True, stdout=subprocess.PIPE
     )
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return {"chain1000_verify_ms": statistics.median(times), **figures}
+    return {"chain1000_verify_ms": statistics.median(times), "chain1000_verify_cpu_ms": min(cpu), **figures}

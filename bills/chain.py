@@ -19,15 +19,36 @@ from bills.signing import BadSignature, Key, KeyRing, opened, sign
 #: A chain this long takes no further acts except those that lead to its end (docs/decisions).
 MAX_ACTS = 5000
 ENDING_ACTS = frozenset(
-    {"SURRENDER_FOR_DELIVERY", "SURRENDER_FOR_AMENDMENT", "ACCEPT", "REJECT", "DELIVER", "VOID", "TO_PAPER", "RELEASE",
-     "LEFT", "STAY"}
+    {"SURRENDER_FOR_DELIVERY", "SURRENDER_FOR_AMENDMENT", "ACCEPT", "REJECT", "RETURN", "DELIVER", "VOID", "TO_PAPER",
+     "RELEASE", "LEFT", "STAY", "SURRENDERED_AWAY", "GIVEN_UP_AWAY", "ACCEPTED_AWAY", "RECALLED_AWAY", "REJECTED_AWAY"}
 )  # fmt: skip
 
-#: Acts that put a new version in force.
-NEW_VERSION = frozenset({"AMEND", "FROM_PAPER"})
+#: Acts that put a new version in force; ARRIVE does where the bill was amended on another platform.
+NEW_VERSION = frozenset({"AMEND", "REISSUE", "FROM_PAPER"})
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+#: What is wrong with a signed act or a chain, by the code of :class:`Broken`.
+FAULTS: dict[str, title.Refusal] = {
+    fault.code: fault
+    for fault in (
+        title.Refusal("malformed-act", "行为内容不合格式", "The act is not of the form it has to have"),
+        title.Refusal("act-malformed", "不是有效的 JWS", "Not a JWS in compact serialisation"),
+        title.Refusal("act-not-canonical", "签名内容不是规范 JSON（RFC 8785）", "What is signed is no canonical JSON (RFC 8785)"),
+        title.Refusal("act-unknown-key", "签名密钥未登记", "Signed with a key that is not registered"),
+        title.Refusal("act-revoked-key", "签名密钥已停用", "Signed with a key that was revoked"),
+        title.Refusal("act-not-yet-valid", "签名密钥当时尚未启用", "Signed with a key that did not count yet"),
+        title.Refusal("act-signature", "签名不成立", "The signature does not hold"),
+        title.Refusal("key-of-another", "不是行为人自己的密钥", "Signed with the key of another organisation"),
+        title.Refusal("act-of-another-bill", "属于另一份提单的行为", "The act is on another bill"),
+        title.Refusal("act-on-another-version", "针对的不是有效版本", "The act names a version that is not in force"),
+        title.Refusal("act-not-of-now", "行为时间与现在相差过大", "The act's own time is too far from now"),
+        title.Refusal("act-differs", "请求与所签内容不一致", "The request asks for something else than what was signed"),
+        title.Refusal("chain-broken", "行为链断裂：缺失、重复、改动或次序有误", "An act is missing, doubled, changed or out of order"),
+    )
+}  # fmt: skip
 
 
 class Broken(Exception):
@@ -193,7 +214,7 @@ def open_act(token: str, ring: KeyRing) -> tuple[Statement, Key]:
 
 def new_document(act: Statement) -> str:
     """The checksum of the version this act puts in force, where it makes a new one. Raises Broken."""
-    if act.act not in NEW_VERSION:
+    if act.act not in NEW_VERSION and not (act.act == "ARRIVE" and "document" in act.details):
         return ""
     document = act.details.get("document")
     if not isinstance(document, str) or not HEX64.fullmatch(document):
@@ -261,22 +282,20 @@ def transaction(act: Statement, act_checksum: str) -> dict[str, Any] | None:
     return made
 
 
-def transactions(acts: Iterable[tuple[Statement, str]]) -> list[list[dict[str, Any]]]:
-    """The transactions of the acts in the version in force, one list for each stay with this platform (closed by LEFT),
-    the last one open and maybe empty. An attempt to leave that was refused never happened in PINT's sense."""
-    closed: list[list[dict[str, Any]]] = []
+def transactions(acts: Iterable[tuple[Statement, str]]) -> list[dict[str, Any]]:
+    """Our transactions on the version in force, in order; entries that are fixed already hold the first of them. What
+    another platform refused never happened in PINT's sense."""
     made: list[dict[str, Any]] = []
     for act, act_checksum in acts:
-        if act.act in NEW_VERSION:
-            # PINT voids the chain and begins a new one with ISSUE to the holder.
-            closed, made = [], [_issue(act, act_checksum)]
-        elif act.act == "LEFT":
-            closed, made = [*closed, made], []
+        if new_document(act):
+            # PINT voids the chain and begins a new one, with ISSUE to the holder; where the version came from another
+            # platform, the new chain began there.
+            made = [] if act.act == "ARRIVE" else [_issue(act, act_checksum)]
         elif act.act == "STAY":
             made.pop()
         elif entry := transaction(act, act_checksum):
             made.append(entry)
-    return [*closed, made]
+    return made
 
 
 def _issue(act: Statement, act_checksum: str) -> dict[str, Any]:

@@ -9,20 +9,24 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from bills import acts, exporting, keys
+from bills import exporting, keys, recording
 from bills.canonical import canonical, checksum, parse
 from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault
-from bills.models import Bill, Departure, Platform, SupportingDocument
+from bills.models import Act, Bill, Departure, Platform, SupportingDocument
 from bills.signing import BadSignature, opened, peek
 from bills.title import ORDER, party_key
 from common.problems import Fault, conflict, invalid
 from common.text import T
+from events.log import append
 from parties.principals import Principal
 
 #: Seconds to the next attempt: 5, 10, 20, ... at most an hour; never given up, since the answer decides who has the bill.
 FIRST_RETRY, LONGEST_RETRY = 5, 3600
+#: Endorsements that name somebody: what that one's platform is told while the bill stays here.
+ENDORSEMENTS = ("ENDORSE", "ENDORSE_TO_ORDER")
 #: How long a claimed envelope is left alone before another worker may take it up.
 LEASE = timedelta(seconds=120)
 
@@ -36,36 +40,78 @@ def metadata(document: SupportingDocument) -> dict[str, Any]:
     }
 
 
-@transaction.atomic
-def leave(
-    *, number: str, principal: Principal, platform: str, name: str, codes: list[dict[str, str]], comments: str = ""
-) -> Departure:
-    """Transfer to a party of another platform. An order bill is endorsed to it on the way, if it is not yet."""
-    actor = acts.caller(principal)
-    bill = acts.lock(number, principal)
-    to = Platform.objects.filter(code=platform, active=True).first()
+def _platform(code: str) -> Platform:
+    to = Platform.objects.filter(code=code, active=True).first()
     if to is None:
         raise invalid(
             [Fault("/platform", "unknown-platform", T("未与此平台互联", "We exchange nothing with this platform"))]
         )
+    return to
+
+
+@transaction.atomic
+def leave(
+    *, number: str, principal: Principal, platform: str, name: str, codes: list[dict[str, str]], comments: str = "",
+    act: str = "TRANSFER",
+) -> Departure:  # fmt: skip
+    """To a party of another platform: TRANSFER hands the bill over (an order bill is endorsed to it on the way, if it is
+    not yet); ENDORSE and ENDORSE_TO_ORDER only endorse, the bill stays here and that platform is told."""
+    actor = recording.caller(principal)
+    bill = recording.lock(number, principal)
+    _platform(platform)
     party = {"partyName": name, "eblPlatform": platform, "identifyingCodes": codes}
     if fault := schema_fault("RecipientParty", party):
         raise invalid([Fault("/recipient", "malformed-party", fault)])
+    if act in ENDORSEMENTS:
+        recording.record(
+            bill, act, actor=actor, by=principal.actor, recipient_party=party, comments=comments
+        )  # fmt: skip
+        return tell(bill, party, Departure.Purpose.NOTICE)
     if bill.negotiability == ORDER and bill.endorsee_key and bill.endorsee_key != party_key(party):
-        acts.record(bill, "ENDORSE_TO_ORDER", actor=actor, by=principal.actor, recipient_party=party)
-    acts.record(bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments)
-    entries = exporting.open_entries(bill, exporting.tokens_of(bill))
+        recording.record(bill, "ENDORSE_TO_ORDER", actor=actor, by=principal.actor, recipient_party=party)
+    recording.record(bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments)
+    return tell(bill, party, Departure.Purpose.TRANSFER)
+
+
+def party_abroad(bill: Bill, who: str) -> dict[str, Any] | None:
+    """The issuer or holder of ``bill`` as a party of the other platform it is on; None where it is not on one."""
+    if who == "issuer":
+        if not bill.entries:
+            return None
+        found: dict[str, Any] = peek(bill.entries[0])[1]["transactions"][0]["actor"]
+        return found
+    last = Act.objects.filter(bill=bill, code__in=("SURRENDERED_AWAY", "GIVEN_UP_AWAY")).order_by("-sequence").first()
+    holder: dict[str, Any] | None = peek(last.token)[1]["recipient"] if last else None
+    return holder if party_key(holder) == bill.holder_key else None
+
+
+def tell(bill: Bill, party: dict[str, Any], purpose: str, entries: list[str] | None = None, **of: Any) -> Departure:
+    """Make the envelope that tells ``party``'s platform what was done last on ``bill``, whose row is locked. What a notice
+    tells has happened whatever the answer: its chain entry is fixed at once."""
+    entries = entries or exporting.open_entries(bill, exporting.tokens_of(bill))
     if not entries:
         raise conflict(
             "no-issuance-manifest", T("缺少签发清单，不能转出", "Without an issuance manifest it cannot leave")
         )
     body = envelope(
-        document=parse(bill.versions.get(number=bill.version).document),
+        document=parse(bill.versions.get(number=of.get("version", bill.version)).document),
         entries=entries,
         private=keys.private_of(keys.platform_key()),
         documents=[metadata(document) for document in bill.documents.order_by("id")],
     )
-    return Departure.objects.create(bill=bill, platform=to, body=canonical(body).decode(), last=checksum(entries[-1]))
+    if purpose == Departure.Purpose.NOTICE and "version" not in of:
+        bill.entries = entries
+        bill.save(update_fields=["entries"])
+    made = Departure.objects.create(
+        bill=bill, platform=_platform(party["eblPlatform"]), purpose=purpose, body=canonical(body).decode(),
+        last=checksum(entries[-1]),
+    )  # fmt: skip
+    append(
+        type="bill.envelope_made", subject=("bill", bill.number), actor="system",
+        audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
+        data={"platform": made.platform_id, "purpose": purpose},
+    )  # fmt: skip
+    return made
 
 
 # Sending ----------------------------------------------------------------------------------------------------------
@@ -129,12 +175,19 @@ def converse(departure: Departure, peer: Peer) -> tuple[dict[str, Any], str]:
     raise NoAnswer("documents are still missing there")
 
 
+#: Envelopes of one bill go in their order: each chain continues the one before.
+_UNSETTLED_BEFORE = Departure.objects.filter(
+    bill=OuterRef("bill"), pk__lt=OuterRef("pk"), state=Departure.State.WAITING
+)
+
+
 def claim(limit: int = 10) -> list[Departure]:
     """Envelopes that are due, leased to this worker."""
     with transaction.atomic():
         due = list(
             Departure.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(state=Departure.State.WAITING, next_attempt_at__lte=timezone.now())
+            .exclude(Exists(_UNSETTLED_BEFORE))
             .select_related("platform")
             .order_by("next_attempt_at")[:limit]
         )
@@ -161,25 +214,28 @@ def attempt(departure: Departure, peer: Peer) -> str:
 
 @transaction.atomic
 def settle(pk: int, answer: dict[str, Any], token: str) -> None:
-    """Accepted: the bill is away. Refused: it stays with its holder. Disputed or inconclusive: people have to look."""
+    """Accepted: the bill is away (or, surrendered, waits for its issuer's answer). Refused: what was handed over stays with
+    its holder. A refused notice or answer, and a dispute, are left to people: what they tell has happened."""
     departure = Departure.objects.select_for_update(of=("self",)).select_related("platform").get(pk=pk)
     if departure.state != Departure.State.WAITING:
         return
-    code = answer["responseCode"]
+    code, purpose = answer["responseCode"], departure.purpose
     departure.answer, departure.answer_code = token, code
     bill = Bill.objects.select_for_update().get(pk=departure.bill_id)
     details = {"answer": checksum(token), "responseCode": code}
     if code in ACCEPTED_CODES:
         departure.state = Departure.State.ACCEPTED
-        bill.entries = parse(departure.body)["envelopeTransferChain"]
-        acts.record(bill, "LEFT", actor=None, by="system", details=details)
-    elif code in REFUSED_CODES:
-        departure.state = Departure.State.REFUSED
-        departure.last_error = str(answer.get("reason", ""))[:500]
-        acts.record(bill, "STAY", actor=None, by="system", details=details, comments=str(answer.get("reason", "")))
+        if purpose != Departure.Purpose.NOTICE:
+            bill.entries = parse(departure.body)["envelopeTransferChain"]
+            bill.save(update_fields=["entries"])
+        if purpose not in (Departure.Purpose.NOTICE, Departure.Purpose.SURRENDER):
+            recording.record(bill, "LEFT", actor=None, by="system", details=details)
     else:
-        departure.state = Departure.State.DISPUTED
+        departure.state = Departure.State.REFUSED if code in REFUSED_CODES else Departure.State.DISPUTED
         departure.last_error = str(answer.get("reason", ""))[:500]
+        handed_over = purpose in (Departure.Purpose.TRANSFER, Departure.Purpose.SURRENDER)
+        if departure.state == Departure.State.REFUSED and handed_over:
+            recording.record(bill, "STAY", actor=None, by="system", details=details, comments=departure.last_error)
     departure.save(update_fields=["state", "answer", "answer_code", "last_error"])
 
 

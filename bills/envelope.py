@@ -22,8 +22,8 @@ STATUS = {"RECE": 200, "DUPE": 200, "BENV": 422, "BSIG": 422, "INCD": 409, "MDOC
 ACCEPTED_CODES = frozenset({"RECE", "DUPE"})
 REFUSED_CODES = frozenset({"BENV", "BSIG"})
 
-#: Acts of which an envelope is only a notice: possession does not move.
-NOTICES = frozenset({"ENDORSE", "ENDORSE_TO_ORDER", "SACC"})
+#: Acts that address nobody: an envelope that ends with one tells of the act before it in the same entry.
+ADDRESS_NOBODY = frozenset({"SIGN", "BLANK_ENDORSE"})
 ENDORSEMENTS = frozenset({"ENDORSE", "ENDORSE_TO_ORDER", "BLANK_ENDORSE"})
 SURRENDERS = frozenset({"SURRENDER_FOR_DELIVERY", "SURRENDER_FOR_AMENDMENT"})
 ACTION_CODES = ENDORSEMENTS | SURRENDERS | {"ISSUE", "TRANSFER", "SIGN", "SACC", "SREJ"}
@@ -109,7 +109,10 @@ class Walk:
     may_endorse: bool = True
     surrendered: str = ""
     closed: bool = False
-    last: dict[str, Any] = field(default_factory=dict)
+    #: Who surrendered last.
+    surrenderer: dict[str, Any] = field(default_factory=dict)
+    #: The transaction the envelope tells of, with its recipient: the last one of the last entry that addresses somebody.
+    cause: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -157,11 +160,22 @@ def _order_of(document: dict[str, Any], holder: dict[str, Any]) -> dict[str, Any
     return {name: endorsee[name] for name in ("partyName", "eblPlatform", "identifyingCodes") if name in endorsee}
 
 
+def same_party(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two mentions share an identifying code (and name no two platforms)."""
+    platforms = {party["eblPlatform"] for party in (one, other) if party.get("eblPlatform")}
+    codes = [
+        {(code["codeListProvider"], code["partyCode"]) for code in party.get("identifyingCodes", ())}
+        for party in (one, other)
+    ]
+    return len(platforms) < 2 and bool(codes[0] & codes[1])
+
+
 def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
     """Follow possession and endorsement through the transactions. Raises Rejected (BENV)."""
     to_order = bool(document.get("isToOrder"))
     found = Walk()
     for number, entry in enumerate(entries):
+        found.cause = {}
         for place, transaction in enumerate(entry["transactions"]):
             code, actor, recipient = transaction["actionCode"], transaction["actor"], transaction.get("recipient")
             where = f"entry {number + 1}, transaction {place + 1} ({code})"
@@ -184,9 +198,10 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
                 case "SACC" | "SREJ":
                     if not found.surrendered or party_key(actor) != party_key(found.issuer):
                         raise Rejected("BENV", f"{where}: no surrender to answer, or not the issuer's answer")
+                    recipient = recipient or found.surrenderer
+                    if not same_party(recipient, found.surrenderer):
+                        raise Rejected("BENV", f"{where}: answers somebody who did not surrender")
                     found.closed, found.surrendered = code == "SACC", ""
-                    if code == "SREJ" and recipient:
-                        found.possessor = recipient
                 case _:
                     # Transfers inside one platform need not be recorded; between platforms they must be.
                     if found.possessor["eblPlatform"] != actor["eblPlatform"]:
@@ -196,7 +211,10 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
                     elif code in SURRENDERS:
                         if party_key(recipient) != party_key(found.issuer):
                             raise Rejected("BENV", f"{where}: a surrender is addressed to the issuer")
-                        found.surrendered = code
+                        due = found.endorsee if to_order else document["documentParties"].get("consignee")
+                        if code == "SURRENDER_FOR_DELIVERY" and due and not same_party(actor, due):
+                            raise Rejected("BENV", f"{where}: the bill is not made out or endorsed to the actor")
+                        found.surrendered, found.surrenderer = code, actor
                     elif code in ENDORSEMENTS:
                         if not to_order:
                             raise Rejected("BENV", f"{where}: a straight bill cannot be endorsed")
@@ -204,7 +222,8 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
                             raise Rejected("BENV", f"{where}: the last endorsement allows no further one")
                         found.endorsee = recipient if code != "BLANK_ENDORSE" else None
                         found.may_endorse = code != "ENDORSE"
-            found.last = transaction
+            if code not in ADDRESS_NOBODY:
+                found.cause = {**transaction, "recipient": recipient}
     return found
 
 

@@ -21,25 +21,43 @@ from common.text import T
 
 def open_entries(bill: Bill, tokens: list[str]) -> list[str]:
     """The bill's PINT chain as it stands: what is fixed, and one entry of ours over the acts done since."""
-    said = [(chain.read(peek(token)[1]), chain.checksum(token)) for token in tokens]
-    made = chain.transactions(said)[-1]
-    fixed = list(bill.entries)
-    if not made:
+    done = said(bill, tokens)
+    return continued(list(bill.entries), bill.checksum, chain.transactions(done), manifest=_manifest(done))
+
+
+def said(bill: Bill, tokens: list[str] | None = None) -> list[tuple[chain.Statement, str]]:
+    """The acts of ``bill`` with their checksums, as they were signed."""
+    return [
+        (chain.read(peek(token)[1]), chain.checksum(token))
+        for token in (tokens if tokens is not None else tokens_of(bill))
+    ]
+
+
+def continued(fixed: list[str], document: str, made: list[dict[str, Any]], *, manifest: str) -> list[str]:
+    """The ``fixed`` entries, and one more over those of our transactions ``made`` that are not in them yet."""
+    rest = made[sum(len(entry["transactions"]) for entry in map(_entry, fixed) if _ours(entry)) :]
+    if not rest or not (fixed or manifest):
         return fixed
-    manifest = "" if fixed else _manifest(said)
-    if not fixed and not manifest:
-        return []
     return [
         *fixed,
         chain.chain_entry(
             platform=settings.EBL_PLATFORM,
-            document=bill.checksum,
-            transactions=made,
+            document=document,
+            transactions=rest,
             previous=fixed[-1] if fixed else "",
-            issuance_manifest=manifest,
+            issuance_manifest="" if fixed else manifest,
             private=keys.private_of(keys.platform_key()),
         ),
     ]
+
+
+def _entry(token: str) -> dict[str, Any]:
+    found: dict[str, Any] = peek(token)[1]
+    return found
+
+
+def _ours(entry: dict[str, Any]) -> bool:
+    return bool(entry["eblPlatform"] == settings.EBL_PLATFORM)
 
 
 def _manifest(said: list[tuple[chain.Statement, str]]) -> str:
@@ -115,7 +133,8 @@ def public_state(number: str, checksum: str) -> dict[str, Any] | None:
     if version is None:
         return None
     bill = version.bill
-    current = version.number == bill.version and bill.state not in (BillState.VOID, BillState.REPLACED)
+    out_of_force = (BillState.VOID, BillState.REPLACED, BillState.RECALLED)
+    current = version.number == bill.version and bill.state not in out_of_force
     return {
         "number": bill.number,
         "version": version.number,

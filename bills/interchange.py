@@ -10,18 +10,15 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bills import acts, issuing, keys
+from bills import keys
+from bills.arriving import Disputed, accept, addressed, known
 from bills.canonical import NotCanonical, canonical, checksum, parse
 from bills.envelope import STATUS, Judged, Rejected, answer, judge, last_entry_checksum, schema_fault
-from bills.models import Arrival, Bill, BillState, Platform, SupportingDocument
+from bills.models import Arrival, Platform, SupportingDocument
 from bills.signing import BadSignature, KeyRing, peek
-from bills.title import BEARER, ORDER, STRAIGHT, party_key
-from bills.wire import dcsa
-from parties.models import Organisation
 from parties.principals import Principal
 
 #: One additional document may be this large (bytes).
@@ -35,10 +32,6 @@ class Said:
     status: int
     body: Any
     code: str = ""
-
-
-class Disputed(Exception):
-    """The envelope contradicts what we know of the chain."""
 
 
 def _signed(code: str, last: str, **more: Any) -> Said:
@@ -80,38 +73,6 @@ def _ring(body: Any) -> KeyRing:
     return keys.ring(sorted(kids))
 
 
-def _recipient(judged: Judged) -> Organisation:
-    """Who the bill comes to. Raises Rejected (BENV) where that is nobody here."""
-    last = judged.walk.last
-    if last["actionCode"] != "TRANSFER":
-        raise Rejected("BENV", f"the last transaction is {last['actionCode']}: only TRANSFER is taken here")
-    if last["recipient"]["eblPlatform"] != settings.EBL_PLATFORM:
-        raise Rejected(
-            "BENV", f"the recipient is on {last['recipient']['eblPlatform']}, this is {settings.EBL_PLATFORM}"
-        )
-    found = keys.organisation_of(last["recipient"])
-    if found is None or found.suspended_since is not None:
-        raise Rejected("BENV", "the recipient is not registered here, or its codes name two parties")
-    return found
-
-
-def _known(judged: Judged) -> Bill | None:
-    """The bill as we know it. Raises Disputed, Rejected."""
-    number = judged.document["transportDocumentReference"]
-    bill = Bill.objects.select_for_update().filter(number=number).first()
-    if bill is None:
-        if judged.entries[0]["eblPlatform"] == settings.EBL_PLATFORM:
-            raise Rejected("BENV", "the chain says the bill was issued here, and it was not")
-        return None
-    if bill.checksum != judged.checksum:
-        raise Disputed("another document is registered here under this reference")
-    if bill.state != BillState.AWAY:
-        raise Disputed(f"the bill is here, in state {bill.state}")
-    if judged.tokens[: len(bill.entries)] != bill.entries or len(judged.tokens) <= len(bill.entries):
-        raise Disputed("the chain does not continue the one the bill left with")
-    return bill
-
-
 def _one_at_a_time(judged: Judged) -> None:
     """Two envelopes over one document wait for each other."""
     with connection.cursor() as cursor:
@@ -150,10 +111,10 @@ def start(raw: bytes, principal: Principal) -> Said:
         judged = judge(body, _ring(body), now=timezone.now())
         if sender is None or judged.sender != sender.code:
             raise Rejected("BSIG", f"signed by {judged.sender}, sent by somebody else")
-        _recipient(judged)
+        addressed(judged)
         with transaction.atomic():
             _one_at_a_time(judged)
-            _known(judged)
+            known(judged)
             arrival, _ = Arrival.objects.update_or_create(
                 last=last,
                 defaults={
@@ -262,7 +223,7 @@ def finish(reference: str, principal: Principal) -> Said:
                 return _signed("MDOC", arrival.last, missing=missing, reason="additional documents are missing")
             with transaction.atomic():
                 _one_at_a_time(judged)
-                _known(judged)
+                known(judged)
                 return _accept(arrival, judged)
         except Rejected as error:
             return _signed(error.code, Arrival.objects.get(reference=reference).last, reason=error.reason)
@@ -270,63 +231,12 @@ def finish(reference: str, principal: Principal) -> Said:
             return _signed("DISE", Arrival.objects.get(reference=reference).last, reason=str(error))
 
 
-def _terms(judged: Judged, content: dict[str, Any], holder: dict[str, Any]) -> dict[str, Any]:
-    """Terms of title as the chain leaves them, parties of ours by the names we know them under."""
-
-    def known(party: dict[str, Any]) -> str:
-        here = (
-            keys.organisation_of(party)
-            if party.get("eblPlatform", settings.EBL_PLATFORM) == settings.EBL_PLATFORM
-            else None
-        )
-        return party_key(keys.party_of(here)) if here else party_key(party)
-
-    terms: dict[str, Any] = {"issuer": known(judged.walk.issuer), "may_endorse": judged.walk.may_endorse}
-    if not judged.document["isToOrder"]:
-        consignee = judged.document["documentParties"]["consignee"]
-        codes = {code["partyCode"] for code in consignee["identifyingCodes"]}
-        mine = any(code["partyCode"] in codes for code in holder["identifyingCodes"])
-        return terms | {"kind": STRAIGHT, "consignee": party_key(holder) if mine else known(consignee)}
-    if content["negotiability"] == BEARER and judged.walk.endorsee is None:
-        return terms | {"kind": BEARER}
-    return terms | {"kind": ORDER, "endorsee": known(judged.walk.endorsee) if judged.walk.endorsee else ""}
-
-
 def _accept(arrival: Arrival, judged: Judged) -> Said:
-    """The bill is ours to keep now: in the transaction in which the answer is written down."""
-    holder = _recipient(judged)
-    bill = _known(judged)
-    content = dcsa.from_document(judged.document)
-    party = keys.party_of(holder)
-    issuer = (
-        keys.organisation_of(judged.walk.issuer) if judged.walk.issuer["eblPlatform"] == settings.EBL_PLATFORM else None
-    )
-    new = bill is None
-    if bill is None:
-        bill = Bill.objects.create(
-            number=judged.document["transportDocumentReference"], kind=content["kind"],
-            negotiability=content["negotiability"], issuer=issuer, issued_at=timezone.now(),
-        )  # fmt: skip
-    bill.entries = judged.tokens
-    acts.record(
-        bill,
-        "ARRIVE",
-        actor=None,
-        by=f"platform:{judged.sender}",
-        recipient=holder,
-        document=judged.checksum,
-        details={"terms": _terms(judged, content, party), "from": judged.sender, "lastEntryChecksum": judged.last},
-    )
-    if new:
-        issuing.write_version(bill, content, canonical(judged.document).decode(), timezone.now())
-    for row in SupportingDocument.objects.filter(arrival=arrival, bill=None):
-        SupportingDocument.objects.get_or_create(
-            bill=bill, arrival=None, checksum=row.checksum,
-            defaults={"name": row.name, "media_type": row.media_type, "size": row.size, "content": row.content},
-        )  # fmt: skip
+    """What the envelope tells is done, and the answer kept, in one transaction."""
+    accept(arrival, judged)
     said = _signed("RECE", arrival.last, received=sorted(judged.documents))
     arrival.state, arrival.answer = Arrival.State.ACCEPTED, said.body
-    arrival.save(update_fields=["state", "answer"])
+    arrival.save(update_fields=["state", "answer", "action", "recipient"])
     return said
 
 

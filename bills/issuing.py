@@ -10,15 +10,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from bills import acts, keys, rules
+from bills import chain, departing, exporting, keys, recording, rules
 from bills.canonical import NotCanonical, canonical, checksum, document_checksum
 from bills.chain import moment_of
 from bills.envelope import schema_fault
-from bills.models import Act, Bill, BillState, Container, Involvement, Leg, Succession, Version
+from bills.models import Act, Bill, BillState, Container, Departure, Involvement, Leg, Succession, Version
 from bills.numbering import next_number
 from bills.rules import Violation
 from bills.signing import BadSignature, opened, peek
-from bills.title import ORDER, STRAIGHT, party_key
+from bills.title import GUARDS, ORDER, STRAIGHT, party_key
 from bills.wire import dcsa
 from common.days import legal_day
 from common.problems import Fault, Problem, conflict, invalid
@@ -50,7 +50,7 @@ def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) 
 @transaction.atomic
 def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
     """A new draft of the caller, who is a multimodal operator or a carrier. It may be unfinished."""
-    operator = acts.caller(principal)
+    operator = recording.caller(principal)
     _refuse(rules.check_draft(content))
     if not {OrganisationRole.MULTIMODAL_OPERATOR, OrganisationRole.CARRIER} & set(operator.roles):
         raise Problem(
@@ -62,7 +62,7 @@ def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
         number=next_number("bills_bill_number"), kind=content["kind"], negotiability=content["negotiability"],
         issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content,
     )  # fmt: skip
-    acts.involve(bill, operator, Involvement.Role.OPERATOR)
+    recording.involve(bill, operator, Involvement.Role.OPERATOR)
     append(
         type="bill.drafted", subject=("bill", bill.number), actor=principal.actor, audience=[operator.pk],
         data={"kind": bill.kind, "negotiability": bill.negotiability},
@@ -72,7 +72,7 @@ def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
 
 @transaction.atomic
 def redraft(*, principal: Principal, number: str, content: dict[str, Any]) -> Bill:
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     _as_issuer(bill, principal)
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发：请按更改办理", "The bill is issued: amend it instead"))
@@ -86,7 +86,7 @@ def redraft(*, principal: Principal, number: str, content: dict[str, Any]) -> Bi
 def _as_issuer(bill: Bill, principal: Principal) -> Organisation:
     if bill.issuer_id is None or bill.issuer_id != principal.organisation_id:
         raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
-    return acts.caller(principal)
+    return recording.caller(principal)
 
 
 # Making a version -------------------------------------------------------------------------------------------------
@@ -195,11 +195,19 @@ def _issuance_manifest(operator: Organisation, document: str, holder: dict[str, 
     wanted = {"documentChecksum": document, "issueToChecksum": document_checksum(holder)}
     owner = party_key(keys.party_of(operator))
     if not given:
-        return acts.sign_for(owner, wanted)
+        return recording.sign_for(owner, wanted)
     try:
         found = opened(given, keys.ring([str(peek(given)[0].get("kid"))]))
     except BadSignature as error:
-        raise invalid([Fault("/issuance_manifest", f"act-{error.code}", str(error))]) from error
+        raise invalid(
+            [
+                Fault(
+                    "/issuance_manifest",
+                    "manifest-signature",
+                    T("签发清单的签名不成立：{why}", "The issuance manifest: {why}", why=error),
+                )
+            ]
+        ) from error
     if found.key.owner != owner or found.payload != wanted or found.key.fault_at(timezone.now()):
         raise invalid(
             [
@@ -220,13 +228,14 @@ def _new_version(
     principal: Principal,
     operator: Organisation,
     content: dict[str, Any],
-    holder: Organisation,
+    holder: Organisation | dict[str, Any],
     comments: str = "",
     signed: str = "",
     issuance_manifest: str = "",
     extra: dict[str, Any] | None = None,
 ) -> Act:
-    """Compose, sign and put in force the next version of ``bill`` in ``holder``'s hands."""
+    """Compose, sign and put in force the next version of ``bill`` in ``holder``'s hands (a party of another platform is
+    named as it names itself there)."""
     content = complete(content, operator)
     _refuse(check_to_issue(content))
     at = timezone.now()
@@ -235,7 +244,7 @@ def _new_version(
             at = moment_of(peek(signed)[1]["actionDateTime"])
         except (BadSignature, KeyError, TypeError) as error:
             raise invalid([Fault("/signed", "malformed-act", str(error))]) from error
-    party = keys.party_of(holder)
+    party = holder if isinstance(holder, dict) else keys.party_of(holder)
     terms, order = _terms(bill, content, party)
     if order is not None and (code != "ISSUE" or "replaces" in (extra or {})):
         # A bill that has gone from hand to hand is made out anew to the order of who holds it.
@@ -250,9 +259,9 @@ def _new_version(
     }
     if code != "ISSUE":
         details["document"] = made
-    kept = acts.record(
-        bill, code, actor=operator, by=principal.actor, recipient=holder, comments=comments, details=details,
-        document=made, signed=signed, at=at,
+    kept = recording.record(
+        bill, code, actor=operator, by=principal.actor, recipient=None if isinstance(holder, dict) else holder,
+        recipient_party=party, comments=comments, details=details, document=made, signed=signed, at=at,
     )  # fmt: skip
     write_version(bill, content, text, at)
     return kept
@@ -266,10 +275,10 @@ def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) 
     people = content["parties"]
     for role in ("consignor", "consignee", "operator", "delivery_agent"):
         if found := _registered(people.get(role)):
-            acts.involve(bill, found, role)
+            recording.involve(bill, found, role)
     for party in people.get("notify", ()):
         if found := _registered(party):
-            acts.involve(bill, found, Involvement.Role.NOTIFY)
+            recording.involve(bill, found, Involvement.Role.NOTIFY)
     for sequence, leg in enumerate(content["legs"], 1):
         carrier = _registered(leg.get("carrier"))
         Leg.objects.update_or_create(
@@ -288,7 +297,7 @@ def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) 
             },
         )
         if carrier:
-            acts.involve(bill, carrier, Involvement.Role.CARRIER)
+            recording.involve(bill, carrier, Involvement.Role.CARRIER)
     bill.legs.filter(sequence__gt=len(content["legs"])).delete()
     bill.containers.all().delete()
     Container.objects.bulk_create(
@@ -312,7 +321,7 @@ def issue(
     *, number: str, principal: Principal, signed: str = "", issuance_manifest: str = "", comments: str = ""
 ) -> Act:
     """Issue a draft to its consignor, who becomes the first holder."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发", "The bill is issued already"))
@@ -348,35 +357,58 @@ def preview(*, number: str, principal: Principal, at: datetime | None = None) ->
 
 @transaction.atomic
 def amend(*, number: str, principal: Principal, content: dict[str, Any], comments: str = "") -> Act:
-    """The issuer's answer to a surrender for amendment: version n+1 to the same holder; version n no longer verifies."""
-    bill = acts.lock(number, principal)
+    """The issuer's answer to a surrender for amendment: version n+1 to the same holder; version n no longer verifies. A
+    holder on another platform is sent the acceptance, which ends the old chain, and then the new bill."""
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
-    holder = bill.holder
-    if bill.state != BillState.AMENDING or holder is None:
+    if bill.state != BillState.AMENDING:
         raise conflict(
             "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
         )
-    return _new_version(
-        bill, "AMEND", principal=principal, operator=operator, content=content, holder=holder, comments=comments
+    if bill.holder is not None:
+        return _new_version(
+            bill, "AMEND", principal=principal, operator=operator, content=content, holder=bill.holder, comments=comments
+        )  # fmt: skip
+    abroad = departing.party_abroad(bill, "holder")
+    assert abroad is not None
+    fixed, document, version = list(bill.entries), bill.checksum, bill.version
+    done = exporting.said(bill)
+    kept = _new_version(
+        bill, "REISSUE", principal=principal, operator=operator, content=content, holder=abroad, comments=comments
     )
+    accepted = chain.transaction(chain.read(peek(kept.token)[1]), kept.checksum)
+    assert accepted is not None
+    entries = exporting.continued(fixed, document, [*chain.transactions(done), accepted], manifest="")
+    departing.tell(bill, abroad, Departure.Purpose.NOTICE, entries, version=version)
+    departing.tell(bill, abroad, Departure.Purpose.REISSUE)
+    return kept
+
+
+def _tell_abroad(bill: Bill) -> None:
+    """A holder on another platform is told that its surrender is accepted."""
+    if bill.holder_id is None and (abroad := departing.party_abroad(bill, "holder")):
+        departing.tell(bill, abroad, Departure.Purpose.NOTICE)
 
 
 @transaction.atomic
 def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
     """The electronic bill leaves circulation; its paper originals take its place."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
     originals = int(_current(bill).content.get("originals", "1")) or 1
-    return acts.record(
-        bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
+    kept = recording.record(
+        bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder,
+        recipient_party=None if bill.holder_id else departing.party_abroad(bill, "holder"), comments=comments,
         details={"originals": originals},
     )  # fmt: skip
+    _tell_abroad(bill)
+    return kept
 
 
 @transaction.atomic
 def from_paper(*, number: str, principal: Principal, returned: int, presenter: int, comments: str = "") -> Act:
     """Back from paper, into the hands of who presented every original."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
     if bill.state != BillState.PAPER:
         raise conflict("state-conflict", T("提单不在纸质流通中", "The bill is not on paper"))
@@ -392,7 +424,7 @@ def from_paper(*, number: str, principal: Principal, returned: int, presenter: i
                 )
             ]
         )
-    holder = acts.addressee(presenter, "/presenter")
+    holder = recording.addressee(presenter, "/presenter")
     assert holder is not None
     return _new_version(
         bill, "FROM_PAPER", principal=principal, operator=operator, content=version.content, holder=holder,
@@ -403,7 +435,7 @@ def from_paper(*, number: str, principal: Principal, returned: int, presenter: i
 @transaction.atomic
 def void(*, number: str, principal: Principal, comments: str = "") -> Act | None:
     """End a draft, or a bill its holder gave up for that. A draft leaves no act: nothing had been signed."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
     if bill.state == BillState.DRAFT:
         bill.state, bill.updated_at = BillState.VOID, timezone.now()
@@ -412,7 +444,9 @@ def void(*, number: str, principal: Principal, comments: str = "") -> Act | None
             type="bill.voided", subject=("bill", bill.number), actor=principal.actor, audience=[operator.pk], data={}
         )
         return None
-    return acts.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments)
+    kept = recording.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments)
+    _tell_abroad(bill)
+    return kept
 
 
 def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, operator: Organisation) -> Bill:
@@ -421,7 +455,7 @@ def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, o
         issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content, issued_at=timezone.now(),
     )  # fmt: skip
     Succession.objects.bulk_create(Succession(old=one, new=bill) for one in old)
-    acts.involve(bill, operator, Involvement.Role.OPERATOR)
+    recording.involve(bill, operator, Involvement.Role.OPERATOR)
     holder = old[0].holder
     assert holder is not None
     bill.draft = None
@@ -430,6 +464,11 @@ def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, o
         extra={"replaces": [one.number for one in old]},
     )  # fmt: skip
     return bill
+
+
+def _holder_is_here(bill: Bill) -> None:
+    if bill.holder_id is None:
+        raise recording.refused([GUARDS["here"]])
 
 
 def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -448,14 +487,15 @@ def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]
 @transaction.atomic
 def split(*, number: str, principal: Principal, parts: list[dict[str, Any]], comments: str = "") -> list[Bill]:
     """One bill, given up by its holder, into several in the same hands. Quantities and containers are preserved."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     operator = _as_issuer(bill, principal)
     if bill.state != BillState.AMENDING:
         raise conflict(
             "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
         )
+    _holder_is_here(bill)
     made = [_successor([bill], content, principal, operator) for content in _parts(_current(bill), parts)]
-    acts.record(
+    recording.record(
         bill, "SPLIT", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
         details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum} for new in made]},
     )  # fmt: skip
@@ -470,7 +510,7 @@ def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> 
     """Several bills of one holder over one journey, given up for it, into one."""
     if len(set(numbers)) < 2:
         raise invalid([Fault("/numbers", "too-few-bills", T("至少两票才能并单", "It takes two bills to combine"))])
-    bills = [acts.lock(number, principal) for number in sorted(set(numbers))]
+    bills = [recording.lock(number, principal) for number in sorted(set(numbers))]
     operator = _as_issuer(bills[0], principal)
     contents = [_current(bill).content if bill.version else {} for bill in bills]
     faults = []
@@ -492,6 +532,7 @@ def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> 
             )
     if faults:
         raise invalid(faults)
+    _holder_is_here(bills[0])
     goods = [item for content in contents for item in content["goods"]]
     boxes = {box["number"]: box for content in contents for box in content.get("containers", ())}
     combined = contents[0] | {"goods": goods, "containers": list(boxes.values())}
@@ -500,7 +541,7 @@ def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> 
         combined["charges"] = charges[:100]
     new = _successor(bills, combined, principal, operator)
     for bill in bills:
-        acts.record(
+        recording.record(
             bill, "COMBINE", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
             details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum}]},
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from bills import acts
+from bills import departing, recording
 from bills.models import Act, Bill, BillState, DeliveryOrder, Leg, LegEvent, Paper
 from bills.numbering import next_number
 from common.problems import Fault, Problem, conflict, invalid
@@ -32,8 +32,8 @@ def report(
 ) -> LegEvent:  # fmt: skip
     """A leg event, from the leg's carrier or the operator. The same report twice is one; an older one arriving late does
     not move the goods back. Damage needs its leg: it decides whose liability rules apply (Civil Code arts 839-842)."""
-    bill = acts.lock(number, principal)
-    reporter = acts.caller(principal)
+    bill = recording.lock(number, principal)
+    reporter = recording.caller(principal)
     faults = []
     if kind not in LegEvent.Kind.values:
         faults.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
@@ -137,7 +137,7 @@ def damages(bill: Bill) -> list[dict[str, Any]]:
 @transaction.atomic
 def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
     """A declaration, manifest or port paper stands under the bill. Linked by its number: this app does not know theirs."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     if kind not in Paper.Kind.values:
         raise invalid([Fault("/kind", "unknown-kind", T("没有此类单证", "There is no such kind of paper"))])
     if bill.ended or bill.state == BillState.DRAFT:
@@ -216,13 +216,17 @@ def _refuse(found: list[Fault]) -> None:
 @transaction.atomic
 def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
     """The delivery order to the last holder, once the surrender is accepted and every import declaration released."""
-    bill = acts.lock(number, principal)
+    bill = recording.lock(number, principal)
     if bill.issuer_id != principal.organisation_id:
         raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
     if existing := DeliveryOrder.objects.filter(bill=bill).first():
         return existing
     _refuse(obstacles(bill))
-    surrender = Act.objects.filter(bill=bill, code="SURRENDER_FOR_DELIVERY").order_by("-sequence").first()
+    surrender = (
+        Act.objects.filter(bill=bill, code__in=("SURRENDER_FOR_DELIVERY", "SURRENDERED_AWAY"))
+        .order_by("-sequence")
+        .first()
+    )
     assert surrender is not None
     order = DeliveryOrder.objects.create(
         bill=bill, number=next_number("bills_delivery_number", "DO"), to=bill.holder, surrender=surrender.checksum
@@ -235,17 +239,21 @@ def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
 
 
 @transaction.atomic
-def deliver(*, number: str, principal: Principal, order: str, to: int, comments: str = "") -> Act:
-    """Hand the goods over against the delivery order, to the last holder and no one else."""
-    bill = acts.lock(number, principal)
-    issuer = acts.caller(principal)
-    recipient = acts.addressee(to, "/to")
+def deliver(*, number: str, principal: Principal, order: str, to: int | None = None, comments: str = "") -> Act:
+    """Hand the goods over against the delivery order, to the last holder and no one else. ``to`` is left out only where
+    that one is not registered here: it surrendered on another platform."""
+    bill = recording.lock(number, principal)
+    issuer = recording.caller(principal)
+    if to is None and bill.holder_id is not None:
+        raise invalid([Fault("/to", "recipient-missing", T("须指明提货人", "Who takes the goods has to be named"))])
+    recipient = recording.addressee(to, "/to")
     found = DeliveryOrder.objects.select_for_update().filter(bill=bill, number=order).first()
     if found is None:
         raise conflict("no-delivery-order", T("没有此提货单", "There is no such delivery order"))
     _refuse(obstacles(bill))
-    kept = acts.record(
-        bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient, comments=comments,
+    kept = recording.record(
+        bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient,
+        recipient_party=None if recipient else departing.party_abroad(bill, "holder"), comments=comments,
         details={"deliveryOrder": order},
     )  # fmt: skip
     found.used_at = timezone.now()

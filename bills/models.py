@@ -28,6 +28,7 @@ class BillState(models.TextChoices):
     PAPER = title.PAPER, T("已转纸质", "on paper")
     LEAVING = title.LEAVING, T("转出中", "leaving for another platform")
     AWAY = title.AWAY, T("在其他平台", "on another platform")
+    RECALLED = title.RECALLED, T("已在其他平台更改", "amended on another platform")
     VOID = title.VOID, T("作废", "void")
 
 
@@ -423,9 +424,17 @@ class Departure(models.Model):
         REFUSED = "refused", T("被拒收", "refused")
         DISPUTED = "disputed", T("有争议", "disputed")
 
+    class Purpose(models.TextChoices):
+        TRANSFER = "transfer", T("转让", "transfer")
+        SURRENDER = "surrender", T("交单", "surrender")
+        RETURN = "return", T("退回交单", "surrender rejected")
+        REISSUE = "reissue", T("更改后重新签发", "reissued after amendment")
+        NOTICE = "notice", T("通知（不移交提单）", "notice, the bill does not move")
+
     bill = models.ForeignKey(Bill, models.PROTECT, related_name="departures", verbose_name=T("提单", "bill"))
     platform = models.ForeignKey(Platform, models.PROTECT, verbose_name=T("平台", "platform"))
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.WAITING)
+    purpose = models.CharField(T("事由", "purpose"), max_length=10, choices=Purpose.choices, default=Purpose.TRANSFER)
     body = models.TextField()
     last = models.CharField(T("末一条目摘要", "last entry's checksum"), max_length=64, unique=True)
     reference = models.CharField(T("对方编号", "their reference"), max_length=100, blank=True)
@@ -442,9 +451,6 @@ class Departure(models.Model):
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(state="waiting"), name="departure_due"),
         ]
-        constraints = [
-            models.UniqueConstraint(fields=["bill"], condition=Q(state="waiting"), name="departure_one_at_a_time"),
-        ]
 
 
 class Arrival(models.Model):
@@ -460,6 +466,11 @@ class Arrival(models.Model):
     document_checksum = models.CharField(max_length=64, db_index=True)
     last = models.CharField(T("末一条目摘要", "last entry's checksum"), max_length=64, unique=True)
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.ACTIVE)
+    #: The PINT action it tells of, and to whom of ours.
+    action = models.CharField(T("行为", "act"), max_length=50, blank=True)
+    recipient = models.ForeignKey(
+        Organisation, models.PROTECT, null=True, related_name="+", verbose_name=T("收件单位", "addressed to")
+    )
     body = models.TextField()
     answer = models.TextField(blank=True)
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)

@@ -31,8 +31,9 @@ class BadKey(ValueError):
 
 
 class BadSignature(Exception):
-    """The token proves nothing. ``code`` says why: malformed, unknown-key, revoked-key, not-yet-valid, signature,
-    not-canonical."""
+    """The token proves nothing. ``code`` says why: one of :attr:`CODES`."""
+
+    CODES = ("malformed", "unknown-key", "signature", "not-canonical")
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -76,9 +77,13 @@ class KeyRing:
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._keys = {key.kid: key for key in keys}
+        #: Header (as it stands in a token) -> key and algorithm, of tokens that were opened with this ring. The tokens of
+        #: one key have one header: it is read and checked once.
+        self.headers: dict[str, tuple[Key, jws.JWSAlgModel]] = {}
 
     def add(self, key: Key) -> None:
         self._keys[key.kid] = key
+        self.headers.clear()
 
     def get(self, kid: str) -> Key | None:
         return self._keys.get(kid)
@@ -166,6 +171,8 @@ def opened(token: Any, ring: KeyRing) -> Opened:
     """Check the signature with the key the header names. Raises BadSignature."""
     if not isinstance(token, str) or token.count(".") != 2:
         raise BadSignature("malformed", "not a JWS in compact serialisation")
+    if (known := ring.headers.get(token.partition(".")[0])) is not None:
+        return _opened_again(token, *known)
     try:
         header = parse(urlsafe_b64decode(token.partition(".")[0].encode()))
         kid = header.get("kid")
@@ -176,9 +183,28 @@ def opened(token: Any, ring: KeyRing) -> Opened:
         raise BadSignature("unknown-key", str(kid))
     try:
         found = jws.deserialize_compact(token, key.loaded, algorithms=key.algorithms, registry=_REGISTRY)
-        return Opened(parse(found.payload), key)
+        payload = parse(found.payload)
     except BadKey as error:
         raise BadSignature("unknown-key", str(error)) from error
+    except NotCanonical as error:
+        raise BadSignature("not-canonical", str(error)) from error
+    except (JoseError, ValueError, TypeError) as error:
+        raise BadSignature("signature", str(error) or type(error).__name__) from error
+    if header.keys() == {"alg", "kid"}:
+        ring.headers[token.partition(".")[0]] = key, _REGISTRY.get_alg(header["alg"])
+    return Opened(payload, key)
+
+
+def _opened_again(token: str, key: Key, algorithm: jws.JWSAlgModel) -> Opened:
+    """A token whose header was checked before, on another token of the same key."""
+    signed, _, signature = token.rpartition(".")
+    body = signed.partition(".")[2]
+    try:
+        _REGISTRY.validate_payload_size(body.encode())
+        _REGISTRY.validate_signature_size(signature.encode())
+        if not algorithm.verify(signed.encode(), urlsafe_b64decode(signature.encode()), key.loaded):
+            raise BadSignature("signature", "bad_signature")
+        return Opened(parse(urlsafe_b64decode(body.encode())), key)
     except NotCanonical as error:
         raise BadSignature("not-canonical", str(error)) from error
     except (JoseError, ValueError, TypeError) as error:

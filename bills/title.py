@@ -8,7 +8,6 @@ control of the one electronic original; ``endorsee`` is who is entitled by endor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,9 +22,10 @@ REPLACED = "replaced"  # split or combined into other bills: the end
 PAPER = "paper"  # paper originals circulate instead
 LEAVING = "leaving"  # on its way to another platform, no signed answer yet
 AWAY = "away"  # held on another platform
+RECALLED = "recalled"  # amended by its issuer on another platform; the next version has not come here
 VOID = "void"  # the end
 
-STATES = (DRAFT, ISSUED, SURRENDERED, ACCEPTED, DELIVERED, AMENDING, REPLACED, PAPER, LEAVING, AWAY, VOID)
+STATES = (DRAFT, ISSUED, SURRENDERED, ACCEPTED, DELIVERED, AMENDING, REPLACED, PAPER, LEAVING, AWAY, RECALLED, VOID)
 ENDED = frozenset({DELIVERED, REPLACED, VOID})
 
 # How the bill passes from hand to hand (Maritime Code art. 79) ----------------------------------------------------
@@ -81,11 +81,16 @@ RULES: dict[str, Rule] = {
         Rule("SURRENDER_FOR_AMENDMENT", (ISSUED,), AMENDING, HOLDER, "issuer", ("pledged",),
              "SURRENDER_FOR_AMENDMENT", "交单更改", "surrender for amendment"),
         Rule("ACCEPT", (SURRENDERED,), ACCEPTED, ISSUER, "holder", (), "SACC", "接受交单", "accept the surrender"),
-        Rule("REJECT", (SURRENDERED, AMENDING), ISSUED, ISSUER, "holder", (), "SREJ", "退回交单",
+        Rule("REJECT", (SURRENDERED, AMENDING), ISSUED, ISSUER, "holder", ("here",), "SREJ", "退回交单",
              "reject the surrender"),
-        Rule("AMEND", (AMENDING,), ISSUED, ISSUER, "holder", (), "SACC", "更改（新版本）", "amend (new version)"),
-        Rule("SPLIT", (AMENDING,), REPLACED, ISSUER, "holder", (), "SACC", "分单", "split"),
-        Rule("COMBINE", (AMENDING,), REPLACED, ISSUER, "holder", (), "SACC", "并单", "combine"),
+        Rule("RETURN", (SURRENDERED, AMENDING), LEAVING, ISSUER, "holder", ("elsewhere",), "SREJ",
+             "退回交单（持有人在其他平台）", "reject the surrender of a holder on another platform"),
+        Rule("AMEND", (AMENDING,), ISSUED, ISSUER, "holder", ("here",), "SACC", "更改（新版本）",
+             "amend (new version)"),
+        Rule("REISSUE", (AMENDING,), LEAVING, ISSUER, "holder", ("elsewhere",), "SACC",
+             "更改（新版本，发往持有人所在平台）", "amend (new version, sent to the holder's platform)"),
+        Rule("SPLIT", (AMENDING,), REPLACED, ISSUER, "holder", ("here",), "SACC", "分单", "split"),
+        Rule("COMBINE", (AMENDING,), REPLACED, ISSUER, "holder", ("here",), "SACC", "并单", "combine"),
         Rule("TO_PAPER", (AMENDING,), PAPER, ISSUER, "holder", (), "SACC", "转为纸质", "switch to paper"),
         Rule("FROM_PAPER", (PAPER,), ISSUED, ISSUER, "party", (), "", "纸质收回转电子", "switch back from paper"),
         Rule("VOID", (DRAFT, AMENDING), VOID, ISSUER, "", (), "SACC", "作废", "void"),
@@ -93,9 +98,21 @@ RULES: dict[str, Rule] = {
         Rule("LEAVE", (ISSUED,), LEAVING, HOLDER, "party", ("pledged", "other", "due"), "TRANSFER",
              "转往其他平台", "transfer to another platform"),
         Rule("LEFT", (LEAVING,), AWAY, PLATFORM, "", (), "", "对方平台已接收", "received by the other platform"),
-        Rule("STAY", (LEAVING,), ISSUED, PLATFORM, "", (), "", "对方平台拒收", "refused by the other platform"),
-        Rule("ARRIVE", (DRAFT, AWAY), ISSUED, PLATFORM, "party", (), "", "自其他平台转入",
+        Rule("STAY", (LEAVING, SURRENDERED, AMENDING), ISSUED, PLATFORM, "", (), "", "对方平台拒收",
+             "refused by the other platform"),
+        Rule("ARRIVE", (DRAFT, AWAY, RECALLED), ISSUED, PLATFORM, "party", (), "", "自其他平台转入",
              "arrived from another platform"),
+        # What was done on another platform and told by a signed envelope.
+        Rule("SURRENDERED_AWAY", (AWAY,), SURRENDERED, PLATFORM, "party", (), "", "他平台持有人交单提货",
+             "surrendered for delivery by a holder on another platform"),
+        Rule("GIVEN_UP_AWAY", (AWAY,), AMENDING, PLATFORM, "party", (), "", "他平台持有人交单更改",
+             "surrendered for amendment by a holder on another platform"),
+        Rule("ACCEPTED_AWAY", (SURRENDERED,), ACCEPTED, PLATFORM, "holder", (), "", "他平台签发人接受交单",
+             "surrender accepted by the issuer on another platform"),
+        Rule("RECALLED_AWAY", (AMENDING,), RECALLED, PLATFORM, "holder", (), "", "他平台签发人接受更改",
+             "amendment accepted by the issuer on another platform"),
+        Rule("REJECTED_AWAY", (SURRENDERED, AMENDING), ISSUED, PLATFORM, "holder", (), "", "他平台签发人退回交单",
+             "surrender rejected by the issuer on another platform"),
     )
 }  # fmt: skip
 
@@ -116,6 +133,12 @@ GUARDS: dict[str, Refusal] = {
         "no-further-endorsement", "最近一次背书不允许再背书", "The last endorsement allows no further one"
     ),
     "other": Refusal("recipient-is-holder", "受让人就是现持有人", "The recipient already holds the bill"),
+    "here": Refusal(
+        "holder-on-another-platform",
+        "持有人在其他平台：须先转回本平台",
+        "The holder is on another platform: the bill has to come home first",
+    ),
+    "elsewhere": Refusal("holder-is-here", "持有人就在本平台", "The holder is on this platform"),
     "due": Refusal(
         "not-endorsed-to-recipient",
         "提单未背书给受让人：指示提单须先背书，记名提单只能交给记名收货人",
@@ -124,8 +147,7 @@ GUARDS: dict[str, Refusal] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Title:
+class Title(NamedTuple):
     """Who may do what with one bill, now."""
 
     state: str = DRAFT
@@ -158,6 +180,11 @@ def party_key(party: dict[str, Any] | None) -> str:
     )
 
 
+def platform_of(key: str) -> str:
+    """The platform a party key names."""
+    return key.partition(":")[0]
+
+
 def _guarded(title: Title, act: Act, guard: str) -> bool:
     """Whether ``guard`` stands in the way."""
     match guard:
@@ -172,6 +199,10 @@ def _guarded(title: Title, act: Act, guard: str) -> bool:
             return bool(title.endorsee) and not title.may_endorse
         case "other":
             return act.recipient == title.holder
+        case "here":
+            return platform_of(title.holder) != platform_of(title.issuer)
+        case "elsewhere":
+            return platform_of(title.holder) == platform_of(title.issuer)
         case "due":
             due = title.consignee if title.kind == STRAIGHT else title.endorsee
             return bool(due) and due != act.recipient
@@ -180,6 +211,16 @@ def _guarded(title: Title, act: Act, guard: str) -> bool:
 
 def _holders_name(title: Title, who: str) -> str:
     return {ISSUER: title.issuer, HOLDER: title.holder, PLEDGEE: title.pledgee}[who]
+
+
+def _not_for(rule: Rule) -> Refusal:
+    """That the act is for somebody else."""
+    match rule.who:
+        case "issuer":
+            return Refusal("not-the-issuer", f"只有签发人可以{rule.zh}", f"Only the issuer may {rule.en}")
+        case "pledgee":
+            return Refusal("not-the-pledgee", f"只有质权人可以{rule.zh}", f"Only the pledgee may {rule.en}")
+    return Refusal("not-the-holder", f"只有现持有人可以{rule.zh}", f"Only the current holder may {rule.en}")
 
 
 def refusals(title: Title, act: Act) -> list[Refusal]:
@@ -200,9 +241,7 @@ def refusals(title: Title, act: Act) -> list[Refusal]:
     if rule.who == PLEDGEE and not title.pledgee:
         found.append(Refusal("not-pledged", "未出质", "The bill is not pledged"))
     elif rule.who != PLATFORM and title.state != DRAFT and act.actor != _holders_name(title, rule.who):
-        words = {ISSUER: ("签发人", "issuer"), HOLDER: ("现持有人", "current holder"), PLEDGEE: ("质权人", "pledgee")}
-        zh, en = words[rule.who]
-        found.append(Refusal(f"not-the-{rule.who}", f"只有{zh}可以{rule.zh}", f"Only the {en} may {rule.en}"))
+        found.append(_not_for(rule))
     if rule.recipient and not act.recipient:
         found.append(Refusal("recipient-missing", "缺少相对方", "A recipient has to be named"))
     elif not rule.recipient and act.recipient:
@@ -221,8 +260,7 @@ def _terms(title: Title, act: Act, holder: str) -> Title:
     """A bill newly put into ``holder``'s hands under the terms of the document."""
     kind = act.terms.get("kind", title.kind)
     order = act.terms.get("endorsee", holder)
-    return replace(
-        title,
+    return title._replace(
         kind=kind,
         issuer=act.terms.get("issuer", title.issuer),
         holder=holder,
@@ -235,26 +273,28 @@ def _terms(title: Title, act: Act, holder: str) -> Title:
 
 def apply(title: Title, act: Act) -> Title:
     """The title after ``act``, which :func:`refusals` let pass."""
-    title = replace(title, state=RULES[act.code].target)
+    title = title._replace(state=RULES[act.code].target)
     match act.code:
         case "ISSUE":
-            return _terms(replace(title, issuer=act.actor), act, act.recipient)
+            return _terms(title._replace(issuer=act.actor), act, act.recipient)
         case "ARRIVE" | "FROM_PAPER":
             return _terms(title, act, act.recipient)
-        case "AMEND":
+        case "AMEND" | "REISSUE":
             return _terms(title, act, title.holder)
+        case "SURRENDERED_AWAY" | "GIVEN_UP_AWAY":
+            return title._replace(holder=act.recipient, endorsee=act.terms.get("endorsee", title.endorsee))
         case "TRANSFER":
-            return replace(title, holder=act.recipient)
+            return title._replace(holder=act.recipient)
         case "ENDORSE":
-            return replace(title, endorsee=act.recipient, may_endorse=False)
+            return title._replace(endorsee=act.recipient, may_endorse=False)
         case "ENDORSE_TO_ORDER":
-            return replace(title, endorsee=act.recipient, may_endorse=True)
+            return title._replace(endorsee=act.recipient, may_endorse=True)
         case "BLANK_ENDORSE":
-            return replace(title, endorsee="", may_endorse=True)
+            return title._replace(endorsee="", may_endorse=True)
         case "PLEDGE":
-            return replace(title, pledgee=act.recipient)
+            return title._replace(pledgee=act.recipient)
         case "RELEASE":
-            return replace(title, pledgee="")
+            return title._replace(pledgee="")
     return title
 
 

@@ -141,8 +141,9 @@ def _pint(file: Mapping[str, Any], ring: KeyRing, said: list[Statement], acts: l
         walk(entries, file["versions"][-1]["document"])
     except Rejected as error:
         raise Fails("entry-rules", "链条目不合规则", str(error)) from error
-    ours = [stay for stay in transactions(zip(said, map(checksum, acts), strict=True)) if stay]
-    if [entry["transactions"] for entry in entries if entry["eblPlatform"] == file.get("platform")] != ours:
+    ours = transactions(zip(said, map(checksum, acts), strict=True))
+    told = [entry["transactions"] for entry in entries if entry["eblPlatform"] == file.get("platform")]
+    if [transaction for entry in told for transaction in entry] != ours:
         raise Fails("entry-differs", "链条目与行为记录不一致", "The last chain entry does not tell what the acts tell")
 
 

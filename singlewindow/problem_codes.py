@@ -1,8 +1,9 @@
 """Every error code of the API and what it means, read from the places that raise it: nothing to keep in step by hand.
 
 A code is written where it is raised, as a literal right before its text: ``Problem(409, "stale", T("…", "…"))``,
-``conflict("stale", T(…))``, ``Fault(pointer, "code", T(…))``, ``@rule("code", "…", "…")``. The source is read once per
-process, when somebody asks."""
+``conflict("stale", T(…))``, ``Fault(pointer, "code", T(…))``, ``@rule("code", "…", "…")``; in modules that need no Django
+``Refusal("code", "…", "…")``, ``Violation(pointer, "code", "…", "…")``, ``Fails("code", "…", "…")``. The source is read once
+per process, when somebody asks."""
 
 from __future__ import annotations
 
@@ -54,6 +55,8 @@ class Entry:
 
 #: Calls whose name holds one of these say "code, then text"; what they raise or return is a fault unless named in STATUS.
 _SAYING = ("fault", "problem", "conflict", "refuse")
+#: Calls that say "code, Chinese, English": of faults, or of what keeps a whole request from being done (with its status).
+_PLAIN: dict[str, int | None] = {"Refusal": 409, "Violation": None, "Fails": None}
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -61,9 +64,19 @@ def _literal(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def _pattern(node: ast.expr) -> str | None:
+    """A literal, or an f-string with the names of what it puts in."""
+    if not isinstance(node, ast.JoinedStr):
+        return _literal(node)
+    return "".join(
+        f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else _literal(part) or ""
+        for part in node.values
+    )
+
+
 def _pair(nodes: list[ast.expr]) -> Text | None:
-    """Two literal texts, Chinese and English."""
-    zh, en = (_literal(node) for node in nodes[:2]) if len(nodes) >= 2 else (None, None)
+    """Two texts, Chinese and English."""
+    zh, en = (_pattern(node) for node in nodes[:2]) if len(nodes) >= 2 else (None, None)
     return (zh, en) if zh and en else None
 
 
@@ -93,6 +106,13 @@ def _raised(source: str) -> Iterator[tuple[str, int | None, Text | None]]:
                 for key, value in zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ():
                     if (code := _literal(key)) and isinstance(value, ast.Tuple) and (text := _pair(value.elts)):
                         yield code, None, text
+            continue
+        if name in _PLAIN:
+            for index, argument in enumerate(args[:2]):
+                code, text = _literal(argument), _pair(args[index + 1 :])
+                if code and text and _CODE.fullmatch(code):
+                    yield code, _PLAIN[name], text
+                    break
             continue
         if not any(word in name.lower() for word in _SAYING):
             continue

@@ -12,7 +12,7 @@ REACTIONS: dict[str, list[str]] = {
     "voyage.*": ["clearance.duty_tasks.after_arrival"],
     "tariff.changed": ["clearance.duty_tasks.again"],
     "declaration.released": ["bills.tasks.note_releases", "clearance.tasks.close"],
-    "bill.leaving": ["bills.tasks.send_departures"],
+    "bill.envelope_made": ["bills.tasks.send_departures"],
     "*": ["exchange.tasks.deliver"],
     "upload.received": ["declarations.tasks.bulk_uploads"],
     "declaration.inspection_finished": ["clearance.tasks.go_on"],

@@ -28,6 +28,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import bills.chain
+import bills.signing
+import bills.title
 from declarations.checks import registry
 from declarations.rules import RULES
 from parties.scopes import SCOPES
@@ -187,3 +190,15 @@ def test_every_rule_and_every_finding_of_a_check_is_explained_but_those_for_offi
     codes = {rule.code for rule in RULES} | set(registry._texts)
     assert sorted(codes - registry.CONFIDENTIAL - set(problem_codes.catalogue())) == []
     assert sorted(registry.CONFIDENTIAL & set(problem_codes.catalogue())) == []
+
+
+def test_every_refusal_of_the_table_of_title_and_of_a_broken_chain_is_explained():
+    catalogue = problem_codes.catalogue()
+    title = {refusal.code for refusal in bills.title.GUARDS.values()} | {
+        f"not-the-{who}" for who in (bills.title.ISSUER, bills.title.HOLDER, bills.title.PLEDGEE)
+    }
+    assert sorted((title | set(bills.chain.FAULTS) | {"recipient-missing", "not-pledged"}) - set(catalogue)) == []
+    assert catalogue["pledged"].statuses == {409}
+    assert catalogue["leg-does-not-join"].statuses == set()
+    signed = {f"act-{code}" for code in bills.signing.BadSignature.CODES}
+    assert sorted(signed - set(catalogue)) == []

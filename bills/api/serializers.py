@@ -6,8 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bills import journey
-from bills.acts import PLAIN
 from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey
+from bills.recording import PLAIN
 
 
 def identifier(**more: Any) -> serializers.IntegerField:
@@ -149,6 +149,11 @@ class CommentSerializer(serializers.Serializer):
 
 
 class LeaveSerializer(serializers.Serializer):
+    act = serializers.ChoiceField(
+        choices=["TRANSFER", "ENDORSE", "ENDORSE_TO_ORDER"],
+        required=False,
+        help_text="背书只通知对方平台，提单不移交 / an endorsement is only told, the bill stays here",
+    )
     platform = serializers.CharField(max_length=4)
     name = serializers.CharField(max_length=70)
     codes = serializers.ListField(
@@ -162,6 +167,7 @@ class DepartureSerializer(serializers.ModelSerializer):
         model = Departure
         fields = [
             "platform",
+            "purpose",
             "state",
             "last",
             "reference",
@@ -202,7 +208,9 @@ class DeliveryOrderSerializer(serializers.ModelSerializer):
 
 class DeliverSerializer(serializers.Serializer):
     order = serializers.CharField(max_length=24)
-    to = identifier()
+    to = identifier(
+        required=False, help_text="提货人；持有人在其他平台时不填 / left out where the holder is on another platform"
+    )
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 

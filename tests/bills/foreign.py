@@ -61,8 +61,12 @@ class Foreign:
         made = {"actionCode": action, "actor": actor, "actionDateTime": f"2026-11-{day:02d}T08:00:00.000Z"}
         return made | ({"recipient": recipient} if recipient else {})
 
-    def issuance_manifest(self, document: dict[str, Any], private: dict[str, Any] | None = None) -> str:
-        said = {"documentChecksum": document_checksum(document), "issueToChecksum": document_checksum(self.shipper)}
+    def issuance_manifest(
+        self, document: dict[str, Any], private: dict[str, Any] | None = None, to: dict[str, Any] | None = None
+    ) -> str:
+        said = {
+            "documentChecksum": document_checksum(document), "issueToChecksum": document_checksum(to or self.shipper),
+        }  # fmt: skip
         return signing.sign(said, private or self.carrier_private)
 
     def entry(
@@ -91,6 +95,13 @@ class Foreign:
         made = envelope(document=document, entries=entries, private=private or self.private, documents=documents)
         assert schema_fault("EblEnvelope", made) == ""
         return made
+
+    def onward(self, body: dict[str, Any], *transactions: dict[str, Any]) -> dict[str, Any]:
+        """The envelope that follows ``body``: its chain and one more entry."""
+        document, entries = body["transportDocument"], body["envelopeTransferChain"]
+        return self.envelope(
+            {}, document=document, entries=[*entries, self.entry(document, list(transactions), entries[-1])]
+        )
 
     def answer(self, body: bytes, code: str, **more: Any) -> str:
         last = checksum(parse(body)["envelopeTransferChain"][-1])

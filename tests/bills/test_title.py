@@ -350,12 +350,14 @@ def test_acts_versions_and_keys_cannot_be_rewritten(cast):
 
 def test_every_act_in_every_state_is_answered_by_the_table():
     """All acts × all states, by everyone: either the table's row allows it, or there is a refusal."""
-    people = {"issuer": "I", "holder": "H", "pledgee": "P", "stranger": "S"}
+    people = {"issuer": "I", "holder": "I:H", "pledgee": "P", "stranger": "S"}
     for rule in title.RULES.values():
         for state in title.STATES:
             for who, name in people.items():
-                current = title.Title(state, "bearer", "I", "H", pledgee="P" if rule.who == title.PLEDGEE else "")
-                recipient = {"": "", "party": "S2", "issuer": "I", "holder": "H"}[rule.recipient]
+                holder = people["holder"] if "elsewhere" not in rule.guards else "X:H"
+                name = holder if who == "holder" else name
+                current = title.Title(state, "bearer", "I", holder, pledgee="P" if rule.who == title.PLEDGEE else "")
+                recipient = {"": "", "party": "S2", "issuer": "I", "holder": holder}[rule.recipient]
                 found = title.refusals(current, title.Act(rule.act, name, recipient))
                 allowed = state in rule.sources and (
                     who == rule.who or rule.who == title.PLATFORM or state == title.DRAFT

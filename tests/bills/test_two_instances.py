@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,7 +18,7 @@ from bills.canonical import parse
 from bills.envelope import schema_fault
 from bills.signing import peek
 from singlewindow.demo.cast import MEMBERS, PASSWORD
-from singlewindow.processes import Instance, scratch_instance
+from singlewindow.processes import BASE_DIR, Instance, scratch_instance
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("instances")]
 
@@ -51,11 +53,11 @@ class Caller:
     def bill(self, number: str) -> Any:
         return self.call("GET", f"/api/v1/bills/{number}")
 
-    def leave(self, number: str, platform: str, to: str) -> Any:
+    def leave(self, number: str, platform: str, to: str, **more: Any) -> Any:
         codes = [{"codeListProvider": "ZZZ", "codeListName": "USCC", "partyCode": CODES[to]}]
         name = next(member.name for member in MEMBERS if member.client_id == to)
         return self.call(
-            "POST", f"/api/v1/bills/{number}/departures", {"platform": platform, "name": name, "codes": codes}
+            "POST", f"/api/v1/bills/{number}/departures", {"platform": platform, "name": name, "codes": codes, **more}
         )
 
     def departure(self, number: str) -> Any:
@@ -69,6 +71,32 @@ def introduce(here: Instance, there: Instance, code: str, secret: Path) -> None:
         "--token-url", f"{there.url}/api/v1/oauth/token", "--client-id", "demo-railway",
         "--client-secret-file", str(secret),
     )  # fmt: skip
+
+
+def schema_holds(instance: Instance, caller: Caller, number: str) -> list[str]:
+    """Every envelope this instance sent of the bill, and every signed answer to it, is what the standard's schema wants;
+    returns the action each told of, with its answer."""
+    shown = subprocess.run(
+        [sys.executable, "manage.py", "send_envelopes", "--show", number],
+        cwd=BASE_DIR, env=instance.environment, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    answers = reversed(caller.call("GET", f"/api/v1/bills/{number}/departures")["results"])
+    found = []
+    for row, line in zip(answers, shown.splitlines(), strict=True):
+        assert row["state"] == "accepted", row
+        assert schema_fault("EnvelopeTransferFinishedResponse", peek(row["answer"])[1]) == ""
+        envelope = parse(line)
+        assert schema_fault("EblEnvelope", envelope) == ""
+        assert schema_fault("EnvelopeManifest", peek(envelope["envelopeManifestSignedContent"])[1]) == ""
+        for token in envelope["envelopeTransferChain"]:
+            assert schema_fault("EnvelopeTransferChainEntry", peek(token)[1]) == ""
+        last = peek(envelope["envelopeTransferChain"][-1])[1]["transactions"][-1]["actionCode"]
+        found.append(f"{last} {row['answer_code']}")
+    return found
+
+
+def verified(caller: Caller, number: str) -> verify.Report:
+    return verify.verify(parse(json.dumps(caller.call("GET", f"/api/v1/bills/{number}/export")).encode()))
 
 
 def test_a_bill_goes_from_one_instance_to_another_and_comes_home(tmp_path):
@@ -132,3 +160,36 @@ def test_a_bill_goes_from_one_instance_to_another_and_comes_home(tmp_path):
         report = verify.verify(parse(path.read_bytes()))
         assert (report.state, report.version) == ("accepted", 1)
         assert [peek(token)[1]["eblPlatform"] for token in file["envelopeTransferChain"]] == ["AAAA", "BBBB", "AAAA"]
+
+        # Another bill: surrendered on the other instance, rejected, surrendered for amendment, reissued there, surrendered
+        # again and accepted. Its endorsement is told before the bill follows.
+        second = operator.call("POST", "/api/v1/bills", content)["number"]
+        operator.act(second, "ISSUE")
+        firm.leave(second, "BBBB", "demo-broker", act="ENDORSE_TO_ORDER")
+        firm.leave(second, "BBBB", "demo-broker")
+        a.manage("send_envelopes")
+        assert broker.bill(second)["state"] == "issued"
+        broker.act(second, "SURRENDER_FOR_DELIVERY")
+        b.manage("send_envelopes")
+        assert operator.bill(second)["state"] == "surrendered"
+        operator.act(second, "REJECT", comments="freight is not paid")
+        a.manage("send_envelopes")
+        assert (operator.bill(second)["state"], broker.bill(second)["state"]) == ("away", "issued")
+        broker.act(second, "SURRENDER_FOR_AMENDMENT", reason="COD")
+        b.manage("send_envelopes")
+        operator.call("POST", f"/api/v1/bills/{second}/amend", {"content": content | {"clauses": ["said to contain"]}})
+        a.manage("send_envelopes")
+        assert (operator.bill(second)["state"], broker.bill(second)["state"]) == ("away", "issued")
+        assert broker.bill(second)["version"] == 2
+        broker.act(second, "SURRENDER_FOR_DELIVERY")
+        b.manage("send_envelopes")
+        operator.act(second, "ACCEPT")
+        a.manage("send_envelopes")
+        assert broker.bill(second)["state"] == "accepted"
+        assert [verified(caller, second).state for caller in (operator, broker)] == ["accepted", "accepted"]
+        assert schema_holds(a, firm, second) == [
+            "ENDORSE_TO_ORDER RECE", "TRANSFER RECE", "SREJ RECE", "SACC RECE", "ISSUE RECE", "SACC RECE",
+        ]  # fmt: skip
+        assert schema_holds(b, broker, second) == [
+            "SURRENDER_FOR_DELIVERY RECE", "SURRENDER_FOR_AMENDMENT RECE", "SURRENDER_FOR_DELIVERY RECE",
+        ]  # fmt: skip

@@ -15,7 +15,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--now", action="store_true", help="all that wait, whenever they are due")
 
+        parser.add_argument("--show", metavar="BILL", help="print the envelopes made of this bill instead, one a line")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["show"]:
+            for departure in Departure.objects.filter(bill__number=options["show"]).order_by("pk"):
+                self.stdout.write(departure.body)
+            return
         if options["now"]:
             Departure.objects.filter(state=Departure.State.WAITING).update(next_attempt_at=timezone.now())
         count = 0
