@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bills import chain, departing, keys, title
 from bills.models import Act, Bill, Departure
-from bills.recording import PLAIN, addressee, caller, lock, record, refused
+from bills.recording import PLAIN, addressee, caller, lock, next_moment, record, refused
 from common.problems import Fault, invalid, not_found
 from common.text import T
 from parties.models import Organisation
@@ -100,7 +100,8 @@ def to_sign(
     to = addressee(recipient)
     payload = chain.statement(
         bill=bill.number, sequence=bill.acts + 1, previous=bill.head, document=bill.checksum, act=code,
-        actor=keys.party_of(actor), recipient=keys.party_of(to) if to else abroad, at=timezone.now(), reason=reason,
+        actor=keys.party_of(actor), recipient=keys.party_of(to) if to else abroad, at=next_moment(bill, timezone.now()),
+        reason=reason,
         comments=comments,
     )  # fmt: skip
     if refusals := title.refusals(bill.title, chain.read(payload).for_title()):

@@ -128,6 +128,8 @@ class Bill(models.Model):
     checksum = models.CharField(T("单证摘要", "document checksum"), max_length=64, blank=True)
     acts = models.PositiveIntegerField(T("行为数", "acts"), default=0)
     head = models.CharField(T("末一行为摘要", "last act's checksum"), max_length=64, blank=True)
+    #: When the last act was done, by its own time: none is recorded as earlier.
+    head_at = models.DateTimeField(T("末一行为时间", "last act at"), null=True)
 
     issuer = models.ForeignKey(
         Organisation, models.PROTECT, related_name="bills_issued", null=True, verbose_name=T("签发人", "issuer")

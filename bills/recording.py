@@ -116,11 +116,14 @@ def _opened(token: str, bill: Bill, actor_key: str, now: datetime) -> chain.Stat
     """Check an act that its organisation signed itself. Raises Problem."""
     try:
         header, _ = peek(token)
-        said, _ = chain.open_act(token, keys.ring([str(header.get("kid"))]))
+        said, key = chain.open_act(token, keys.ring([str(header.get("kid"))]))
     except BadSignature as error:
         raise _broken(chain.Broken(f"act-{error.code}", error.detail)) from error
     except chain.Broken as error:
         raise _broken(error) from error
+    if fault := key.fault_at(now):
+        # Whatever time the act gives itself: what comes in after the key was revoked does not count.
+        raise _broken(chain.Broken(f"act-{fault}", key.kid))
     if said.bill != bill.number:
         raise _broken(chain.Broken("act-of-another-bill", said.bill))
     if party_key(said.actor) != actor_key:
@@ -140,9 +143,14 @@ def _opened(token: str, bill: Bill, actor_key: str, now: datetime) -> chain.Stat
         )
     if bill.checksum and said.document != bill.checksum:
         raise _broken(chain.Broken("act-on-another-version", "the act names a version that is not in force"))
-    if abs(said.at - now) > CLOCK:
+    if abs(said.at - now) > CLOCK or said.at < (bill.head_at or said.at):
         raise _broken(chain.Broken("act-not-of-now", f"actionDateTime {chain.moment_text(said.at)}"))
     return said
+
+
+def next_moment(bill: Bill, at: datetime) -> datetime:
+    """``at``, or the time of the act before where a fast clock signed that one: a chain does not go back in time."""
+    return max(at, bill.head_at or at)
 
 
 def sign_for(owner: str, payload: dict[str, Any]) -> str:
@@ -204,7 +212,7 @@ def record(
             act=code,
             actor=party,
             recipient=to,
-            at=at or now,
+            at=next_moment(bill, at or now),
             reason=reason,
             comments=comments,
             details=details,
@@ -235,7 +243,7 @@ def _keep(
     bill.state, bill.negotiability = after.state, after.kind
     bill.issuer_key, bill.holder_key, bill.pledgee_key = after.issuer, after.holder, after.pledgee
     bill.consignee_key, bill.endorsee_key, bill.may_endorse = after.consignee, after.endorsee, after.may_endorse
-    bill.acts, bill.head, bill.updated_at = said.sequence, checksum(token), now
+    bill.acts, bill.head, bill.head_at, bill.updated_at = said.sequence, checksum(token), said.at, now
     if not bill.checksum or new_version:
         bill.checksum, bill.version = new_version or said.document, bill.version + 1
         bill.entries = bill.entries if said.act == "ARRIVE" else []
@@ -285,7 +293,7 @@ def _keep(
 
 _TITLE_COLUMNS = [
     "state", "negotiability", "issuer_key", "holder_key", "pledgee_key", "consignee_key", "endorsee_key", "may_endorse",
-    "acts", "head", "updated_at", "checksum", "version", "holder", "holder_name", "pledgee", "issuer", "issued_at", "draft", "entries",
+    "acts", "head", "head_at", "updated_at", "checksum", "version", "holder", "holder_name", "pledgee", "issuer", "issued_at", "draft", "entries",
 ]  # fmt: skip
 
 
@@ -293,7 +301,7 @@ _TITLE_COLUMNS = [
 _WRITE_PLAIN = """
 WITH title AS (
     UPDATE bills_bill SET state = %s, holder_key = %s, pledgee_key = %s, endorsee_key = %s, may_endorse = %s, acts = %s,
-        head = %s, updated_at = %s, holder_id = %s, holder_name = %s, pledgee_id = %s
+        head = %s, head_at = %s, updated_at = %s, holder_id = %s, holder_name = %s, pledgee_id = %s
     WHERE id = %s),
 involved AS (
     INSERT INTO bills_involvement (bill_id, organisation_id, role) SELECT %s, %s, %s WHERE %s ON CONFLICT DO NOTHING)
@@ -308,7 +316,7 @@ def _write_plain(bill: Bill, act: Act, role: str) -> None:
             _WRITE_PLAIN,
             [
                 bill.state, bill.holder_key, bill.pledgee_key, bill.endorsee_key, bill.may_endorse, bill.acts, bill.head,
-                bill.updated_at, bill.holder_id, bill.holder_name, bill.pledgee_id, bill.pk,
+                bill.head_at, bill.updated_at, bill.holder_id, bill.holder_name, bill.pledgee_id, bill.pk,
                 bill.pk, act.recipient_id, role, bool(role),
                 bill.pk, act.sequence, act.version, act.code, act.actor_id, act.recipient_id, act.acted_at,
                 act.recorded_at, act.checksum, act.token,

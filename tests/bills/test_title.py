@@ -304,6 +304,29 @@ def test_a_revoked_key_signs_nothing_more(cast):
     refused("not-found", keys.revoke_key, principal=cast.p("buyer"), kid=signing.thumbprint(private))
 
 
+def test_an_act_dated_back_to_before_the_key_was_revoked_does_not_count(cast):
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    payload = acts.to_sign(**request)
+    keys.revoke_key(principal=cast.p("shipper"), kid=signing.thumbprint(private), reason="stolen")
+    refused("act-revoked-key", acts.act, **request, signed=signing.sign(payload, private))
+
+
+def test_a_fast_clock_does_not_break_the_chain_for_who_comes_after(cast):
+    """An act may say it was done some minutes ahead; those after it are not earlier, so the chain still verifies."""
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    ahead = chain.moment_text(timezone.now() + timedelta(minutes=8))
+    acts.act(**request, signed=signing.sign(acts.to_sign(**request) | {"actionDateTime": ahead}, private))
+    cast.does("buyer", "TRANSFER", bill, "shipper")
+    behind = chain.moment_text(timezone.now())
+    signed = signing.sign(acts.to_sign(**request) | {"actionDateTime": behind}, private)
+    refused("act-not-of-now", acts.act, **request, signed=signed)
+    assert verify.verify(exporting.export(bill)).acts == 3
+
+
 def test_a_signature_by_anothers_key_is_refused(cast):
     bill = issued(cast, "bearer")
     stolen = own_key(cast, "third")
