@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import audit, clearing, decisions, dossier, durations, inspection, pages, rules, search
+from console import audit, clearing, decisions, dossier, durations, fees, inspection, pages, rules, search
 
 
 def pages_of(site: AdminSite) -> list[URLPattern]:
@@ -28,6 +28,12 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("risk/", rules.show, "risk"),
         page("risk/edit/", rules.edit, "risk_edit"),
         page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
+        page("port-fees/", fees.lists, "fee_lists"),
+        page("port-fees/figures/", fees.fee_figures, "fee_figures"),
+        page("port-fees/complaints/", fees.complaints, "complaints"),
+        page("port-fees/complaints/<str:number>/", fees.complaint, "complaint"),
+        page("port-fees/<str:number>/", fees.fee_list, "fee_list"),
+        page("port-fees/<str:number>/<slug:act>/", fees.fee_list_act, "fee_list_act"),
         page("declarations/<str:number>/looked-at/", clearing.review, "review"),
         page("declarations/<str:number>/steps/<slug:step>/", clearing.confirm_step, "confirm_step"),
         page("declarations/<str:number>/holds/<str:hold>/lift/", clearing.lift_hold, "lift_hold"),

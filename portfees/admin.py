@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.text import T
-from portfees.models import Ceiling, Complaint, FeeItem, FeeList, Invoice, InvoiceLine, Parameter
+from portfees.models import FeeItem, FeeList, Invoice, InvoiceLine
 
 
 class Items(ReadOnlyInline):
@@ -53,21 +53,3 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request):  # type: ignore[no-untyped-def]
         return super().get_queryset(request).prefetch_related("lines")
-
-
-@admin.register(Complaint)
-class ComplaintAdmin(ReadOnlyAdmin):
-    list_display = ["number", "line", "state", "created_at"]
-    list_filter = ["state"]
-    search_fields = ["number", "text"]
-
-
-@admin.register(Ceiling)
-class CeilingAdmin(ReadOnlyAdmin):
-    list_display = ["code", "unit", "container_size", "port", "amount", "currency", "valid", "basis"]
-    search_fields = ["code", "basis"]
-
-
-@admin.register(Parameter)
-class ParameterAdmin(ReadOnlyAdmin):
-    list_display = ["name", "value", "valid", "basis"]

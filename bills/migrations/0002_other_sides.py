@@ -7,48 +7,93 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('bills', '0001_initial'),
-        ('parties', '0003_codes_of_one_party_agree'),
+        ("bills", "0001_initial"),
+        ("parties", "0003_codes_of_one_party_agree"),
     ]
 
     operations = [
         pgtrigger.migrations.RemoveTrigger(
-            model_name='bill',
-            name='bill_state',
+            model_name="bill",
+            name="bill_state",
         ),
         migrations.RemoveConstraint(
-            model_name='departure',
-            name='departure_one_at_a_time',
+            model_name="departure",
+            name="departure_one_at_a_time",
         ),
         migrations.AddField(
-            model_name='arrival',
-            name='action',
-            field=models.CharField(blank=True, max_length=50, verbose_name='行为'),
+            model_name="arrival",
+            name="action",
+            field=models.CharField(blank=True, max_length=50, verbose_name="行为"),
         ),
         migrations.AddField(
-            model_name='arrival',
-            name='recipient',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='parties.organisation', verbose_name='收件单位'),
+            model_name="arrival",
+            name="recipient",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="parties.organisation",
+                verbose_name="收件单位",
+            ),
         ),
         migrations.AddField(
-            model_name='bill',
-            name='head_at',
-            field=models.DateTimeField(null=True, verbose_name='末一行为时间'),
+            model_name="bill",
+            name="head_at",
+            field=models.DateTimeField(null=True, verbose_name="末一行为时间"),
         ),
         migrations.AddField(
-            model_name='departure',
-            name='purpose',
-            field=models.CharField(choices=[('transfer', '转让'), ('surrender', '交单'), ('return', '退回交单'), ('reissue', '更改后重新签发'), ('notice', '通知（不移交提单）')], default='transfer', max_length=10, verbose_name='事由'),
+            model_name="departure",
+            name="purpose",
+            field=models.CharField(
+                choices=[
+                    ("transfer", "转让"),
+                    ("surrender", "交单"),
+                    ("return", "退回交单"),
+                    ("reissue", "更改后重新签发"),
+                    ("notice", "通知（不移交提单）"),
+                ],
+                default="transfer",
+                max_length=10,
+                verbose_name="事由",
+            ),
         ),
         migrations.AlterField(
-            model_name='bill',
-            name='state',
-            field=models.CharField(choices=[('draft', '草稿'), ('issued', '流通中'), ('surrendered', '已交单待接受'), ('accepted', '交单已接受'), ('delivered', '已交付'), ('amending', '交单更改中'), ('replaced', '已被分单/并单取代'), ('paper', '已转纸质'), ('leaving', '转出中'), ('away', '在其他平台'), ('recalled', '已在其他平台更改'), ('void', '作废')], default='draft', max_length=12, verbose_name='状态'),
+            model_name="bill",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("draft", "草稿"),
+                    ("issued", "流通中"),
+                    ("surrendered", "已交单待接受"),
+                    ("accepted", "交单已接受"),
+                    ("delivered", "已交付"),
+                    ("amending", "交单更改中"),
+                    ("replaced", "已被分单/并单取代"),
+                    ("paper", "已转纸质"),
+                    ("leaving", "转出中"),
+                    ("away", "在其他平台"),
+                    ("recalled", "已在其他平台更改"),
+                    ("void", "作废"),
+                ],
+                default="draft",
+                max_length=12,
+                verbose_name="状态",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='bill',
-            trigger=pgtrigger.compiler.Trigger(name='bill_state', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{accepted:delivered,amending:issued,amending:leaving,amending:paper,amending:recalled,amending:replaced,amending:void,away:amending,away:issued,away:surrendered,draft:issued,draft:void,issued:amending,issued:leaving,issued:surrendered,leaving:away,leaving:issued,paper:issued,recalled:issued,surrendered:accepted,surrendered:issued,surrendered:leaving}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='c575d12092d19f6d8239d650c2e643699d822006', operation='UPDATE', pgid='pgtrigger_bill_state_8a3ea', table='bills_bill', when='BEFORE')),
+            model_name="bill",
+            trigger=pgtrigger.compiler.Trigger(
+                name="bill_state",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{accepted:delivered,amending:issued,amending:leaving,amending:paper,amending:recalled,amending:replaced,amending:void,away:amending,away:issued,away:surrendered,draft:issued,draft:void,issued:amending,issued:leaving,issued:surrendered,leaving:away,leaving:issued,paper:issued,recalled:issued,surrendered:accepted,surrendered:issued,surrendered:leaving}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="c575d12092d19f6d8239d650c2e643699d822006",
+                    operation="UPDATE",
+                    pgid="pgtrigger_bill_state_8a3ea",
+                    table="bills_bill",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

@@ -69,11 +69,13 @@ def arrive(story: Demo, trip: int) -> None:
 
 
 def lodge(
-    story: Demo, title: str, *, kind: str = "import", early: bool = False, **changes: Any
-) -> tuple[str, str, int]:
+    story: Demo, title: str, *, kind: str = "import", early: bool = False, bill: str = "", container: str = "",
+    **changes: Any,
+) -> tuple[str, str, int]:  # fmt: skip
     """Manifest, arrival (unless ``early``) and declaration; returns its number, its container and the trip."""
-    story.title(title)
-    bill, container = f"DEMO{next(_serial):04d}", box()
+    if title:
+        story.title(title)
+    bill, container = bill or f"DEMO{next(_serial):04d}", container or box()
     message = export_message(kind) if kind == "export" else example(kind)
     voyage, trip = manifest(story, bill, container, message)
     if kind == "export":

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bills import examples
+from singlewindow.demo import step_40_clearance as clearance
 from singlewindow.demo.cast import MEMBERS
 from singlewindow.demo.story import Demo
 from singlewindow.processes import BASE_DIR
@@ -65,10 +66,17 @@ def run(demo: Demo) -> None:
             demo.say(f"the holder sees: leg {here['leg']}, {here['status']} {here['place']} ({here['since'][:10]})")
     act("firm", "SURRENDER_FOR_DELIVERY")
     act("operator", "ACCEPT")
-    missing = demo.request("POST", f"{BILLS}/{number}/delivery-order", as_="demo-operator", expect=(201, 409)).json()
-    demo.say(
-        "delivery order before customs release: " + "; ".join(fault["detail"] for fault in missing.get("errors", ()))
-    )
+    missing = demo.request("POST", f"{BILLS}/{number}/delivery-order", as_="demo-operator", expect=409).json()
+    demo.say("a delivery order before release is refused: " + "; ".join(row["detail"] for row in missing["errors"]))
+    _release(demo, number, content["containers"][0]["number"])
+    order = demo.post(f"{BILLS}/{number}/delivery-order", {}, as_="demo-operator")
+    demo.say(f"delivery order {order['number']} to the last holder, bound to its surrender and to the release")
+    wrong = {"order": order["number"], "to": who["shipper"]}
+    refused = demo.request("POST", f"{BILLS}/{number}/deliver", wrong, as_="demo-operator", expect=409).json()
+    demo.say(f"delivery to anyone else is refused: {refused['code']}: {refused['detail']}")
+    demo.post(f"{BILLS}/{number}/deliver", {"order": order["number"], "to": who["firm"]}, as_="demo-operator")
+    bill = demo.get(f"{BILLS}/{number}", as_="demo-firm")
+    demo.say(f"delivered: the bill is {bill['state']} after {bill['acts']} acts, and takes no more")
 
     file = demo.get(f"{BILLS}/{number}/export", as_="demo-firm")
     path = demo.instance.logs / f"{number}.json"
@@ -78,9 +86,24 @@ def run(demo: Demo) -> None:
     file["acts"][2] = token[:40] + ("A" if token[40] != "A" else "B") + token[41:]
     path.write_text(json.dumps(file, ensure_ascii=False))
     _verify(demo, str(path), expect=1)
-    bill = demo.get(f"{BILLS}/{number}", as_="demo-firm")
     demo.say(f"public page: {demo.instance.url}/verify/bills/{number}/{bill['checksum'][:32]}")
     demo.remembered["bill"] = number
+
+
+def _release(demo: Demo, number: str, container: str) -> None:
+    """The goods of the bill are declared, their duties paid, and customs lets them go."""
+    declared, _, _ = clearance.lodge(demo, "", bill=number, container=container)
+    clearance.accepted(demo, declared)
+    demo.post(f"{BILLS}/{number}/papers", {"kind": "import_declaration", "number": declared}, as_="demo-operator")
+    clearance.pay(demo, declared)
+    demo.until("release", lambda: "final" in clearance.stages(demo, declared), timeout=90)
+
+    def told() -> bool:
+        papers = demo.get(f"{BILLS}/{number}", as_="demo-operator")["papers"]
+        return any(paper["number"] == declared and paper["released_at"] for paper in papers)
+
+    demo.until("the bill to know of the release", told, timeout=60)
+    demo.say(f"declaration {declared} under the bill is released, and the bill knows")
 
 
 def _verify(demo: Demo, path: str, *, expect: int) -> None:
