@@ -36,6 +36,7 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "risk_act": (POST, frozenset({"risk"})),
     "times": (GET, ANY),
     "review": (POST, ANY),
+    "confirm_step": (POST, ANY),
     "lift_hold": (POST, ANY),
     "decide_request": (POST, ANY),
     "take_next": (POST, frozenset({"examination"})),  # of the desk asked for here: review
@@ -43,6 +44,13 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "declaration": (GET, ANY),
     "give_back": (POST, ANY),
     "decide": (POST, ANY),
+    # Rights to fees follow from the organisation, not from a duty.
+    "fee_lists": ("GET POST", ANY),
+    "fee_list": ("GET POST", ANY),
+    "fee_list_act": (POST, ANY),
+    "fee_figures": ("GET POST", ANY),
+    "complaints": (GET, ANY),
+    "complaint": ("GET POST", ANY),
 }
 SAMPLES = {"str": "I20260000000000000", "slug": "accept", "int": "999999"}
 
