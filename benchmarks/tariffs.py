@@ -42,8 +42,12 @@ def run() -> dict[str, float]:
     original, processes.Instance = processes.Instance, _bench_instance()  # type: ignore[misc]
     try:
         with processes.scratch_instance("bench_tariff", redis_database=14, worker=False, web_processes=2) as instance:
-            instance.manage("prepare", "--quiet")
-            return _million(instance) | asyncio.run(_rounds(instance.url)) | _visible(instance)
+            figures: dict[str, float] = {}
+            for part in (_prepared, _million, _rounds, _visible):
+                started = time.perf_counter()
+                figures |= part(instance)
+                print(f"   {part.__name__.strip('_')}: {time.perf_counter() - started:.0f} s", flush=True)
+            return figures
     finally:
         processes.Instance = original  # type: ignore[misc]
 
@@ -60,6 +64,11 @@ def _bench_instance() -> type[Any]:
             }
 
     return Bench
+
+
+def _prepared(instance: Any) -> dict[str, float]:
+    instance.manage("prepare", "--quiet")
+    return {}
 
 
 def _million(instance: Any) -> dict[str, float]:
@@ -181,7 +190,11 @@ QUOTATION = {
 }
 
 
-async def _rounds(url: str, seconds: float = 1.5) -> dict[str, float]:
+def _rounds(instance: Any) -> dict[str, float]:
+    return asyncio.run(_compare(instance.url))
+
+
+async def _compare(url: str, seconds: float = 1.5) -> dict[str, float]:
     """Five rounds of each, one after the other, so that what else the machine does falls on both."""
     import aiohttp
 

@@ -13,7 +13,7 @@ from common.text import T
 
 MAX_BYTES = 500 * 1024 * 1024
 MAX_UNPACKED = 2 * 1024 * 1024 * 1024
-#: So many empty rows one after another are the end of the sheet, whatever its stated size.
+#: More empty rows than this one after another are a mistake, not a table.
 MAX_EMPTY = 1000
 #: Above this a cell is no text of a tariff.
 MAX_CELL = 5000
@@ -87,6 +87,7 @@ def _sheet(path: Path) -> Iterator[Row]:
         raise _refuse("not-xlsx", T("不是合法的 XLSX 文件", "this is not a valid XLSX file")) from error
     try:
         sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # the size a sheet states may be wrong: every row counts
         empty = 0
         for number, cells in enumerate(sheet.iter_rows(), 1):
             texts = []
@@ -101,7 +102,10 @@ def _sheet(path: Path) -> Iterator[Row]:
             if not any(texts):
                 empty += 1
                 if empty > MAX_EMPTY:
-                    return
+                    # What stands after them would be lost if the reading ended here.
+                    raise _refuse("empty-rows", T(
+                        "空行过多，请删除第 {row} 行起的空行", "too many empty rows: delete those from row {row} on",
+                        row=number - MAX_EMPTY), f"row {number - MAX_EMPTY}")  # fmt: skip
                 continue
             empty = 0
             yield number, texts

@@ -78,6 +78,7 @@ def test_every_fault_of_a_quotation_at_once(api, firm):
         ({"code": "9999999999"}, "/items/0/code", "unknown-code"),
         ({"currency": "CHF"}, "/items/0/currency", "exchange-rate-missing"),
         ({"total": "0"}, "/items/0/total", "not-positive"),
+        ({"total": "-0.01"}, "/items/0/total", "not-positive"),
         ({"total": 1.5}, "/items/0/total", "not-a-decimal"),
         ({"total": "NaN"}, "/items/0/total", "not-a-decimal"),
         ({"total": "1e5"}, "/items/0/total", "not-a-decimal"),

@@ -213,18 +213,24 @@ def test_a_spreadsheet_that_hides_something_is_refused(tmp_path, change, code):
     assert TariffMeasure.objects.count() == 0
 
 
-def test_a_million_empty_rows_end_after_a_thousand(tmp_path):
-    """A sheet that says it has a million rows, all empty after the second, is read to its last real row."""
+@pytest.mark.parametrize(
+    "last", [b"", b'<row r="1000003"><c r="A1000003" t="inlineStr"><is><t>85098010</t></is></c></row>']
+)
+def test_a_million_empty_rows_are_refused_where_they_begin(tmp_path, last):
+    """Whatever stands after them: reading to the first thousand only would lose it without a word."""
     path = sheet(tmp_path, ROWS)
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     name = "xl/worksheets/sheet1.xml"
     empty = b"".join(b'<row r="%d"><c r="A%d"/></row>' % (row, row) for row in range(3, 1_000_003))
-    parts[name] = parts[name].replace(b"</sheetData>", empty + b"</sheetData>")
+    parts[name] = parts[name].replace(b"</sheetData>", empty + last + b"</sheetData>")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for part, content in parts.items():
             archive.writestr(part, content)
-    assert counts(load(path)) == (1, 0, 0, 0)
+    with pytest.raises(Problem) as caught:
+        load(path)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("row 3", "empty-rows")]
+    assert TariffMeasure.objects.count() == 0
 
 
 def test_a_file_that_is_no_spreadsheet_is_refused(tmp_path):

@@ -234,6 +234,14 @@ def test_a_request_reads_back_from_what_is_stored(request):
     assert inputs.from_json(inputs.to_json(request)) == request
 
 
+@given(requests())
+@settings(max_examples=60, deadline=None)
+def test_what_is_quoted_is_what_is_assessed_from_the_stored_request(request):
+    assert answers.as_json(assess(inputs.from_json(inputs.to_json(request)), BOOK)) == answers.as_json(
+        assess(request, BOOK)
+    )
+
+
 def test_a_quotation_equals_the_assessment_that_follows(tariff):
     request = make.assessment_request()
     quoted = fixing.quote(request)
