@@ -25,7 +25,7 @@ test: setup
 	@$(RUN) $(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-fast: setup
-	@$(RUN) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser and not processes and not soak" $(ARGS)
+	@$(RUN) $(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser and not processes" $(ARGS)
 
 # Fourteen provinces, ten minutes of trouble; the last line is the tally as JSON. SOAK="--seed 7" repeats a run.
 soak: setup

@@ -1,6 +1,6 @@
 """Steps of the exchange's benchmarks that run inside a process on the benchmark's database; the last line is JSON.
 
-``python -m benchmarks._exchange drain 1000000 URL...`` alone is the long form of the backlog test."""
+``python -m benchmarks._exchange backlog 1000000 3600 URL...`` alone drains the whole of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "singlewindow.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
 
 from events import log  # noqa: E402
 from exchange import agreements, delivery, digests, endpoints, fanout, partners, signing  # noqa: E402
@@ -58,17 +58,48 @@ def drain(count: str, *urls: str) -> dict[str, Any]:
         pass
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE exchange_delivery, exchange_payload, exchange_endpoint")
-    middle = 0.0
-    started, tries = time.perf_counter(), 0
-    while (done := delivery.run(seconds=5, linger=0.2) or 0) > 0:
-        tries += done
-        middle = middle or _resident_mb()
+    return {"deliveries": delivery.run(seconds=60, linger=0.2)}
+
+
+_BODIES = """
+INSERT INTO exchange_payload (position, event_id, type, subject_kind, subject_number, body, digest, created_at)
+SELECT n, common_uuid7(), 'declaration.lodged', 'declaration', 'D' || n,
+  '{"data":{"state":"released","text":"' || repeat('x', 300) || '"}}', sha256(n::text::bytea), now()
+FROM generate_series(1000001, 1001000) n
+"""
+#: Every endpoint gets every body again and again, each body in a line of its own; the first of a line is ready.
+_BACKLOG = """
+INSERT INTO exchange_delivery (endpoint_id, payload_id, position, line, state, ready_at, tries, created_at, last_error)
+SELECT e.id, p.id, round * 1000 + p.nth, e.nth * 1000 + p.nth, 'pending', CASE WHEN round = 1 THEN now() END, 0, now(), ''
+FROM generate_series(1, %(count)s / 1000 / (SELECT count(*) FROM exchange_endpoint)) round
+CROSS JOIN (SELECT id, row_number() OVER () AS nth FROM exchange_endpoint) e
+CROSS JOIN (SELECT id, row_number() OVER (ORDER BY id) AS nth FROM exchange_payload WHERE position > 1000000) p
+"""
+
+
+def backlog(count: str, seconds: str, *urls: str) -> dict[str, Any]:
+    """Have ``count`` deliveries wait (a thousand lines at each endpoint), and deliver for ``seconds`` while watching
+    the process's memory: after the first second, and at the end."""
+    subscribe(*urls)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(_BODIES)
+        cursor.execute(_BACKLOG, {"count": int(count)})
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE exchange_delivery")
+    delivery.run(seconds=1)
+    early, started = _resident_mb(), time.perf_counter()
+    tries = delivery.run(seconds=float(seconds)) or 0
     return {
-        "deliveries": tries,
-        "seconds": time.perf_counter() - started,
+        "deliveries_per_s": tries / (time.perf_counter() - started),
         "rss_mb": _resident_mb(),
-        "rss_growth_mb": _resident_mb() - middle,
+        "rss_growth": _resident_mb() / early,
     }
+
+
+def prepare(count: str, *urls: str) -> dict[str, Any]:
+    """Endpoints, and a partner with messages."""
+    return subscribe(*urls) | messages(count)
 
 
 def messages(count: str) -> dict[str, Any]:
@@ -118,5 +149,7 @@ def digest(count: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    step = {"subscribe": subscribe, "drain": drain, "messages": messages, "digest": digest}[sys.argv[1]]
+    step = {"subscribe": subscribe, "prepare": prepare, "drain": drain, "backlog": backlog, "digest": digest}[
+        sys.argv[1]
+    ]
     print(json.dumps(step(*sys.argv[2:])))

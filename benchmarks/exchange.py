@@ -1,5 +1,9 @@
 """The exchange: deliveries a second against a plain Celery task each, lag to fourteen endpoints with and without one that
-hangs, the inbox against the bare inserts, the digest of a million subjects, memory while a backlog drains."""
+hangs, the inbox against the bare inserts, the digest of a million subjects, memory while a backlog of a million drains.
+
+``backlog_rss_growth`` is measured for a bounded time: a million deliveries wait in the table, one process drains them for a
+few seconds, and its resident memory at the end is divided by that after the first second. (To drain them all:
+``python -m benchmarks._exchange backlog 1000000 3600 URL…``.)"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ import aiohttp
 import psycopg2
 
 from singlewindow import services
-from singlewindow.processes import BASE_DIR, BIN, free_port, recreate_database, scratch_instance, with_redis_database
+from singlewindow.processes import BASE_DIR, BIN, Instance, free_port, recreate_database, with_redis_database
 
 LOOPBACK = {"EXCHANGE_ALLOW_NETWORKS": "127.0.0.1/32", "LOG_LEVEL": "WARNING"}
 
@@ -46,10 +50,14 @@ def _stats(sink: str) -> list[tuple[str, float, float]]:
 
 
 def _wait_for(sink: str, count: int, seconds: float) -> list[tuple[str, float, float]]:
+    """What came, once ``count`` came; the sink is asked for the number only, so as not to be kept from its work."""
     deadline = time.monotonic() + seconds
-    while len(rows := _stats(sink)) < count and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return rows
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{sink}/count") as answer:
+            if int(answer.read()) >= count:
+                break
+        time.sleep(0.1)
+    return _stats(sink)
 
 
 def _rate(rows: list[tuple[str, float, float]]) -> float:
@@ -57,14 +65,38 @@ def _rate(rows: list[tuple[str, float, float]]) -> float:
     return (len(times) - 1) / max(times[-1] - times[0], 1e-6)
 
 
+def _server() -> str:
+    return os.environ.get("DATABASE_URL") or services.postgres_url()
+
+
 @contextlib.contextmanager
-def _scratch(name: str) -> Iterator[dict[str, str]]:
-    """Environment of an empty, migrated database of its own."""
-    url = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), f"singlewindow_{name}")
+def _scratch() -> Iterator[dict[str, str]]:
+    """Environment of an empty, migrated database of its own: migrated once, see :func:`_copy`."""
+    url = recreate_database(_server(), "singlewindow_exchange")
     broker = with_redis_database(os.environ.get("REDIS_URL") or services.redis_url(), 14)
     environment = {**os.environ, "DATABASE_URL": url, "REDIS_URL": broker, "CELERY_BROKER_URL": "", **LOOPBACK}
     _python(environment, "manage.py", "migrate", "--verbosity", "0")
     yield environment
+
+
+def _copy(environment: dict[str, str]) -> dict[str, str]:
+    """The same database once more, so that one measure does not weigh on another."""
+    base, _, name = environment["DATABASE_URL"].rpartition("/")
+    with contextlib.closing(psycopg2.connect(f"{base}/postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}_copy WITH (FORCE)")
+            cursor.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
+    return environment | {"DATABASE_URL": f"{base}/{name}_copy"}
+
+
+class _Running(Instance):
+    """An instance on a database that is migrated already."""
+
+    def start(self) -> None:
+        for name in self.commands():
+            self.start_process(name)
+        self.wait_ready()
 
 
 def _python(environment: dict[str, str], *arguments: str) -> str:
@@ -108,93 +140,93 @@ def _celery_rate(environment: dict[str, str], sink: str, count: int) -> float:
         worker.wait()
 
 
-def _lag(sink: str, *, hanging: bool, seconds: float = 8.0, rate: int = 50) -> float:
-    """p95 from commit to receipt at fourteen endpoints, one more of which hangs if asked for."""
-    name = "lag_hung" if hanging else "lag"
-    with scratch_instance(name, redis_database=13, environment=LOOPBACK, worker_processes=2) as instance:
-        environment = instance.environment
-        urls = [f"{sink}/e{n}" for n in range(14)] + ([f"{sink}/hang"] if hanging else [])
-        _inside(dict(environment), "subscribe", *urls)
-        urllib.request.urlopen(f"{sink}/reset").close()
-        count = int(seconds * rate)
-        with contextlib.closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            started = time.monotonic()
-            with connection.cursor() as cursor:
-                for n in range(count):
-                    cursor.execute(
-                        "SELECT events_append('declaration.lodged', 'declaration', %s, 'bench', ARRAY[1]::bigint[],"
-                        ' \'{"state": "lodged"}\', clock_timestamp())',
-                        [f"D{n % 200}"],
-                    )
-                    time.sleep(max(0.0, started + (n + 1) / rate - time.monotonic()))
-        rows = [row for row in _wait_for(sink, count * 14, 60) if row[0].startswith("e")]
-        if len(rows) < count * 14:
-            print(f"   only {len(rows)} of {count * 14} came")
-        return quantiles((row[2] for row in rows), n=20)[18]
+def _lag(environment: dict[str, str], sink: str, *, seconds: float = 6.0, rate: int = 50) -> float:
+    """p95 from commit to receipt at fourteen endpoints."""
+    urllib.request.urlopen(f"{sink}/reset").close()
+    count = int(seconds * rate)
+    with contextlib.closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
+        connection.autocommit = True
+        started = time.monotonic()
+        with connection.cursor() as cursor:
+            for n in range(count):
+                cursor.execute(
+                    "SELECT events_append('declaration.lodged', 'declaration', %s, 'bench', ARRAY[1]::bigint[],"
+                    ' \'{"state": "lodged"}\', clock_timestamp())',
+                    [f"D{n % 200}"],
+                )
+                time.sleep(max(0.0, started + (n + 1) / rate - time.monotonic()))
+    rows = _wait_for(sink, count * 14, 30)
+    if len(rows) < count * 14:
+        raise RuntimeError(f"only {len(rows)} of {count * 14} came")
+    return quantiles((row[2] for row in rows), n=20)[18]
 
 
-def _inbox_rates(count: int = 1500) -> tuple[float, float]:
-    with scratch_instance("inbox", redis_database=13, environment=LOOPBACK, worker=False) as instance:
-        prepared = _inside(dict(instance.environment), "messages", str(count * 2))
+def _inbox_rates(instance: Instance, prepared: dict[str, Any]) -> tuple[float, float]:
+    """Messages a second that the inbox takes over HTTP, and rows a second that bare SQL writes for the same."""
+    half = len(prepared["messages"]) // 2
 
-        async def push() -> float:
-            todo = iter(prepared["messages"][:count])
+    async def push() -> float:
+        todo = iter(prepared["messages"][:half])
 
-            async def one(client: aiohttp.ClientSession) -> None:
-                for headers, body in todo:
-                    url = f"{instance.url}/api/v1/exchange/inbox/450000"
-                    async with client.post(url, data=body.encode(), headers=headers) as answer:
-                        assert answer.status == 200, await answer.text()
+        async def one(client: aiohttp.ClientSession) -> None:
+            for headers, body in todo:
+                url = f"{instance.url}/api/v1/exchange/inbox/450000"
+                async with client.post(url, data=body.encode(), headers=headers) as answer:
+                    assert answer.status == 200, await answer.text()
 
-            async with aiohttp.ClientSession() as client:
-                started = time.perf_counter()
-                await asyncio.gather(*(one(client) for _ in range(8)))
-                return count / (time.perf_counter() - started)
-
-        pushed = asyncio.run(push())
-        with contextlib.closing(psycopg2.connect(instance.environment["DATABASE_URL"])) as connection:
+        async with aiohttp.ClientSession() as client:
             started = time.perf_counter()
-            with connection.cursor() as cursor:
-                for nth, (headers, body) in enumerate(prepared["messages"][count:]):
-                    cursor.execute(
-                        "INSERT INTO exchange_inboxmessage (partner_id, message_id, body, digest, received_at)"
-                        " VALUES (%s, %s, %s, %s, now())",
-                        [prepared["partner"], headers["webhook-id"], body.encode(), b"x" * 32],
-                    )
-                    cursor.execute(
-                        "INSERT INTO exchange_mirrorevent (partner_id, subject_kind, subject_number, sequence, previous,"
-                        " event_id, type, occurred_at, data, links, received_at) VALUES (%s, 'declaration', %s, 1, 0,"
-                        " common_uuid7(), 'declaration.lodged', now(), '{\"state\": \"lodged\"}', ARRAY[%s], now())",
-                        [prepared["partner"], f"S{nth}", f"S{nth}"],
-                    )
-                    cursor.execute(
-                        "INSERT INTO exchange_mirror (partner_id, subject_kind, subject_number, day, bucket, count,"
-                        " sequence, last_id, changed_at, missing, last_type, last_time, data) VALUES (%s, 'declaration',"
-                        " %s, current_date, 1, 1, 1, common_uuid7(), now(), 0, 'declaration.lodged', now(),"
-                        ' \'{"state": "lodged"}\')',
-                        [prepared["partner"], f"S{nth}"],
-                    )
-                    connection.commit()
-            return pushed, count / (time.perf_counter() - started)
+            await asyncio.gather(*(one(client) for _ in range(8)))
+            return half / (time.perf_counter() - started)
+
+    pushed = asyncio.run(push())
+    with contextlib.closing(psycopg2.connect(instance.environment["DATABASE_URL"])) as connection:
+        started = time.perf_counter()
+        with connection.cursor() as cursor:
+            for nth, (headers, body) in enumerate(prepared["messages"][half:]):
+                cursor.execute(
+                    "INSERT INTO exchange_inboxmessage (partner_id, message_id, body, digest, received_at)"
+                    " VALUES (%s, %s, %s, %s, now())",
+                    [prepared["partner"], headers["webhook-id"], body.encode(), b"x" * 32],
+                )
+                cursor.execute(
+                    "INSERT INTO exchange_mirrorevent (partner_id, subject_kind, subject_number, sequence, previous,"
+                    " event_id, type, occurred_at, data, links, received_at) VALUES (%s, 'declaration', %s, 1, 0,"
+                    " common_uuid7(), 'declaration.lodged', now(), '{\"state\": \"lodged\"}', ARRAY[%s], now())",
+                    [prepared["partner"], f"S{nth}", f"S{nth}"],
+                )
+                cursor.execute(
+                    "INSERT INTO exchange_mirror (partner_id, subject_kind, subject_number, day, bucket, count,"
+                    " sequence, last_id, changed_at, missing, last_type, last_time, data) VALUES (%s, 'declaration',"
+                    " %s, current_date, 1, 1, 1, common_uuid7(), now(), 0, 'declaration.lodged', now(),"
+                    ' \'{"state": "lodged"}\')',
+                    [prepared["partner"], f"S{nth}"],
+                )
+                connection.commit()
+        return pushed, half / (time.perf_counter() - started)
 
 
 def run() -> dict[str, float]:
     figures: dict[str, float] = {}
-    with _sink() as sink:
-        with _scratch("delivery") as environment:
-            urllib.request.urlopen(f"{sink}/reset").close()
-            drained = _inside(environment, "drain", "12000", *(f"{sink}/e{n}" for n in range(8)))
-            figures["deliveries_per_s"] = _rate(_stats(sink))
-            figures["drain_rss_growth_mb"] = drained["rss_growth_mb"]
-            figures["celery_requests_per_s"] = _celery_rate(environment, sink, 800)
-            figures["delivery_vs_celery_requests"] = figures["deliveries_per_s"] / figures["celery_requests_per_s"]
-        calm = _lag(sink, hanging=False)
-        hung = _lag(sink, hanging=True)
-        figures["exchange_lag_p95_s"] = calm
-        figures["hung_endpoint_lag_factor"] = hung / calm
-    pushed, bare = _inbox_rates()
-    figures |= {"inbox_per_s": pushed, "inbox_vs_sql": pushed / bare}
-    with _scratch("digest") as environment:
+    with _sink() as sink, _scratch() as empty:
+        environment = _copy(empty)
+        urls = [f"{sink}/e{n}" for n in range(14)]
+        prepared = _inside(environment, "prepare", "2000", *urls)
+        with _Running(
+            environment=environment, logs=BASE_DIR / "var" / "log" / "bench-exchange", worker_processes=2
+        ) as instance:
+            figures["exchange_lag_p95_s"] = _lag(environment, sink)
+            _inside(environment, "subscribe", f"{sink}/hang")
+            figures["hung_endpoint_lag_factor"] = _lag(environment, sink) / figures["exchange_lag_p95_s"]
+            pushed, bare = _inbox_rates(instance, prepared)
+            figures |= {"inbox_per_s": pushed, "inbox_vs_sql": pushed / bare}
+        environment = _copy(empty)
+        urllib.request.urlopen(f"{sink}/reset").close()
+        _inside(environment, "drain", "8000", *urls[:8])
+        figures["deliveries_per_s"] = _rate(_stats(sink))
+        figures["celery_requests_per_s"] = _celery_rate(environment, sink, 600)
+        figures["delivery_vs_celery_requests"] = figures["deliveries_per_s"] / figures["celery_requests_per_s"]
+        backlog = _inside(environment, "backlog", "1000000", "6", *urls)
+        figures |= {f"backlog_{name}": backlog[name] for name in ("deliveries_per_s", "rss_mb", "rss_growth")}
         figures["digest_million_s"] = _inside(environment, "digest", "1000000")["seconds"]
     return figures

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[attr-defined]
 
 from cargo.models import DesignatedSite, ManifestLimit, Place, PlaceService, SiteGoods
+from events.log import append
 
 DATA = Path(__file__).parent / "data"
 
@@ -58,6 +59,25 @@ def _from(row: dict[str, str]) -> DateRange:
     return DateRange(date.fromisoformat(row["valid_from"]), None)
 
 
+def _announce(site: DesignatedSite) -> None:
+    append(
+        type="site.designated",
+        subject=("site", f"{site.place.code}/{site.category}"),
+        actor="system",
+        audience=[],
+        data={
+            "code": site.place.code,
+            "name": site.place.name,
+            "name_en": site.place.name_en,
+            "port": site.place.unlocode,
+            "office": site.place.office,
+            "category": site.category,
+            "valid_from": site.valid.lower,
+            "source": site.source,
+        },
+    )
+
+
 @transaction.atomic
 def load() -> dict[str, int]:
     """Enter the shipped places, sites, services and limits that are not there yet; returns how many rows exist."""
@@ -65,12 +85,14 @@ def load() -> dict[str, int]:
         Place.objects.get_or_create(code=row["code"], defaults={k: v for k, v in row.items() if k != "code"})
     place = {one.code: one for one in Place.objects.all()}
     for row in _rows("designated_sites.csv"):
-        DesignatedSite.objects.get_or_create(
+        site, made = DesignatedSite.objects.get_or_create(
             place=place[row["place"]],
             category=row["category"],
             valid__startswith=row["valid_from"],
             defaults={"valid": _from(row), "source": row["source"]},
         )
+        if made:
+            _announce(site)
     for row in _rows("site_goods.csv"):
         SiteGoods.objects.get_or_create(
             category=row["category"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clearance.tracking import Found, _events, _subjects, find
+from clearance.tracking import Found, _events, find, subjects_of
 from common.problems import not_found
 from events.models import Event
 
@@ -27,7 +27,7 @@ def events(reference: str) -> list[dict[str, Any]]:
     if not found:
         raise not_found()
     made: list[dict[str, Any]] = []
-    for event in _events(_subjects(found)):
+    for event in _events(subjects_of(found)):
         made.extend(_render(event, found))
     for voyage in found.voyages:
         for at, done, code in (

@@ -174,7 +174,7 @@ def _widen(found: Found) -> None:
         found.containers = sorted(boxes - {""})
 
 
-def _subjects(found: Found) -> list[tuple[str, str]]:
+def subjects_of(found: Found) -> list[tuple[str, str]]:
     subjects = [("declaration", one.unified_number) for one in found.declarations]
     subjects += [("clearance", one.unified_number) for one in found.declarations]
     subjects += [("duty", one.unified_number) for one in found.declarations]
@@ -243,7 +243,7 @@ def timeline(reference: str, *, full: bool) -> dict[str, Any]:
     found = find(reference)
     if not found:
         raise not_found()
-    events = sorted(_events(_subjects(found)), key=_happened)
+    events = sorted(_events(subjects_of(found)), key=_happened)
     entries = [entry for event in events if (entry := _entry(event, full)) is not None]
     if full:
         names = _names(entry["actor"] for entry in entries)

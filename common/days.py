@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -17,3 +17,9 @@ def legal_day(moment: datetime) -> date:
 
 def today() -> date:
     return legal_day(timezone.now())
+
+
+def last_time(at: time, now: datetime) -> datetime:
+    """The latest moment, not after ``now``, at which legal clocks showed ``at``."""
+    moment = datetime.combine(legal_day(now), at, LEGAL_ZONE)
+    return moment if moment <= now else moment - timedelta(days=1)

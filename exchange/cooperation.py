@@ -1,5 +1,5 @@
-"""Provinces at work together: a transit opened inland is confirmed at the coast, and one time line tells what all of them
-said of a consignment."""
+"""Provinces at work together: goods that set out inland under customs control are confirmed at the coast, where they arrive and
+leave the country. Each office says only what it did itself; the other province knows it by the exchange."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from cargo import equipment
+from common.days import today
 from common.problems import Fault, conflict, invalid, not_found
 from common.text import T
+from declarations.models import Declaration
 from events.log import append
 from events.models import Event
-from exchange.models import Mirror, MirrorEvent
+from exchange.models import Agreement, Mirror, MirrorEvent, Partner
+from parties.models import OrganisationRole
 from parties.principals import Principal
 
 #: Steps the office of departure may confirm, in order.
@@ -31,7 +35,17 @@ def open_transit(
     declaration_number: str = "",
     audience: tuple[int, ...] = (),
 ) -> None:
-    """Say that goods set out under customs control for an office of another province."""
+    """Say that goods set out under customs control for an office of another province, which must be a partner that our
+    agreement tells of transits. Raises Problem 409 or 422."""
+    faults = _faults(to_province, containers)
+    if declaration_number:
+        declared = Declaration.objects.filter(unified_number=declaration_number).exclude(state="draft").first()
+        if declared is None:
+            faults.append(Fault("/declaration_number", "not-found", T("没有此报关单", "There is no such declaration")))
+        else:
+            audience = (*audience, *declared.parties)
+    if faults:
+        raise invalid(faults)
     _lock(f"transit/{number}")
     if Event.objects.filter(subject_kind="transit", subject_number=number).exists():
         raise conflict("transit-exists", T("该转关已存在", "This transit exists already"))
@@ -77,8 +91,35 @@ def confirm_transit(
         subject=("transit_confirmation", number),
         actor=principal.actor,
         audience=[],
-        data={"state": step, "province": partner_code, "conveyance": conveyance, "place": place},
+        data={
+            "state": step,
+            "province": partner_code,
+            "conveyance": conveyance,
+            "place": place,
+            # The keys of the goods, so that a time line finds what we confirmed.
+            "containers": opened.data.get("containers") or [],
+            "declaration_number": opened.data.get("declaration_number") or "",
+        },
     )
+
+
+def _faults(to_province: str, containers: list[str]) -> list[Fault]:
+    faults = []
+    agreement = Agreement.objects.filter(
+        partner__code=to_province, partner__state=Partner.State.ACTIVE, direction=Agreement.Direction.OUT
+    )
+    if not any(one.terms().covers("transit", "transit.opened") for one in agreement.on(today())):  # type: ignore[attr-defined]
+        faults.append(
+            Fault(
+                "/to_province",
+                "not-a-partner",
+                T("与该省份没有共享转关信息的协议", "No agreement shares transits with this province"),
+            )
+        )
+    for n, container in enumerate(containers):
+        if not equipment.is_valid(equipment.normal(container)):
+            faults.append(Fault(f"/containers/{n}", "container", T("箱号有误", "Not a container number")))
+    return faults
 
 
 def _lock(name: str) -> None:
@@ -86,34 +127,71 @@ def _lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
-    """What this and the other provinces said of ``number``, in order of time. A caller who is no officer must be one who
-    may see something of ours about it. Raises Problem 404."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT subject_kind FROM exchange_sharedsubject UNION SELECT unnest(%s)", [list(KINDS)]
+#: type of a confirmation -> what it makes of a transit
+_STATES = {"transit.arrived": "arrived", "transit.departure_confirmed": "departure_confirmed"}
+
+
+def transits(principal: Principal, *, number: str | None = None, most: int = 200) -> list[dict[str, Any]]:
+    """Transits opened here ("out") and for here ("in"), the newest first, each with what was confirmed. Whoever is no customs
+    office sees those opened here for its own goods."""
+    own = Event.objects.filter(subject_kind="transit", type="transit.opened")
+    theirs = Mirror.objects.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
+    if number is not None:
+        own, theirs = own.filter(subject_number=number), theirs.filter(subject_number=number)
+    if not sees_all(principal):
+        own, theirs = own.filter(audience__contains=[principal.organisation_id or 0]), theirs.none()
+    opened = list(own.order_by("-recorded_at")[:most])
+    expected = list(theirs.select_related("partner").order_by("-last_time")[:most])
+    said: dict[tuple[str, str], list[tuple[str, Any, dict[str, Any]]]] = {}
+    answers = MirrorEvent.objects.filter(
+        subject_kind="transit_confirmation", subject_number__in=[event.subject_number for event in opened]
+    ).select_related("partner")
+    for answer in answers.order_by("sequence"):
+        key = (answer.partner.code, answer.subject_number)
+        said.setdefault(key, []).append((answer.type, answer.occurred_at, answer.data))
+    confirmed = Event.objects.filter(
+        subject_kind="transit_confirmation", subject_number__in=[row.subject_number for row in expected]
+    )
+    for event in confirmed.order_by("sequence"):
+        key = (settings.PROVINCE, event.subject_number)
+        said.setdefault(key, []).append((event.type, event.occurred_at, event.data))
+    found = [
+        _transit(
+            "out", settings.PROVINCE, event.subject_number, event.occurred_at, event.data,
+            said.get((event.data["to_province"], event.subject_number), []),
         )
-        kinds = [kind for (kind,) in cursor.fetchall()]
-    own = Event.objects.filter(subject_kind__in=kinds, subject_number=number)
-    if not principal.is_officer:
-        own = own.filter(audience__contains=[principal.organisation_id or 0])
-        if not own.exists():
-            raise not_found()
-    theirs = MirrorEvent.objects.filter(links__contains=[number]).select_related("partner")
-    line = [
-        (event.occurred_at, settings.PROVINCE, event.type, event.subject_kind, event.subject_number, event.data)
-        for event in own
+        for event in opened
     ] + [
-        (event.occurred_at, event.partner.code, event.type, event.subject_kind, event.subject_number, event.data)
-        for event in theirs
-    ]
-    return [
-        {"at": at, "province": province, "type": type_, "kind": kind, "number": subject, "data": data}
-        for at, province, type_, kind, subject, data in sorted(line, key=lambda row: (row[0], row[1], row[2]))
-    ]
+        _transit(
+            "in", row.partner.code, row.subject_number, row.last_time, row.data,
+            said.get((settings.PROVINCE, row.subject_number), []),
+        )
+        for row in expected
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: one["opened_at"], reverse=True)[:most]
 
 
-#: Kinds of subject a number is looked up under.
-KINDS = (
-    "declaration", "bill", "consignment", "manifest", "voyage", "transit", "transit_confirmation", "equipment",
-)  # fmt: skip
+def _transit(
+    direction: str, opened_by: str, number: str, at: Any, data: dict[str, Any],
+    steps: list[tuple[str, Any, dict[str, Any]]],
+) -> dict[str, Any]:  # fmt: skip
+    confirmed = {_STATES[type_]: moment for type_, moment, _ in steps if type_ in _STATES}
+    return {
+        "number": number,
+        "direction": direction,
+        "opened_by": opened_by,
+        "to_province": data.get("to_province", ""),
+        "from_office": data.get("from_office", ""),
+        "to_office": data.get("to_office", ""),
+        "declaration_number": data.get("declaration_number", ""),
+        "containers": data.get("containers") or [],
+        "state": next((step for step in reversed(STEPS) if step in confirmed), "opened"),
+        "opened_at": at,
+        "arrived_at": confirmed.get("arrived"),
+        "departed_at": confirmed.get("departure_confirmed"),
+    }
+
+
+def sees_all(principal: Principal) -> bool:
+    """Customs: its officers and its own systems."""
+    return principal.is_officer or OrganisationRole.CUSTOMS_OFFICE in principal.roles

@@ -107,7 +107,11 @@ class Engine:
         self.shard = shard
         self.database = ThreadPoolExecutor(1, "exchange-database")
         self.in_the_air: dict[int, asyncio.Task[Outcome]] = {}
+        #: in the air, or landed and not yet written down
         self.per_endpoint: dict[UUID, int] = {}
+        #: endpoint -> how many rounds of failures were written down; delivery -> the round it was sent in
+        self.rounds: dict[UUID, int] = {}
+        self.sent_in: dict[int, int] = {}
         self.done: list[Outcome] = []
         self.delivered = 0
         self.failed = 0
@@ -159,11 +163,11 @@ class Engine:
         task = asyncio.create_task(post(client, target, delivery))
         self.in_the_air[delivery.id] = task
         self.per_endpoint[target.id] = self.per_endpoint.get(target.id, 0) + 1
+        self.sent_in[delivery.id] = self.rounds.get(target.id, 0)
         task.add_done_callback(lambda finished: self._landed(delivery, finished))
 
     def _landed(self, delivery: Due, finished: asyncio.Task[Outcome]) -> None:
         self.in_the_air.pop(delivery.id, None)
-        self.per_endpoint[delivery.endpoint] -= 1
         if not finished.cancelled():
             outcome = finished.result()
             self.done.append(outcome)
@@ -171,13 +175,27 @@ class Engine:
             self.failed += not outcome.delivered
         self.news.set()
 
+    def _take_landed(self) -> list[Outcome]:
+        """What landed since the last turn, to be written down. Only now do its places become free again: nobody is sent
+        more before the database knows what came of the first. What was in the air together fails together, and counts as
+        one failure of the endpoint."""
+        landed, self.done = self.done, []
+        taken = []
+        for outcome in landed:
+            self.per_endpoint[outcome.endpoint] -= 1
+            sent_in = self.sent_in.pop(outcome.delivery)
+            taken.append(outcome._replace(news=sent_in == self.rounds.get(outcome.endpoint, 0)))
+        for endpoint in {outcome.endpoint for outcome in taken if not outcome.delivered}:
+            self.rounds[endpoint] = self.rounds.get(endpoint, 0) + 1
+        return taken
+
     async def run(self, *, until: float, linger: float = LINGER) -> None:
         """Deliver until nothing has been due for ``linger`` seconds, or the monotonic clock passes ``until``; what is in
         the air then is waited for."""
         quiet_since = time.monotonic()
         async with addresses.session(connections=IN_THE_AIR) as client:
             while True:
-                outcomes, self.done = self.done, []
+                outcomes = self._take_landed()
                 if time.monotonic() > until:
                     if outcomes:
                         await self._in_database(ledger.settle, outcomes)

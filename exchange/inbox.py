@@ -17,7 +17,7 @@ from common.json import dumps
 from common.problems import Problem, conflict, standard
 from common.text import T
 from events.log import append
-from exchange import messages, signing, standards, vault
+from exchange import ledger, messages, signing, standards, vault
 from exchange.messages import Message
 from exchange.models import InboxMessage, Partner, Quarantine
 from exchange.terms import Terms
@@ -37,12 +37,18 @@ class Sender:
     state: str
     secrets: tuple[str, ...]
     terms: Terms | None
+    #: Not heard of for a while.
+    silent: bool = False
 
+
+#: Seconds without a message after which the next one is taken as a sign that the partner is back.
+SILENCE = 30
 
 _SENDER = """
 SELECT p.id, p.code, p.organisation_id, p.state, a.kinds, a.types, a.fields::text,
   ARRAY(SELECT s.sealed FROM exchange_partnersecret s WHERE s.partner_id = p.id
-    AND (s.expires_at IS NULL OR s.expires_at > now()))
+    AND (s.expires_at IS NULL OR s.expires_at > now())),
+  p.last_received_at IS NULL OR p.last_received_at < now() - make_interval(secs => %s)
 FROM exchange_partner p LEFT JOIN exchange_agreement a
   ON a.partner_id = p.id AND a.direction = 'in' AND a.valid @> %s::date
 WHERE p.code = %s
@@ -51,7 +57,7 @@ WHERE p.code = %s
 
 def sender(code: str) -> Sender | None:
     with connection.cursor() as cursor:
-        cursor.execute(_SENDER, [today(), code])
+        cursor.execute(_SENDER, [SILENCE, today(), code])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -61,7 +67,7 @@ def sender(code: str) -> Sender | None:
         terms = Terms(
             tuple(row[4]), tuple(row[5]), tuple((name, tuple(paths)) for name, paths in sorted(fields.items()))
         )
-    return Sender(row[0], row[1], row[2], row[3], tuple(vault.unseal(sealed) for sealed in row[7]), terms)
+    return Sender(row[0], row[1], row[2], row[3], tuple(vault.unseal(sealed) for sealed in row[7]), terms, row[8])
 
 
 def refuse(partner_id: int | None, problem: Problem) -> Problem:
@@ -104,7 +110,10 @@ def receive(*, code: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
         assert partner is not None
         if partner.terms is None:
             raise no_agreement()
-        return take(partner, body, message_id)
+        answer = take(partner, body, message_id)
+        if partner.silent:
+            ledger.contacted(partner.id)
+        return answer
     except Problem as problem:
         raise refuse(partner.id if partner else None, problem) from None
 

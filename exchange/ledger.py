@@ -19,8 +19,13 @@ from exchange import vault
 SCHEDULE = tuple(settings.EXCHANGE_SCHEDULE)
 #: Longest Retry-After that is honoured.
 MAX_RETRY_AFTER = 86_400
-#: Failures in a row after which an endpoint is spared, and for how long at most (seconds).
+#: An endless failure is parked after the schedule's tries, but not before its time is over: an endpoint that goes and
+#: comes uses up tries early.
+PARK_AFTER = sum(SCHEDULE) * 0.9
+#: Failures in a row (what was in the air together counts once) after which an endpoint is spared, for how long at most
+#: (seconds), and after which its first success wakes what waits for a later try.
 BREAK_AFTER = 5
+WAKE_AFTER = 2
 SPARE_MOST = settings.EXCHANGE_SPARE_MOST
 SPARE_FIRST = min(10.0, SPARE_MOST)
 #: An endpoint that failed without one success for this long is disabled.
@@ -50,7 +55,8 @@ class Due(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one try. ``delivered``: 2xx; ``gone``: 410; ``wait``: seconds the receiver asked for."""
+    """What came of one try. ``delivered``: 2xx; ``gone``: 410; ``wait``: seconds the receiver asked for; ``news``: it was sent
+    when every earlier failure of this endpoint was known, so that it says something new about the endpoint."""
 
     delivery: int
     endpoint: UUID
@@ -61,6 +67,7 @@ class Outcome(NamedTuple):
     delivered: bool
     gone: bool = False
     wait: float | None = None
+    news: bool = True
 
 
 def own(shard: int) -> bool:
@@ -162,11 +169,13 @@ WITH outcome AS (
 ), settled AS (
   UPDATE exchange_delivery d SET
     tries = d.tries + 1, last_status = o.status, last_error = o.error,
-    state = CASE WHEN o.delivered THEN 'delivered' WHEN d.tries >= %(most)s THEN 'parked' ELSE 'pending' END,
+    state = CASE WHEN o.delivered THEN 'delivered' WHEN d.tries >= %(most)s
+      AND d.created_at < now() - make_interval(secs => %(park_after)s) THEN 'parked' ELSE 'pending' END,
     done_at = CASE WHEN o.delivered THEN now() END,
-    ready_at = CASE WHEN o.delivered OR d.tries >= %(most)s THEN NULL
-      ELSE now() + make_interval(secs => greatest(
-        (%(schedule)s::float8[])[d.tries + 1] * (0.9 + random() * 0.2), coalesce(o.wait, 0))) END
+    ready_at = CASE WHEN NOT o.delivered AND NOT (d.tries >= %(most)s
+      AND d.created_at < now() - make_interval(secs => %(park_after)s)) THEN
+      now() + make_interval(secs => greatest((%(schedule)s::float8[])[least(d.tries + 1, %(most)s)]
+        * (0.9 + random() * 0.2), coalesce(o.wait, 0))) END
   FROM outcome o WHERE d.id = o.id AND d.state IN ('pending', 'parked')
   RETURNING d.id, d.line, d.tries, d.state
 ), tried AS (
@@ -192,7 +201,7 @@ WHERE id = ANY(%s::uuid[]) AND (failures > 0 OR failing_since IS NOT NULL OR las
   OR last_success_at < now() - interval '10 seconds')
 """
 
-#: An endpoint that was spared is back: what waits for its next try is tried now, spread over a few seconds.
+#: An endpoint that failed is back: what waits for its next try is tried now, spread over a few seconds.
 _WAKE = """
 UPDATE exchange_delivery d SET ready_at = now() + make_interval(secs => random() * 5)
 WHERE d.endpoint_id IN (SELECT id FROM exchange_endpoint WHERE id = ANY(%s::uuid[]) AND failures >= %s)
@@ -203,7 +212,7 @@ _FAILING = """
 UPDATE exchange_endpoint e SET failures = e.failures + f.failed, failing_since = coalesce(e.failing_since, now()),
   spared_until = CASE
     WHEN f.wait > 0 THEN greatest(e.spared_until, now() + make_interval(secs => f.wait))
-    WHEN e.failures + f.failed >= %(break_after)s THEN now() + make_interval(secs =>
+    WHEN f.failed > 0 AND e.failures + f.failed >= %(break_after)s THEN now() + make_interval(secs =>
       least(%(spare_first)s * power(2, least(e.failures + f.failed - %(break_after)s, 20) / 2), %(spare_most)s)
       * (0.9 + random() * 0.2))
     ELSE e.spared_until END
@@ -229,6 +238,7 @@ def settle(outcomes: list[Outcome]) -> None:
                 "delivered": [outcome.delivered for outcome in outcomes],
                 "waits": [outcome.wait for outcome in outcomes],
                 "most": len(SCHEDULE),
+                "park_after": PARK_AFTER,
                 "schedule": list(SCHEDULE),
             },
         )
@@ -238,7 +248,7 @@ def settle(outcomes: list[Outcome]) -> None:
         worked = {outcome.endpoint for outcome in outcomes if outcome.delivered}
         failed = {outcome.endpoint for outcome in outcomes} - worked
         if worked:
-            cursor.execute(_WAKE, [[str(endpoint) for endpoint in worked], BREAK_AFTER])
+            cursor.execute(_WAKE, [[str(endpoint) for endpoint in worked], WAKE_AFTER])
             cursor.execute(_HEALTHY, [[str(endpoint) for endpoint in worked]])
         if failed:
             _note_failures([outcome for outcome in outcomes if outcome.endpoint in failed], cursor)
@@ -247,20 +257,44 @@ def settle(outcomes: list[Outcome]) -> None:
 
 
 def _note_failures(outcomes: list[Outcome], cursor: object) -> None:
-    waits: dict[UUID, list[float]] = {}
+    waits: dict[UUID, float] = {}
+    news: dict[UUID, bool] = {}
     for outcome in outcomes:
-        waits.setdefault(outcome.endpoint, []).append(outcome.wait or 0.0)
+        waits[outcome.endpoint] = max(waits.get(outcome.endpoint, 0.0), outcome.wait or 0.0)
+        news[outcome.endpoint] = news.get(outcome.endpoint, False) or outcome.news
     cursor.execute(  # type: ignore[attr-defined]
         _FAILING,
         {
             "endpoints": [str(endpoint) for endpoint in waits],
-            "failed": [len(values) for values in waits.values()],
-            "waits": [max(values) for values in waits.values()],
+            "failed": [int(news[endpoint]) for endpoint in waits],
+            "waits": list(waits.values()),
             "break_after": BREAK_AFTER,
             "spare_first": SPARE_FIRST,
             "spare_most": SPARE_MOST,
         },
     )
+
+
+@transaction.atomic
+def contacted(partner_id: int) -> None:
+    """A partner is heard of again after a silence: if we were sparing its endpoint, try it now with what waits longest. The
+    first success wakes the rest."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE exchange_endpoint SET spared_until = CASE WHEN failures < %s THEN spared_until END"
+            " WHERE partner_id = %s AND state = 'active' AND failures > 0 RETURNING id",
+            [BREAK_AFTER, partner_id],
+        )
+        failing = [str(endpoint) for (endpoint,) in cursor.fetchall()]
+        if not failing:
+            return
+        cursor.execute(
+            "UPDATE exchange_delivery SET ready_at = now() WHERE id IN (SELECT x.id FROM unnest(%s::uuid[]) AS e(id)"
+            " CROSS JOIN LATERAL (SELECT d.id FROM exchange_delivery d WHERE d.endpoint_id = e.id"
+            " AND d.state = 'pending' AND d.ready_at IS NOT NULL ORDER BY d.ready_at LIMIT 2) x)"
+            " AND ready_at > now()",
+            [failing],
+        )
 
 
 def disable(endpoint: UUID, reason: str) -> bool:
@@ -304,18 +338,5 @@ def unblock() -> int:
             " SELECT DISTINCT ON (line) id, ready_at, state FROM exchange_delivery"
             " WHERE state IN ('pending', 'parked') ORDER BY line, position, id) f"
             " WHERE f.ready_at IS NULL AND f.state = 'pending')"
-        )
-        return cursor.rowcount
-
-
-def forget_delivered(days: int = 30, batch: int = 20_000) -> int:
-    """Delete deliveries (with their attempts) settled longer ago; returns how many."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "WITH old AS (SELECT id FROM exchange_delivery WHERE state NOT IN ('pending', 'parked')"
-            " AND done_at < now() - make_interval(days => %s) ORDER BY id LIMIT %s),"
-            " attempts AS (DELETE FROM exchange_attempt WHERE delivery_id IN (SELECT id FROM old))"
-            " DELETE FROM exchange_delivery WHERE id IN (SELECT id FROM old)",
-            [days, batch],
         )
         return cursor.rowcount

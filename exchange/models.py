@@ -230,9 +230,7 @@ class Delivery(models.Model):
     endpoint = models.ForeignKey(
         Endpoint, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=T("端点", "endpoint")
     )
-    payload = models.ForeignKey(
-        Payload, models.PROTECT, related_name="deliveries", verbose_name=T("消息", "payload"), db_index=False
-    )
+    payload = models.ForeignKey(Payload, models.PROTECT, related_name="deliveries", verbose_name=T("消息", "payload"))
     position = models.BigIntegerField(T("位置", "position"))
     line = models.BigIntegerField()
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.PENDING)
@@ -286,7 +284,7 @@ class Share(models.Model):
 
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="shares", db_index=False)
     position = models.BigIntegerField()
-    payload = models.ForeignKey(Payload, models.PROTECT, related_name="+", db_index=False)
+    payload = models.ForeignKey(Payload, models.PROTECT, related_name="+")
     subject_kind = models.CharField(max_length=40)
     subject_number = models.CharField(max_length=80)
 

@@ -4,9 +4,9 @@ transaction; what they bring takes the inbox's way in."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, time
+from time import monotonic
 from typing import Any, Self
 
 import aiohttp
@@ -15,6 +15,7 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
+from common.days import last_time
 from common.json import dumps
 from common.problems import Problem
 from events.log import append
@@ -48,7 +49,7 @@ class Line:
         self.partner = partner
         self.runner = asyncio.Runner()
         token, until = _tokens.get(partner.pk, ("", 0.0))
-        self.token = token if time.monotonic() < until else ""
+        self.token = token if monotonic() < until else ""
 
     def __enter__(self) -> Self:
         self.client = self.runner.run(self._open())
@@ -99,7 +100,7 @@ class Line:
         lifetime = answer.get("expires_in")
         _tokens[self.partner.pk] = (
             self.token,
-            time.monotonic() + (lifetime / 2 if isinstance(lifetime, (int, float)) else 60),
+            monotonic() + (lifetime / 2 if isinstance(lifetime, (int, float)) else 60),
         )
 
     async def _request(self, method: str, path: str, headers: Any = None, **options: Any) -> tuple[int, Any]:
@@ -224,7 +225,7 @@ def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
 
 def compare(partner: Partner) -> DigestReport:
     """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both."""
-    started, clock = timezone.now(), time.monotonic()
+    started, clock = timezone.now(), monotonic()
     sender, repaired = _sender(partner), 0
     with Line(partner) as line:
         differing = _differing_subjects(line, partner)
@@ -235,7 +236,7 @@ def compare(partner: Partner) -> DigestReport:
         report = _report(
             partner,
             started_at=started,
-            seconds=round(time.monotonic() - clock, 3),
+            seconds=round(monotonic() - clock, 3),
             subjects=sum(group.count for group in digests.groups(RECEIVED, partner)),
             differing=len(differing),
             repaired=repaired,
@@ -301,28 +302,42 @@ def compare_now(partner_id: int) -> None:
         Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
 
 
-def attend(*, compare_after: float, missing_after: float = 1.0) -> None:
-    """The sweep: pull where something is missing, compare with those not compared with for ``compare_after`` seconds."""
+def attend(*, nightly: time | None = None, every: float = 0.0, missing_after: float = 1.0) -> None:
+    """The sweep: pull where something is missing; compare with those not compared with since the hour ``nightly`` (legal time,
+    so a night in which nothing ran is made up for), or for ``every`` seconds where that is given."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(7230918)")
         if not cursor.fetchone()[0]:
             return
     try:
-        _attend(compare_after, missing_after)
+        for partner in Partner.objects.filter(state=Partner.State.ACTIVE).exclude(base_url=""):
+            _attend(partner, nightly, every, missing_after)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(7230918)")
 
 
-def _attend(compare_after: float, missing_after: float) -> None:
+#: Seconds until a partner that could not be asked is asked again.
+PAUSE = 15.0
+#: partner -> monotonic time until which it is not asked again, per process
+_pauses: dict[int, float] = {}
+
+
+def _attend(partner: Partner, nightly: time | None, every: float, missing_after: float) -> None:
+    if monotonic() < _pauses.get(partner.pk, 0.0):
+        return
     now = timezone.now()
-    for partner in Partner.objects.filter(state=Partner.State.ACTIVE).exclude(base_url=""):
-        try:
-            if partner.missing_since and (now - partner.missing_since).total_seconds() >= missing_after:
-                pull_missing(partner)
-            last = partner.reports.filter(made_by="own").order_by("-started_at").first()
-            if last is None or (now - last.started_at).total_seconds() >= compare_after:
-                compare(partner)
-        except Unreachable as error:
-            Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
-            log.warning("partner not reached", partner=partner.code, reason=str(error))
+    try:
+        if partner.missing_since and (now - partner.missing_since).total_seconds() >= missing_after:
+            pull_missing(partner)
+        last = partner.reports.filter(made_by="own").order_by("-started_at").first()
+        if (
+            last is None
+            or (nightly is not None and last.started_at < last_time(nightly, now))
+            or (every and (now - last.started_at).total_seconds() >= every)
+        ):
+            compare(partner)
+    except Unreachable as error:
+        _pauses[partner.pk] = monotonic() + (min(PAUSE, every) if every else PAUSE)
+        Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
+        log.warning("partner not reached", partner=partner.code, reason=str(error))

@@ -65,6 +65,75 @@ def event_schema(event_type: str) -> dict[str, Any] | None:
     }
 
 
+def webhooks() -> dict[str, Any]:
+    """The webhooks section of the API's description: what a subscriber's endpoint is sent, per type of event."""
+    found = {}
+    for event_type in event_types():
+        family, _, name = event_type.partition(".")
+        described = table()["families"][family]
+        data = {"type": "object", "properties": described["fields"] | described["types"][name].get("fields", {})}
+        found[event_type] = {
+            "post": {
+                "operationId": f"webhook_{event_type.replace('.', '_')}",
+                "summary": described["types"][name]["text"],
+                "description": described["text"],
+                "tags": ["webhooks"],
+                "parameters": [{"$ref": f"#/components/parameters/{header}"} for header in HEADERS],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/cloudevents+json": {
+                            "schema": {
+                                "allOf": [
+                                    {"$ref": "#/components/schemas/EventEnvelope"},
+                                    {
+                                        "type": "object",
+                                        "required": ["data"],
+                                        "properties": {"type": {"const": event_type}, "data": data},
+                                    },
+                                ]
+                            }
+                        }
+                    },
+                },
+                "responses": {
+                    "2XX": {"description": "已收妥 / stored; it is not sent again"},
+                    "410": {"description": "停用此端点 / disables the endpoint"},
+                    "default": {"description": "稍后重试 / tried again, Retry-After of 429 and 503 honoured"},
+                },
+            }
+        }
+    return found
+
+
+#: Names of components -> header, what it says
+HEADERS: dict[str, tuple[str, str]] = {
+    "WebhookId": ("webhook-id", "the event's id; the same however often it is sent"),
+    "WebhookTimestamp": ("webhook-timestamp", "Unix seconds of this try"),
+    "WebhookSignature": ("webhook-signature", "v1,… (HMAC-SHA256) and/or v1a,… (Ed25519) over id.timestamp.body"),
+}
+
+
+def webhook_components() -> dict[str, dict[str, Any]]:
+    """What :func:`webhooks` refers to."""
+    return {
+        "schemas": {
+            "EventEnvelope": {
+                "type": "object",
+                "description": "CloudEvents 1.0",
+                "required": ["specversion", "id", "source", "type", "subjectkind", "subjectnumber", "seq", "time", "data"],
+                "properties": _ENVELOPE | {"type": {"type": "string"}},
+            }
+        },
+        "parameters": {
+            component: {
+                "name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": text,
+            }
+            for component, (name, text) in HEADERS.items()
+        },
+    }  # fmt: skip
+
+
 _ENVELOPE: dict[str, Any] = {
     "specversion": {"const": "1.0"},
     "id": {"type": "string", "format": "uuid", "description": "also the webhook-id: once is enough"},

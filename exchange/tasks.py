@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
-from exchange import conformance, delivery, fanout, ledger, reconciliation
+from exchange import conformance, delivery, fanout, ledger, pruning, reconciliation
 
 
 @shared_task(name="exchange.tasks.deliver")
@@ -23,7 +25,7 @@ def deliver(events: list[dict[str, Any]] | None = None) -> None:
 
 @shared_task(name="exchange.tasks.attend")
 def attend() -> None:
-    reconciliation.attend(compare_after=settings.EXCHANGE_COMPARE_EVERY)
+    reconciliation.attend(nightly=settings.EXCHANGE_COMPARE_AT, every=settings.EXCHANGE_COMPARE_EVERY)
 
 
 @shared_task(name="exchange.tasks.compare")
@@ -40,4 +42,4 @@ def check_conformance(run_id: str) -> None:
 def housekeeping() -> None:
     ledger.unblock()
     ledger.disable_dead()
-    ledger.forget_delivered()
+    pruning.prune(timezone.now() - timedelta(days=settings.EXCHANGE_KEEP_DAYS))

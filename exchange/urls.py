@@ -1,6 +1,6 @@
 from django.urls import path
 
-from exchange.api import corridor, desk, webhooks
+from exchange.api import corridor, desk, together, webhooks
 
 urlpatterns = [
     path("webhook-endpoints", webhooks.Endpoints.as_view(), name="webhook-endpoints"),
@@ -19,6 +19,11 @@ urlpatterns = [
     path("exchange/digest", corridor.Digest.as_view(), name="exchange-digest"),
     path("exchange/reports", corridor.Reports.as_view(), name="exchange-reports"),
     path("exchange/timeline/<str:number>", corridor.TimeLine.as_view()),
+    path("exchange/transits", together.Transits.as_view()),
+    path("exchange/transits/<str:number>", together.TransitDetail.as_view()),
+    path("exchange/transits/<str:number>/confirmations", together.TransitConfirmations.as_view()),
+    path("exchange/search/fee-lists", together.FeeLists.as_view()),
+    path("exchange/search/sites", together.Sites.as_view()),
     path("exchange/conformance", desk.ConformanceRuns.as_view()),
     path("exchange/conformance/<uuid:pk>", desk.ConformanceReport.as_view()),
     path("standards", desk.Standards.as_view(), name="standards"),

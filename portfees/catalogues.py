@@ -204,6 +204,10 @@ def publish(*, number: str, principal: Principal, on: date | None = None) -> Fee
         "fee_list.published",
         principal,
         changes={kind: len(found) for kind, found in changes.by_kind().items()},
+        body_class=fee_list.body_class,
+        complaint_telephone=fee_list.complaint_telephone,
+        # Whole, so that other provinces can search it: what is published is public.
+        items=[{name: getattr(item, name) for name in ITEM_FIELDS} for item in fee_list.items.all()],
     )
     return fee_list
 

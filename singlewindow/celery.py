@@ -2,10 +2,27 @@
 
 import os
 
+import redis
 from celery import Celery
 from celery.signals import setup_logging, task_prerun
 from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport.redis import Channel
+
+_connparams = Channel._connparams
+
+
+def _of_an_open_channel(channel: Channel, **options: object) -> object:
+    """A worker that lost Redis with a task at work acknowledges it over the channel that is closed. kombu 5.7 then fails with
+    an AttributeError that ends the worker; as a connection error it is logged, and the worker goes on."""
+    if channel.connection is None:
+        raise redis.ConnectionError("this channel is closed")
+    return _connparams(channel, **options)
+
+
+Channel._connparams = _of_an_open_channel  # type: ignore[method-assign, assignment]
+# For the same reason nothing is put back when a connection is closed: hints are found again by the sweeps.
+Channel.do_restore = False
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "singlewindow.settings")
 

@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from common.pagination import CursorPagination
 from common.problems import CONTENT_TYPE, STANDARD
+from exchange import standards
 from singlewindow import problem_codes
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -248,6 +249,14 @@ def add_tokens(result: dict[str, Any], generator: Any, request: Any, public: boo
         },
     }
     result["paths"] = dict(sorted((result["paths"] | paths).items()))
+    return result
+
+
+def add_webhooks(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """What endpoints are sent, from the same schemas that /api/v1/standards publishes."""
+    result["webhooks"] = standards.webhooks()
+    for section, components in standards.webhook_components().items():
+        result["components"].setdefault(section, {}).update(components)
     return result
 
 

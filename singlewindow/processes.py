@@ -5,7 +5,6 @@ In a data centre the same commands are started by its own supervisor (docker-com
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -38,48 +37,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def recreate_database(url: str, name: str, *, template: str = "template1") -> str:
-    """Drop database ``name`` on the server of ``url`` and create it as a copy of ``template``; returns its URL."""
+def recreate_database(url: str, name: str) -> str:
+    """Drop and create database ``name`` on the server of ``url``; returns its URL."""
     base, _, _ = url.rpartition("/")
     connection = psycopg2.connect(f"{base}/postgres")
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return f"{base}/{name}"
-
-
-#: Name of the database that scratch databases are copied from; what follows it tells which migrations it holds.
-TEMPLATE = "singlewindow_template_"
-
-
-def migrated_template(url: str) -> str:
-    """The name of a database on the server of ``url`` that holds this checkout's migrations and no data; made if it is
-    not there, and those of other migrations dropped. Two processes that ask at once wait for each other."""
-    digest = hashlib.sha256()
-    for path in sorted(BASE_DIR.glob("*/migrations/*.py")):
-        digest.update(path.relative_to(BASE_DIR).as_posix().encode() + path.read_bytes())
-    name = TEMPLATE + digest.hexdigest()[:12]
-    base, _, _ = url.rpartition("/")
-    connection = psycopg2.connect(f"{base}/postgres")
-    connection.autocommit = True
-    with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [TEMPLATE])
-        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [TEMPLATE])
-        known = {found for (found,) in cursor.fetchall()}
-        if name not in known:
-            for old in known:
-                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
-            making = recreate_database(url, "singlewindow_making")
-            environment = os.environ | {"DATABASE_URL": making, "DJANGO_SETTINGS_MODULE": "singlewindow.settings"}
-            manage("migrate", "--verbosity", "0", environment=environment)
-            cursor.execute(sql.SQL("ALTER DATABASE singlewindow_making RENAME TO {}").format(sql.Identifier(name)))
-    return name
-
-
-def manage(*arguments: str, environment: Mapping[str, str]) -> None:
-    """Run a management command. Raises CalledProcessError."""
-    subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=environment, check=True)
 
 
 def with_redis_database(url: str, number: int) -> str:
@@ -91,6 +57,52 @@ def with_redis_database(url: str, number: int) -> str:
         url = f"{scheme}://{rest.partition('/')[0]}/{number}"
     redis.Redis.from_url(url).flushdb()
     return url
+
+
+#: Reads what to end on its standard input until that closes, which it does however its parent ends.
+_GUARDIAN = """
+import os, shutil, sys, time
+watched = {}
+for line in sys.stdin:
+    how, _, what = line.strip().partition(" ")
+    watched.pop(what, None)
+    if how != "forget":
+        watched[what] = how
+for what, how in watched.items():
+    if how != "remove":
+        try:
+            (os.killpg if how == "group" else os.kill)(int(what), 9 if how == "group" else 3)
+        except OSError:
+            pass
+paths = [what for what, how in watched.items() if how == "remove"]
+for _ in range(20 if paths else 0):
+    time.sleep(0.25)
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+"""
+
+
+class Guardian:
+    """A small process that ends what this one started, should this one be killed and have no time to."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.owner = 0
+
+    def tell(self, how: str, what: object) -> None:
+        """``group`` PID: kill the process group; ``server`` PID: an immediate shutdown; ``remove`` PATH; ``forget``."""
+        if self.process is None or self.owner != os.getpid():
+            self.owner = os.getpid()
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _GUARDIAN], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
+            )
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{how} {what}\n".encode())
+            self.process.stdin.flush()
+
+
+guardian = Guardian()
 
 
 class Instance:
@@ -105,7 +117,6 @@ class Instance:
         web_processes: int = 1,
         worker_processes: int = 2,
         worker: bool = True,
-        migrated: bool = False,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -119,7 +130,6 @@ class Instance:
         self.web_processes = web_processes
         self.worker_processes = worker_processes
         self.with_worker = worker
-        self.migrated = migrated
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def commands(self) -> dict[str, list[str]]:
@@ -147,7 +157,7 @@ class Instance:
 
     def manage(self, *arguments: str) -> None:
         """Run a management command on this instance's database. Raises CalledProcessError."""
-        manage(*arguments, environment=self.environment)
+        subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=self.environment, check=True)
 
     def start_process(self, name: str) -> subprocess.Popen[bytes]:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -162,11 +172,11 @@ class Instance:
                 start_new_session=True,
             )
         self.processes[name] = process
+        guardian.tell("group", process.pid)
         return process
 
     def start(self) -> None:
-        if not self.migrated:
-            self.manage("migrate", "--verbosity", "0")
+        self.manage("migrate", "--verbosity", "0")
         for name in self.commands():
             self.start_process(name)
         self.wait_ready()
@@ -192,6 +202,7 @@ class Instance:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        guardian.tell("forget", process.pid)
 
     def stop(self) -> None:
         """End everything in an orderly way: requests and tasks at work are finished."""
@@ -204,6 +215,7 @@ class Instance:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            guardian.tell("forget", process.pid)
         self.processes.clear()
 
     def __enter__(self) -> Self:
@@ -225,11 +237,10 @@ def scratch_instance(name: str, *, redis_database: int, **options: object) -> It
     """An instance on a database of its own, made anew (demo, benchmarks, tests of processes)."""
     from singlewindow import services
 
-    server = os.environ.get("DATABASE_URL") or services.postgres_url()
-    database = recreate_database(server, f"singlewindow_{name}", template=migrated_template(server))
+    database = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), f"singlewindow_{name}")
     broker = with_redis_database(os.environ.get("REDIS_URL") or services.redis_url(), redis_database)
     environment = {"DATABASE_URL": database, "REDIS_URL": broker, "CELERY_BROKER_URL": ""}
-    given: dict[str, object] = {"migrated": True, "logs": BASE_DIR / "var" / "log" / name, **options}
+    given: dict[str, object] = {"environment": environment, "logs": BASE_DIR / "var" / "log" / name, **options}
     given["environment"] = environment | dict(options.get("environment") or {})  # type: ignore[call-overload]
     with Instance(**given) as instance:  # type: ignore[arg-type]
         yield instance

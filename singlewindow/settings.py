@@ -1,6 +1,7 @@
 """The one settings file. Every value a deployment may change is an environment variable (``X_FILE`` reads a secret from
 a file); what is missing or odd fails at start."""
 
+from datetime import time
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -40,12 +41,18 @@ EXCHANGE_ALLOW_NETWORKS = env.list("EXCHANGE_ALLOW_NETWORKS", default=[])
 EXCHANGE_CLOCK_SHIFT = env.float("EXCHANGE_CLOCK_SHIFT", default=0.0)
 #: Delivery processes at most: endpoints are spread over this many shards, each worked off by one process at a time.
 EXCHANGE_SHARDS = env.int("EXCHANGE_SHARDS", default=1)
-#: Seconds between comparisons with each partner (a day), and between pulls from partners that are only pulled from.
-EXCHANGE_COMPARE_EVERY = env.float("EXCHANGE_COMPARE_EVERY", default=86_400.0)
+#: When every night partners are compared with, legal time (Asia/Shanghai).
+EXCHANGE_COMPARE_AT = time.fromisoformat(env("EXCHANGE_COMPARE_AT", default="02:30"))
+#: Seconds after which they are compared with besides; 0: at night only.
+EXCHANGE_COMPARE_EVERY = env.float("EXCHANGE_COMPARE_EVERY", default=0.0)
+#: Days that settled deliveries and their attempts are kept. What is not delivered is kept until it is.
+EXCHANGE_KEEP_DAYS = env.int("EXCHANGE_KEEP_DAYS", default=90)
 #: Seconds before the 2nd, 3rd, … try of a delivery, each ± 10 %: about three days (Standard Webhooks).
 EXCHANGE_SCHEDULE = [
     float(seconds)
-    for seconds in env.list("EXCHANGE_SCHEDULE", default=[5, 300, 1800, 7200, 18_000, 36_000, 50_400, 64_800, 79_200])
+    for seconds in env.list(
+        "EXCHANGE_SCHEDULE", default=[5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 64_800, 79_200]
+    )
 ]
 #: Longest time a failing endpoint is spared between tries (seconds).
 EXCHANGE_SPARE_MOST = env.float("EXCHANGE_SPARE_MOST", default=900.0)
@@ -235,6 +242,7 @@ SPECTACULAR_SETTINGS = {
         "declarations.api.describe.add_components",
         "singlewindow.openapi.add_tokens",
         "singlewindow.openapi.add_problems",
+        "singlewindow.openapi.add_webhooks",
         "declarations.api.describe.add_import_response",
     ],
 }

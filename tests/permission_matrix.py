@@ -103,6 +103,11 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/exchange/digest": {"GET": "exchange:read"},
     "api/v1/exchange/reports": {"GET": "exchange:read", "POST": "exchange:write"},
     "api/v1/exchange/timeline/<str:number>": {"GET": "events:read"},
+    "api/v1/exchange/transits": {"GET": "transits:read", "POST": "transits:write"},
+    "api/v1/exchange/transits/<str:number>": {"GET": "transits:read"},
+    "api/v1/exchange/transits/<str:number>/confirmations": {"POST": "transits:write"},
+    "api/v1/exchange/search/fee-lists": {"GET": "portfees:read"},
+    "api/v1/exchange/search/sites": {"GET": "cargo:read"},
     "api/v1/exchange/conformance": {"POST": "exchange:write"},
     "api/v1/exchange/conformance/<uuid:pk>": {"GET": "exchange:read"},
     # Opened by a signature: tests/exchange/test_inbox.py.

@@ -17,7 +17,7 @@ from common.pagination import CursorPagination
 from common.problems import Fault, invalid
 from common.text import T
 from events.api import FeedQuery, query
-from exchange import cooperation, digests, feeds, inbox, messages
+from exchange import digests, feeds, inbox, messages, timelines
 from exchange.models import DigestReport
 from parties.principals import caller
 
@@ -257,7 +257,7 @@ class TimeLine(View):
     scopes = {"GET": "events:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        return Response({"milestones": cooperation.time_line(number, caller(request))})
+        return Response({"milestones": timelines.time_line(number, caller(request))})
 
 
 class ReportPages(CursorPagination):

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import io
 import threading
 import time
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from events import log
 from events.models import Event
-from exchange import delivery, endpoints, fanout, ledger
+from exchange import delivery, endpoints, fanout, feeds, ledger, pruning, signing
 from exchange.models import Attempt, Delivery, Endpoint, Payload
+from parties.principals import SYSTEM
 from tests import make
-from tests.exchange.conftest import deliver, due_now, principal_of, say
+from tests.exchange.conftest import deliver, due_now, make_partner, principal_of, say
 from tests.exchange.receiver import slow
+from tests.exchange.test_inbox import message, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,6 +183,9 @@ def test_after_the_last_try_a_delivery_is_parked_with_what_follows_it(receiver, 
     subscribe(firm, hook.url)
     say("D1", audience=[firm.pk])
     say("D1", audience=[firm.pk])
+    log.publish()
+    fanout.run()
+    Delivery.objects.update(created_at=timezone.now() - timedelta(days=3))
     for _ in range(len(ledger.SCHEDULE) + 1):
         due_now()
         deliver(linger=0)
@@ -188,6 +196,52 @@ def test_after_the_last_try_a_delivery_is_parked_with_what_follows_it(receiver, 
     endpoints.retry(delivery_id=first.pk, principal=principal_of(firm))
     deliver()
     assert hook.numbers() == [("D1", 1), ("D1", 2)]
+
+
+def test_a_delivery_whose_tries_are_used_up_early_is_not_parked_before_its_time_is_over(receiver, subscribe):
+    firm, hook = make.firm(), receiver(lambda received, nth: 500)
+    subscribe(firm, hook.url)
+    say("D1", audience=[firm.pk])
+    for _ in range(len(ledger.SCHEDULE) + 3):
+        due_now()
+        deliver(linger=0)
+    one = Delivery.objects.get()
+    assert (one.state, one.tries) == ("pending", len(ledger.SCHEDULE) + 3)
+    assert one.ready_at <= timezone.now() + timedelta(seconds=ledger.SCHEDULE[-1] * 1.1)
+
+
+def test_failures_that_were_in_the_air_together_count_once(receiver, subscribe):
+    """A blip of a second must not look like an outage."""
+    firm, hook = make.firm(), receiver(lambda received, nth: 503)
+    endpoint, _ = subscribe(firm, hook.url)
+    for n in range(delivery.PER_ENDPOINT):
+        say(f"D{n}", audience=[firm.pk])
+    deliver(linger=0)
+    endpoint.refresh_from_db()
+    assert (len(hook.received), endpoint.failures, endpoint.spared_until) == (delivery.PER_ENDPOINT, 1, None)
+
+
+def test_a_partner_heard_of_after_a_silence_is_tried_at_once(receiver):
+    secret, hook = signing.new_secret(), receiver()
+    partner = make_partner("620000", secret=secret)
+    endpoint, _ = endpoints.create(
+        principal=SYSTEM, organisation_id=partner.organisation_id, partner=partner, url=hook.url, event_types=["*"]
+    )
+    for n in range(30):
+        say(f"D{n}", data={"state": "lodged"})
+    hook.answer = lambda received, nth: 503
+    for _ in range(ledger.BREAK_AFTER):
+        due_now()
+        deliver(linger=0)
+    assert Endpoint.objects.get(pk=endpoint.pk).spared_until > timezone.now()
+    Delivery.objects.update(ready_at=timezone.now() + timedelta(hours=10))
+    hook.answer = lambda received, nth: 200
+    assert deliver(linger=0) == 0
+    assert send(message("D1"), code="620000", secret=secret).status_code == 200
+    deliver(linger=0)
+    due_now()  # the rest is spread over five seconds
+    deliver()
+    assert len(hook.taken) == 30
 
 
 def test_a_parked_delivery_can_be_skipped_and_the_next_goes_on(receiver, subscribe):
@@ -392,3 +446,37 @@ def test_a_test_message_is_tried_once_and_never_again(receiver, subscribe):
     due_now()
     deliver()
     assert len(hook.received) == 1
+
+
+def test_what_was_settled_long_ago_is_forgotten_and_nothing_that_is_not_delivered(receiver, subscribe):
+    firm, hook = make.firm(), receiver(lambda received, nth: 500 if received.message["subjectnumber"] == "D2" else 200)
+    subscribe(firm, hook.url)
+    for number in ("D1", "D2", "D3"):
+        say(number, audience=[firm.pk])
+    deliver(linger=0)
+    long_ago = timezone.now() - timedelta(days=100)
+    Delivery.objects.update(created_at=long_ago)
+    Delivery.objects.filter(payload__subject_number__in=["D1", "D2"]).exclude(done_at=None).update(done_at=long_ago)
+    day = (timezone.now() - timedelta(days=90)).date().isoformat()
+    call_command("prune_deliveries", "--before", day, "--dry-run", stdout=(out := io.StringIO()))
+    assert out.getvalue().startswith("1 deliveries")
+    call_command("prune_deliveries", "--before", day, stdout=(out := io.StringIO()))
+    assert out.getvalue() == "forgotten: 1 deliveries, 1 attempts, 1 bodies\n"
+    left = Delivery.objects.order_by("pk").values_list("payload__subject_number", "state")
+    assert list(left) == [("D2", "pending"), ("D3", "delivered")]
+    assert Payload.objects.count() == Attempt.objects.count() == 2
+
+
+def test_a_body_in_a_partners_feed_is_kept_when_its_delivery_is_forgotten(receiver):
+    partner = make_partner("620000")
+    endpoints.create(
+        principal=SYSTEM,
+        organisation_id=partner.organisation_id,
+        partner=partner,
+        url=receiver().url,
+        event_types=["*"],
+    )
+    say("D1", data={"state": "lodged"})
+    deliver(linger=0)
+    assert pruning.prune(timezone.now() + timedelta(days=1)) == (1, 1, 0)
+    assert len(feeds.read_after(partner, 0, limit=10)) == 1

@@ -8,15 +8,16 @@ from datetime import timedelta
 import orjson
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.days import today
+from common.days import LEGAL_ZONE, last_time, today
 from common.problems import Problem
 from events import log
 from events.models import Event
-from exchange import agreements, digests, fanout, feeds, inbox, terms
-from exchange.models import Agreement, Mirror, MirrorEvent, Payload, Share, SharedSubject
+from exchange import agreements, digests, fanout, feeds, inbox, reconciliation, terms
+from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Payload, Share, SharedSubject
 from parties.principals import SYSTEM
 from tests import make
 from tests.exchange.conftest import TERMS, deliver, make_partner, say
@@ -264,3 +265,20 @@ def test_nothing_is_handed_out_twice_and_nobody_listening_costs_nothing(db):
     log.publish()
     assert fanout.nobody_listens()
     assert fanout.run() == 0
+
+
+def test_partners_are_compared_with_at_a_fixed_legal_hour_and_a_missed_night_is_made_up_for(receiver):
+    hook = receiver()
+    partner = make_partner("530000", base_url=hook.url)
+    now = timezone.now()
+    at = (now.astimezone(LEGAL_ZONE) - timedelta(hours=1)).time()
+    assert last_time(at, now) == now - timedelta(hours=1)
+    assert last_time((now.astimezone(LEGAL_ZONE) + timedelta(hours=1)).time(), now) == now - timedelta(hours=23)
+    report = DigestReport.objects.create(partner=partner, started_at=now - timedelta(minutes=59), agrees=True)
+    reconciliation.attend(nightly=at)
+    assert hook.received == [], "compared with since that hour"
+    DigestReport.objects.filter(pk=report.pk).update(started_at=now - timedelta(minutes=61))
+    reconciliation.attend(nightly=at)
+    assert len(hook.received) == 1
+    reconciliation.attend(nightly=at)
+    assert len(hook.received) == 1, "a partner that could not be asked is left alone for a while"

@@ -16,15 +16,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--rate", type=float, default=10, help="facts a second in the whole corridor")
-    parser.add_argument("--patience", type=float, default=600, help="seconds until all must agree")
+    parser.add_argument("--every", type=float, default=5, help="seconds between troubles")
+    parser.add_argument("--patience", type=float, default=120, help="seconds without any change after which it failed")
     given = parser.parse_args()
     print(f"soak: {given.instances} instances, {given.seconds:.0f} s, seed {given.seed}", flush=True)
     with corridor(given.instances, given.seed) as provinces:
-        provinces.run(given.seconds, rate=given.rate, every=4)
-        seconds = provinces.wait_for_agreement(given.patience)
-        leaks = provinces.leaks()
-        print(json.dumps(provinces.result(seconds) | {"leaks": leaks}))
-    return 1 if leaks else 0
+        facts = int(given.seconds * given.rate)
+        provinces.run(facts, rate=given.rate, troubles=max(4, int(given.seconds / given.every)))
+        seconds = provinces.wait_for_agreement(idle=given.patience)
+        wrong = {"lost": provinces.lost(), "leaks": provinces.leaks()}
+        print(json.dumps(provinces.result(seconds) | wrong))
+    return 1 if any(wrong.values()) else 0
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ class FaultProxy:
     async def _end(self) -> None:
         await self.client.close()
         await self.runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)

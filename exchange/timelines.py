@@ -1,0 +1,100 @@
+"""One time line for a consignment over all provinces that say something of it: what the goods' own keys lead to here, and what
+partners told about any of these keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+from bills.models import Bill
+from cargo import equipment
+from cargo.models import Consignment
+from clearance import tracking
+from common.problems import not_found
+from declarations.models import Declaration
+from events.models import Event
+from exchange.models import MirrorEvent
+from parties.principals import Principal
+
+#: Kinds of subject a key is looked up under as their number.
+KINDS = ("declaration", "bill", "consignment", "voyage", "transit", "transit_confirmation", "fee_list", "site")
+#: Events of one province shown at most.
+MOST = 1000
+
+
+def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
+    """What this and the other provinces said of the goods that ``number`` leads to, in order of time. A caller who is no
+    officer must be one who may see something of ours about them, and sees of ours only that. Raises Problem 404."""
+    keys, subjects = _own(number, principal)
+    theirs = _theirs(keys)
+    # What a partner calls it by (the bill its leg belongs to) may be how we know it.
+    further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
+    if further and principal.is_officer:
+        keys |= further
+        theirs = _theirs(keys)
+    own = _events(keys, subjects, principal)
+    if not own and not principal.is_officer:
+        raise not_found()
+    line = [
+        (event.occurred_at, settings.PROVINCE, event.type, event.subject_kind, event.subject_number, event.data)
+        for event in own
+    ] + [
+        (event.occurred_at, event.partner.code, event.type, event.subject_kind, event.subject_number, event.data)
+        for event in theirs
+    ]
+    return [
+        {"at": at, "province": province, "type": type_, "kind": kind, "number": subject, "data": data}
+        for at, province, type_, kind, subject, data in sorted(line, key=lambda row: (row[0], row[1], row[2]))
+    ]
+
+
+def _is_container(key: str) -> bool:
+    return equipment.is_valid(equipment.normal(key))
+
+
+def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, str]]]:
+    """The keys of the goods that ``number`` leads to among what ``principal`` may see, and our subjects about them. Containers
+    carry other goods next month: one is a key only where it was asked for."""
+    found = tracking.find(number)
+    if not principal.is_officer:
+        seen = Declaration.objects.visible_to(principal)
+        found.declarations = list(seen.filter(pk__in=[one.pk for one in found.declarations]))
+        goods = Consignment.objects.visible_to(principal)
+        found.consignments = list(goods.filter(pk__in=[one.pk for one in found.consignments]))
+    keys = {number}
+    for declaration in found.declarations:
+        keys |= {declaration.unified_number, declaration.customs_number or "", declaration.transport_document_number}
+    for consignment in found.consignments:
+        keys |= {consignment.bill_number, consignment.reference, consignment.declaration_number}
+    bills = Bill.objects.visible_to(principal).filter(Q(number__in=keys) | Q(containers__number=number))
+    keys |= set(bills.values_list("number", flat=True)[:20])
+    keys.discard("")
+    return keys, set(tracking.subjects_of(found))
+
+
+def _theirs(keys: set[str]) -> list[MirrorEvent]:
+    return list(
+        MirrorEvent.objects.filter(links__overlap=sorted(keys))
+        .select_related("partner")
+        .order_by("-occurred_at")[:MOST]
+    )
+
+
+def _events(keys: set[str], subjects: set[tuple[str, str]], principal: Principal) -> list[Event]:
+    wanted = Q(subject_kind__in=KINDS, subject_number__in=sorted(keys))
+    for kind in {kind for kind, _ in subjects}:
+        wanted |= Q(subject_kind=kind, subject_number__in=sorted(number for k, number in subjects if k == kind))
+    # Transits name the declaration and the containers they carry.
+    transits = Event.objects.filter(subject_kind="transit", type="transit.opened").filter(
+        Q(data__declaration_number__in=sorted(keys)) | Q(data__containers__has_any_keys=sorted(keys))
+    )
+    wanted |= Q(
+        subject_kind__in=("transit", "transit_confirmation"),
+        subject_number__in=list(transits.values_list("subject_number", flat=True)[:50]),
+    )
+    events = Event.objects.filter(wanted)
+    if not principal.is_officer:
+        events = events.filter(audience__contains=[principal.organisation_id or 0])
+    return list(events.order_by("-occurred_at")[:MOST])

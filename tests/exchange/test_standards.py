@@ -1,0 +1,200 @@
+"""The standards desk publishes what the commands really say: every type of event has a schema, and every event fits its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.utils import timezone
+from jsonschema import Draft202012Validator
+from psycopg2.extras import DateRange
+
+from bills import journey
+from bills.models import LegEvent
+from declarations import lodgement
+from events import log
+from events.models import Event
+from exchange import agreements, cooperation, endpoints, messages, partners, signing, standards
+from parties import registration
+from parties.models import OrganisationRole
+from parties.principals import SYSTEM
+from portfees import catalogues
+from portfees.models import FeeItem, Parameter
+from tests import make
+from tests.bills import cast as bills_cast
+from tests.clearance import states
+from tests.exchange.conftest import TERMS, make_partner, principal_of
+
+APPS = ("declarations", "bills", "portfees", "cargo", "clearance", "tariffs", "parties", "refdata", "exchange")
+#: Dotted words of the code that look like an event type and are none: paths of fields, names of files.
+NOT_TYPES = {
+    "declaration.unified_number", "inspection.plan", "manifest.number", "upload.zip", "voyage.number", "voyage.plan",
+}  # fmt: skip
+#: Types put together at run time: how they begin -> how they may end.
+MADE = {
+    "bill.leg_": set(LegEvent.Kind.values),
+    "agreement.": {"made", "ended"},
+    "partner.": {"connected", "secret_added", "suspended", "reinstated"},
+    "partner.quarantine_": {"applied", "dropped"},
+    "organisation.": {"key.registered", "key.revoked"},
+    "transit.": set(cooperation.STEPS),
+    "webhook_endpoint.": {
+        "created", "changed", "rotated", "paused", "resumed", "deleted", "disabled", "replayed", "skipped", "test",
+    },
+}  # fmt: skip
+
+
+def sources() -> Iterator[tuple[Path, ast.AST]]:
+    for app in APPS:
+        for path in sorted((settings.BASE_DIR / app).rglob("*.py")):
+            if "migrations" not in path.parts or path.name == "_lodgement.py":
+                yield path, ast.parse(path.read_text())
+
+
+def named_in_the_code() -> set[str]:
+    """Every type of event the code names: literals of a known family, types given to ``append`` whatever their family, and
+    those put together at run time."""
+    families, found = set(standards.table()["families"]), set()
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                words = [node.value]
+                if path.name == "_lodgement.py":  # SQL
+                    words = re.findall(r"'([a-z_]+\.[a-z_]+)'", node.value)
+                found |= {
+                    word
+                    for word in words
+                    if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", word)
+                    and word.partition(".")[0] in families
+                    and not word.endswith("_")
+                }
+            if isinstance(node, ast.keyword) and node.arg == "type":
+                for part in ast.walk(node.value):
+                    if isinstance(part, ast.JoinedStr) and isinstance(part.values[0], ast.Constant):
+                        beginning = part.values[0].value
+                        if "." in beginning:
+                            assert beginning in MADE, (
+                                f"{path}:{node.value.lineno}: say in MADE what {beginning} ends with"
+                            )
+                            found |= {beginning + end for end in MADE[beginning]}
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "append":
+                given = [keyword.value for keyword in node.keywords if keyword.arg == "type"]
+                found |= {value.value for value in given if isinstance(value, ast.Constant)}
+    return found - NOT_TYPES
+
+
+def test_every_type_of_event_the_code_appends_has_a_schema_and_no_schema_is_for_nothing():
+    assert named_in_the_code() == set(standards.event_types())
+
+
+def test_every_schema_is_a_json_schema():
+    for event_type in standards.event_types():
+        Draft202012Validator.check_schema(standards.event_schema(event_type))
+    for schema in standards.documents().values():
+        Draft202012Validator.check_schema(schema)
+
+
+def faults(event: Event) -> list[str]:
+    """What of ``event``, as it travels, its published schema does not say: nothing may be left out of it either."""
+    schema: Any = standards.event_schema(event.type)
+    if schema is None:
+        return [f"{event.type}: no schema"]
+    schema["properties"]["data"]["additionalProperties"] = False
+    sent = orjson.loads(messages.body(event, data=event.data, previous=0))
+    return [
+        f"{event.type}: {'/'.join(map(str, one.absolute_path))}: {one.message}"
+        for one in Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).iter_errors(sent)
+    ]
+
+
+@pytest.fixture
+def told(db) -> Iterator[set[str]]:
+    """After the test: every event in the log fits its schema. Yields a set for the types that had to come up."""
+    expected: set[str] = set()
+    yield expected
+    log.publish()
+    found = list(Event.objects.all())
+    assert [fault for event in found for fault in faults(event)] == []
+    assert expected <= {event.type for event in found}
+
+
+def test_declarations_say_what_their_schemas_say(told):
+    firm = make.firm()
+    for state in ("draft", "lodged", "under_review", "accepted", "rejected", "returned", "held", "under_inspection"):
+        make.declaration(firm, state)
+    for state in ("released", "cleared", "withdrawn"):
+        make.declaration(firm, state, direction="E")
+    returned = make.declaration(firm, "returned")
+    changed = returned.message | {"package_count": 399}
+    lodgement.amend(number=returned.unified_number, message=changed, reason="count", principal=make.principal(firm))
+    told |= {"declaration.amended", "declaration.drafted", "declaration.cleared", "declaration.withdrawn"}
+
+
+def test_bills_say_what_their_schemas_say(told):
+    cast = bills_cast.assemble()
+    bill = bills_cast.handed_over(cast, bills_cast.issued(cast))
+    journey.report(number=bill.number, principal=cast.p("carrier"), leg=2, kind="departed", occurred_at=timezone.now())
+    cast.does("buyer", "PLEDGE", bill, to="bank")
+    told |= {"bill.drafted", "bill.issued", "bill.endorsed", "bill.transferred", "bill.leg_departed", "bill.pledged"}
+
+
+def test_fee_lists_and_sites_say_what_their_schemas_say(told):
+    call_command("load_places", verbosity=0)
+    Parameter.objects.create(name="notice_days", value=30, basis="test", valid=DateRange(date(2020, 1, 1), None))
+    terminal = make.principal(make.organisation(OrganisationRole.TERMINAL))
+    for start, rate in ((date(2026, 1, 1), 500), (date(2026, 7, 1), 600)):
+        item = FeeItem(
+            code="LUMP", name_zh="港口作业包干费", service_content="装卸、堆存", payer="consignee", unit="container",
+            rate=Decimal(rate), currency="CNY", tax_included=True, pricing="market", mandatory=True, tiers=[],
+            free_days_counted="calendar",
+        )  # fmt: skip
+        drafted = catalogues.draft(
+            principal=terminal, body_class="terminal", port="CNQZH", title="示例", valid_from=start,
+            complaint_telephone="12345", items=[item],
+        )  # fmt: skip
+        catalogues.check(number=drafted.number, principal=terminal)
+        catalogues.publish(number=drafted.number, principal=terminal, on=date(2026, 1, 1))
+    told |= {"site.designated", "fee_list.published", "fee_list.superseded"}
+
+
+def test_cargo_clearance_and_tariffs_say_what_their_schemas_say(told):
+    make.tariff()
+    carrier, firm = states.carrier(), make.firm()
+    states.rule(action="inspect")
+    goods = states.goods(carrier, "NLSC26000000777")
+    made = states.declared(goods, firm=firm)
+    states.proceed(made)
+    make.settle()
+    told |= {
+        "tariff.changed", "manifest.received", "voyage.arrived", "consignment.declared", "clearance.opened",
+        "clearance.selected", "risk_rule.switched_on",
+    }  # fmt: skip
+
+
+def test_partners_and_endpoints_say_what_their_schemas_say(told, settings):
+    settings.EXCHANGE_ALLOW_NETWORKS = ["127.0.0.1/32"]
+    firm, broker = make.firm(), make.broker()
+    given = make.mandate(firm, broker)
+    registration.end_mandate(mandate_id=given.pk, principal=principal_of(firm))
+    partner = make_partner("450000", secret=signing.new_secret())
+    partners.suspend(partner=partner, actor=SYSTEM)
+    partners.reinstate(partner=partner, actor=SYSTEM)
+    agreements.end(agreement=agreements.agree(partner=partner, direction="out", actor=SYSTEM, **TERMS), actor=SYSTEM)
+    owner = principal_of(firm)
+    endpoint, _ = endpoints.create(principal=owner, url="http://127.0.0.1:9/x", event_types=["*"])
+    endpoints.change(endpoint_id=endpoint.pk, principal=owner, timeout=5)
+    endpoints.rotate(endpoint_id=endpoint.pk, principal=owner)
+    endpoints.pause(endpoint_id=endpoint.pk, principal=owner)
+    endpoints.resume(endpoint_id=endpoint.pk, principal=owner)
+    endpoints.replay(endpoint_id=endpoint.pk, principal=owner, after=0)
+    endpoints.delete(endpoint_id=endpoint.pk, principal=owner)
+    told |= {"partner.reinstated", "agreement.ended", "webhook_endpoint.replayed", "mandate.given"}
