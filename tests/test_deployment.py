@@ -69,3 +69,10 @@ def test_only_psycopg2_is_there():
     """Django silently prefers psycopg 3 wherever it can be imported."""
     answer = subprocess.run([sys.executable, "-c", "import psycopg"], capture_output=True, text=True, check=False)
     assert "ModuleNotFoundError" in answer.stderr
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_one_group_run_in_one_process(request):
+    """A release of pytest once made the groups silently void: instances of the same name then dropped each other's database."""
+    if hasattr(request.config, "workerinput") and request.config.getvalue("loadgroup"):
+        assert request.node.nodeid.endswith("@together")

@@ -104,8 +104,8 @@ def test_a_bill_goes_from_one_instance_to_another_and_comes_home(tmp_path):
     secret.write_text(PASSWORD)
     options: dict[str, Any] = {"worker": False}
     with (
-        scratch_instance("pint_a", redis_database=13, environment={"EBL_PLATFORM": "AAAA"}, **options) as a,
-        scratch_instance("pint_b", redis_database=14, environment={"EBL_PLATFORM": "BBBB"}, **options) as b,
+        scratch_instance("pint_a", redis_database=4, environment={"EBL_PLATFORM": "AAAA"}, **options) as a,
+        scratch_instance("pint_b", redis_database=5, environment={"EBL_PLATFORM": "BBBB"}, **options) as b,
     ):
         for instance in (a, b):
             instance.manage("prepare", "--quiet")
