@@ -175,7 +175,7 @@ def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
 
 def read_xlsx(data: bytes) -> list[FeeItem]:
     """Lines of the first sheet. Raises Problem 422 (no XLSX, formulas, merged cells, faults)."""
-    from openpyxl import load_workbook  # slow to load, and only needed here
+    from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:

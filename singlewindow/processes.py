@@ -5,6 +5,7 @@ In a data centre the same commands are started by its own supervisor (docker-com
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -37,15 +38,48 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def recreate_database(url: str, name: str) -> str:
-    """Drop and create database ``name`` on the server of ``url``; returns its URL."""
+def recreate_database(url: str, name: str, *, template: str = "template1") -> str:
+    """Drop database ``name`` on the server of ``url`` and create it as a copy of ``template``; returns its URL."""
     base, _, _ = url.rpartition("/")
     connection = psycopg2.connect(f"{base}/postgres")
     connection.autocommit = True
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
     return f"{base}/{name}"
+
+
+#: Name of the database that scratch databases are copied from; what follows it tells which migrations it holds.
+TEMPLATE = "singlewindow_template_"
+
+
+def migrated_template(url: str) -> str:
+    """The name of a database on the server of ``url`` that holds this checkout's migrations and no data; made if it is
+    not there, and those of other migrations dropped. Two processes that ask at once wait for each other."""
+    digest = hashlib.sha256()
+    for path in sorted(BASE_DIR.glob("*/migrations/*.py")):
+        digest.update(path.relative_to(BASE_DIR).as_posix().encode() + path.read_bytes())
+    name = TEMPLATE + digest.hexdigest()[:12]
+    base, _, _ = url.rpartition("/")
+    connection = psycopg2.connect(f"{base}/postgres")
+    connection.autocommit = True
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [TEMPLATE])
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [TEMPLATE])
+        known = {found for (found,) in cursor.fetchall()}
+        if name not in known:
+            for old in known:
+                cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
+            making = recreate_database(url, "singlewindow_making")
+            environment = os.environ | {"DATABASE_URL": making, "DJANGO_SETTINGS_MODULE": "singlewindow.settings"}
+            manage("migrate", "--verbosity", "0", environment=environment)
+            cursor.execute(sql.SQL("ALTER DATABASE singlewindow_making RENAME TO {}").format(sql.Identifier(name)))
+    return name
+
+
+def manage(*arguments: str, environment: Mapping[str, str]) -> None:
+    """Run a management command. Raises CalledProcessError."""
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=environment, check=True)
 
 
 def with_redis_database(url: str, number: int) -> str:
@@ -117,6 +151,7 @@ class Instance:
         web_processes: int = 1,
         worker_processes: int = 2,
         worker: bool = True,
+        migrated: bool = False,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -130,6 +165,7 @@ class Instance:
         self.web_processes = web_processes
         self.worker_processes = worker_processes
         self.with_worker = worker
+        self.migrated = migrated
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def commands(self) -> dict[str, list[str]]:
@@ -157,7 +193,7 @@ class Instance:
 
     def manage(self, *arguments: str) -> None:
         """Run a management command on this instance's database. Raises CalledProcessError."""
-        subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=self.environment, check=True)
+        manage(*arguments, environment=self.environment)
 
     def start_process(self, name: str) -> subprocess.Popen[bytes]:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -176,7 +212,8 @@ class Instance:
         return process
 
     def start(self) -> None:
-        self.manage("migrate", "--verbosity", "0")
+        if not self.migrated:
+            self.manage("migrate", "--verbosity", "0")
         for name in self.commands():
             self.start_process(name)
         self.wait_ready()
@@ -237,10 +274,11 @@ def scratch_instance(name: str, *, redis_database: int, **options: object) -> It
     """An instance on a database of its own, made anew (demo, benchmarks, tests of processes)."""
     from singlewindow import services
 
-    database = recreate_database(os.environ.get("DATABASE_URL") or services.postgres_url(), f"singlewindow_{name}")
+    server = os.environ.get("DATABASE_URL") or services.postgres_url()
+    database = recreate_database(server, f"singlewindow_{name}", template=migrated_template(server))
     broker = with_redis_database(os.environ.get("REDIS_URL") or services.redis_url(), redis_database)
     environment = {"DATABASE_URL": database, "REDIS_URL": broker, "CELERY_BROKER_URL": ""}
-    given: dict[str, object] = {"environment": environment, "logs": BASE_DIR / "var" / "log" / name, **options}
+    given: dict[str, object] = {"migrated": True, "logs": BASE_DIR / "var" / "log" / name, **options}
     given["environment"] = environment | dict(options.get("environment") or {})  # type: ignore[call-overload]
     with Instance(**given) as instance:  # type: ignore[arg-type]
         yield instance

@@ -258,7 +258,7 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
         if stored is None:
             raise standard(404)
         item = request.POST.get("item", "")
-        values = {name: request.POST.get(name, "").strip() for name in ("customs_value", "rate")}
+        values = {name: request.POST.get(name, "").strip() for name in ("customs_value", "rate", "reduction")}
         try:
             new = fixing.override(
                 subject=stored.subject, changes={item: values}, reason=request.POST.get("reason", "")[:500],

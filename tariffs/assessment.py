@@ -18,7 +18,21 @@ from . import latefees, retail, valuation
 from .basis import Notice, Step
 from .book import AS_PRESCRIBED, BY_MODE, EXEMPT, LEVY, SUSPEND, Book, Commodity, Effect, ExchangeRate, Measure
 from .inputs import AssessmentInput, Item, with_pointers
-from .rates import ZERO, AdValorem, Classes, Goods, Rate, RateMissing, RateTextError, Specific, Sum, fen, parse, plain
+from .rates import (
+    NOTHING,
+    ZERO,
+    AdValorem,
+    Classes,
+    Goods,
+    Rate,
+    RateMissing,
+    RateTextError,
+    Specific,
+    Sum,
+    fen,
+    parse,
+    plain,
+)
 from .selection import Claim, Selection, select_export, select_import
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
@@ -365,8 +379,8 @@ class _Assessor:
                 )
             )
         elif status == "exempt":
-            due = ZERO
-        payable = ZERO if status == "suspended" else due
+            due = NOTHING
+        payable = NOTHING if status == "suspended" else due
         secured = result.item.duty_mode in ("6", "7") and payable > 0
         line = TaxLine(tax, base, str(rate), amount, due, payable, status, secured)
         result.taxes.append(line)
@@ -386,8 +400,11 @@ class _Assessor:
             return "exempt", ZERO
         if mode == "2":
             return "reduced", Decimal(50)
-        if mode == "4" and effect == BY_MODE and item.reduction is not None and item.reduction <= 100:
-            return "reduced", item.reduction
+        if mode == "4" and effect in (BY_MODE, EXEMPT):
+            if item.reduction is not None and item.reduction <= 100:
+                return "reduced", item.reduction
+            if Notice("reduction-not-fixed", item.number) not in self.notices:
+                self.notices.append(Notice("reduction-not-fixed", item.number))
         return "levied", ZERO
 
     # -- what runs over all items
@@ -488,7 +505,7 @@ class _Assessor:
             total = sum((line.payable for line in lines), ZERO)
             if lines and total <= limit:
                 for line in lines:
-                    line.due = line.payable = ZERO
+                    line.due = line.payable = NOTHING
                     line.status, line.secured = "de-minimis", False
                 self.steps.append(
                     Step("de-minimis", None, f"{total:f} ≤ {plain(limit)}", ZERO, "tariff-law-32", "",

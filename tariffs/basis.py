@@ -151,6 +151,10 @@ NOTICES: dict[str, tuple[str, str]] = {
         "该监管方式、征免性质不支持所报征减免税方式，按照章征税计算",
         "regime and levy nature do not support the duty mode claimed; levied as prescribed",
     ),
+    "reduction-not-fixed": (
+        "特案减免的征收比例未核定，按照章征税计算",
+        "the share levied in this special case is not fixed yet; levied as prescribed",
+    ),
     "preference-not-used": (
         "另有可申请的优惠税率：{agreement}（{rate}）",
         "another preferential rate could be claimed: {agreement} ({rate})",

@@ -138,9 +138,10 @@ def _store(
 
 
 def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> StoredAssessment:
-    """An officer fixes a customs value or a rate, with a reason: a new version, the earlier ones stay.
+    """An officer fixes a customs value, a rate or a reduction, with a reason: a new version, the earlier ones stay.
 
-    `changes`: item number -> {"customs_value": yuan, "rate": canonical text}; a blank value takes the override back."""
+    `changes`: item number -> {"customs_value": yuan, "rate": canonical text, "reduction": per cent still levied in a special
+    case (duty mode 4)}; a blank value takes the override back."""
     if not reason.strip():
         raise invalid([Fault("/reason", "missing", T("须说明理由", "a reason is needed"))])
     with transaction.atomic():
@@ -179,6 +180,13 @@ def _check(changes: Overrides, count: int) -> list[Fault]:
                 parse(rate)
             except RateTextError:
                 faults.append(Fault(f"/{number}/rate", "not-a-rate", T("税率格式不正确", "this is not a rate")))
+        if share := values.get("reduction"):
+            try:
+                wrong = not 0 <= Decimal(share) <= 100
+            except ArithmeticError:
+                wrong = True
+            if wrong:
+                faults.append(Fault(f"/{number}/reduction", "not-a-share", T("须为 0 至 100", "must be 0 to 100")))
         if value := values.get("customs_value"):
             try:
                 wrong = not 0 < Decimal(value) < Decimal(10) ** 14 or fen(Decimal(value)) != Decimal(value)
@@ -197,8 +205,9 @@ def _with_overrides(request: AssessmentInput, overrides: Overrides) -> Assessmen
     items = []
     for item in request.items:
         fixed = overrides.get(str(item.number), {})
-        value = fixed.get("customs_value")
-        items.append(replace(item, fixed_value=Decimal(value) if value else None, fixed_rate=fixed.get("rate", "")))
+        value, share = fixed.get("customs_value"), fixed.get("reduction")
+        item = replace(item, fixed_value=Decimal(value) if value else None, fixed_rate=fixed.get("rate", ""))
+        items.append(replace(item, reduction=Decimal(share)) if share else item)
     return replace(request, items=tuple(items))
 
 

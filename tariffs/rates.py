@@ -25,6 +25,8 @@ from functools import lru_cache
 
 ZERO = Decimal(0)
 FEN = Decimal("0.01")
+#: No money, as an amount of money is written.
+NOTHING = Decimal("0.00")
 
 
 def fen(amount: Decimal) -> Decimal:

@@ -80,7 +80,7 @@ def _sheet(path: Path) -> Iterator[Row]:
             for info in archive.infolist():
                 if info.filename.startswith("xl/worksheets/sheet") and _holds(archive, info, b"<mergeCell "):
                     raise _refuse("merged-cells", T("含有合并单元格", "the sheet has merged cells"), info.filename)
-        from openpyxl import load_workbook  # slow to load, and only needed here
+        from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
 
         book = load_workbook(path, read_only=True, data_only=False)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:

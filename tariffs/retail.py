@@ -16,7 +16,7 @@ from common.text import T
 
 from .basis import Notice, Step
 from .inputs import AssessmentInput
-from .rates import ZERO, fen, plain
+from .rates import NOTHING, ZERO, fen, plain
 
 if TYPE_CHECKING:
     from .assessment import ItemResult, TaxLine, _Assessor
@@ -60,7 +60,7 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
     share = run.book.parameter("retail.levied_percent", run.day)
     for result in results:
         for line in result.taxes:
-            line.due = line.payable = ZERO
+            line.due = line.payable = NOTHING
             line.status = "exempt"
     _taxes(run, results, share, "retail-2016-18")
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from tariffs import fixing, loads
 from tariffs.models import Load, StoredAssessment, TariffMeasure
 from tests import make
-from tests.console.test_browser import Browser, browser, chromium  # noqa: F401
+from tests.browsing import Browser
 
 pytestmark = [
     pytest.mark.browser,
@@ -61,13 +61,13 @@ def _files(settings: Any, tmp_path: Path) -> None:
     make.tariff()
 
 
-def look(browser: Browser, name: str) -> None:  # noqa: F811
+def look(browser: Browser, name: str) -> None:
     """A screenshot of the whole page; nothing clipped, nothing sideways, nothing too faint."""
     browser.shot(name, full_page=True)
     assert browser.page.evaluate(FAINT) == []
 
 
-def in_english(browser: Browser) -> None:  # noqa: F811
+def in_english(browser: Browser) -> None:
     browser.page.click("text=English")
     browser.page.wait_for_selector("text=中文")
 
@@ -76,7 +76,7 @@ def officer(*duties: str) -> None:
     make.officer(username="wang", name="王敏", duties=duties)
 
 
-def test_an_officer_reads_an_assessment_and_overrides_a_value_and_a_rate(browser: Browser) -> None:  # noqa: F811
+def test_an_officer_reads_an_assessment_and_overrides_a_value_and_a_rate(browser: Browser) -> None:
     officer("duties")
     stored = fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[1], actor="test")
     page = browser.page
@@ -112,7 +112,7 @@ def test_an_officer_reads_an_assessment_and_overrides_a_value_and_a_rate(browser
     look(browser, "tariff-assessment-en")
 
 
-def test_tariff_staff_see_what_changes_on_which_day_and_between_two_days(browser: Browser) -> None:  # noqa: F811
+def test_tariff_staff_see_what_changes_on_which_day_and_between_two_days(browser: Browser) -> None:
     officer("tariff")
     page = browser.page
     browser.log_in("wang")
@@ -133,7 +133,7 @@ def test_tariff_staff_see_what_changes_on_which_day_and_between_two_days(browser
     look(browser, "tariff-difference-en")
 
 
-def upload(browser: Browser, path: Path, *, dry_run: bool) -> Load:  # noqa: F811
+def upload(browser: Browser, path: Path, *, dry_run: bool) -> Load:
     page = browser.page
     browser.open(reverse("admin:tariffs_load_add"))
     page.set_input_files("#load-file", str(path))
@@ -143,7 +143,7 @@ def upload(browser: Browser, path: Path, *, dry_run: bool) -> Load:  # noqa: F81
     return Load.objects.latest("pk")
 
 
-def test_a_file_is_tried_with_its_progress_and_then_loaded(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+def test_a_file_is_tried_with_its_progress_and_then_loaded(browser: Browser, tmp_path: Path) -> None:
     officer("tariff")
     file = tmp_path / "rates-2030.csv"
     file.write_text(ROWS)
@@ -175,7 +175,7 @@ def test_a_file_is_tried_with_its_progress_and_then_loaded(browser: Browser, tmp
     look(browser, "tariff-loaded-en")
 
 
-def test_a_faulty_file_is_refused_by_row_and_column(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+def test_a_faulty_file_is_refused_by_row_and_column(browser: Browser, tmp_path: Path) -> None:
     officer("tariff")
     file = tmp_path / "faulty.csv"
     file.write_text(ROWS.replace("1%", "one per cent").replace("8471300000,mfn", "84713x,most-favoured"))
