@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from cargo.models import Consignment
 from clearance.models import Case, Deadline
 from common.days import legal_day, today
+from declarations.models import Declaration
 from events.log import append
 from parties.principals import SYSTEM
 from tariffs import lookup
@@ -49,6 +51,29 @@ def entered_on(case: Case) -> date | None:
     """The legal day of the means' entry declaration: what the late-declaration fee is reckoned from."""
     row = case.consignment
     return legal_day(row.voyage.entry_declared_at) if row and row.voyage.entry_declared_at else None
+
+
+#: What each limit rests on.
+BASIS: dict[str, str] = {
+    K.DECLARE: "《海关法》第二十四条 / Customs Law art. 24",
+    K.ABANDONMENT: "《海关法》第三十条 / Customs Law art. 30",
+    K.FULL_DECLARATION: "海关总署公告2019年第216号 / GACC 2019 No. 216",
+}
+
+
+def of(declaration: Declaration) -> QuerySet[Deadline]:
+    """The limits of a declaration and of the goods it declares, the next first."""
+    goods = Consignment.objects.live().filter(declaration_number=declaration.unified_number)
+    rows = Deadline.objects.filter(Q(case__declaration=declaration) | Q(consignment__in=goods))
+    return rows.order_by("due_on", "pk")
+
+
+def state(row: Deadline) -> str:
+    if row.met_at is not None:
+        return "met"
+    if row.missed_at is not None or row.due_on < today():
+        return "missed"
+    return "near" if row.warned_at is not None or row.due_on <= today() + timedelta(days=WARN_DAYS) else "running"
 
 
 def sweep(limit: int = 1000) -> int:

@@ -6,11 +6,10 @@ import hashlib
 from datetime import datetime
 from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from clearance import cases, references
+from clearance import cases, files, references
 from clearance.models import Appointment, Evidence, InspectionOrder, PenaltyCase
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
@@ -22,13 +21,6 @@ from parties.principals import SYSTEM, Principal
 
 State = InspectionOrder.State
 
-#: content type -> how a file of it begins
-KINDS = {
-    "image/jpeg": (b"\xff\xd8\xff",),
-    "image/png": (b"\x89PNG\r\n\x1a\n",),
-    "image/webp": (b"RIFF",),
-    "application/pdf": (b"%PDF-",),
-}
 MAX_FILE = 10 * 1024 * 1024
 MAX_FILES = 50
 
@@ -246,33 +238,13 @@ def tidy(number: str) -> int:
         return cancel_all(declaration, SYSTEM)
 
 
-def kind_of(data: bytes) -> str | None:
-    """The type a file's content shows, of those taken; None for any other."""
-    for kind, starts in KINDS.items():
-        if data.startswith(starts) and (kind != "image/webp" or data[8:12] == b"WEBP"):
-            return kind
-    return None
-
-
-def store_root() -> Path:
-    return Path(settings.MEDIA_ROOT) / "evidence"
-
-
 def path_of(row: Evidence) -> Path:
-    """Where the file lies: a name of our own, never the sender's."""
-    name = str(row.pk)
-    return store_root() / name[:2] / name
+    return files.path("evidence", row.pk)
 
 
 def add_evidence(*, pk: int, name: str, data: bytes, sample_number: str = "", principal: Principal) -> Evidence:
     """Keep a photo, report or sample slip. Its type is what the content shows. Raises Problem 404, 409, 413, 415."""
-    if len(data) > MAX_FILE:
-        raise Problem(
-            413, "too-large", T("文件不得超过 {n} MB", "A file has {n} MB at most", n=MAX_FILE // 1024 // 1024)
-        )
-    kind = kind_of(data)
-    if kind is None:
-        raise Problem(415, "file-type", T("只接受 JPEG、PNG、WebP 和 PDF", "Only JPEG, PNG, WebP and PDF are taken"))
+    kind = files.kind_of(data, MAX_FILE)
     with transaction.atomic():
         declaration, order_ = _open_order(pk, principal)
         if order_.state == State.CANCELLED:
@@ -284,16 +256,14 @@ def add_evidence(*, pk: int, name: str, data: bytes, sample_number: str = "", pr
             raise conflict("too-many", T("文件数量已达上限", "There are too many files"))
         row = Evidence.objects.create(
             order=order_,
-            name=Path(name.replace("\\", "/")).name[:200] or "file",
+            name=files.plain_name(name),
             content_type=kind,
             size=len(data),
             sha256=digest,
             sample_number=sample_number,
             added_by=principal.actor,
         )
-        path = path_of(row)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        files.keep(path_of(row), data)
         _say("inspection.evidence", declaration, order_, principal, sha256=digest, sample=sample_number)
     return row
 

@@ -1,16 +1,19 @@
 from django.urls import path
 
 from clearance import duty_api
-from clearance.api import cases, gates, tracking
+from clearance.api import cases, documents, gates, tracking
 
 urlpatterns = [
     path("declarations/<str:number>/assessment", duty_api.Assessment.as_view()),
     path("declarations/<str:number>/assessment/explain", duty_api.Explanation.as_view()),
+    path("declarations/<str:number>/deadlines", documents.Deadlines.as_view()),
     path("clearance/<str:number>", cases.CaseDetail.as_view()),
     path("clearance/<str:number>/mode", cases.ChooseMode.as_view()),
     path("clearance/<str:number>/confirmations", cases.Confirmations.as_view()),
     path("clearance/<str:number>/full-declaration", cases.FullDeclaration.as_view()),
     path("clearance/<str:number>/change-requests", cases.ChangeRequests.as_view()),
+    path("clearance/<str:number>/documents", documents.Documents.as_view()),
+    path("clearance-documents/<uuid:pk>", documents.DocumentFile.as_view()),
     path("clearance/<str:number>/inspections", gates.InspectionsOfDeclaration.as_view()),
     path("clearance/<str:number>/appointment", gates.Appointments.as_view()),
     path("clearance-times", tracking.ClearanceTimes.as_view()),

@@ -57,7 +57,7 @@ def show(request: HttpRequest) -> HttpResponse:
             "at": one.read_at,
             "who": names.get(one.actor, one.actor),
             "did": False,
-            "what": dossier.VIEWS.get(one.page, one.page),
+            "what": dossier.READ.get(one.page, one.page),
             "number": one.number,
             "more": one.address,
         }

@@ -1,10 +1,10 @@
 """What clearance knows of a declaration, for its page: the way it takes, what it waits for, holds, inspections, requests;
-and its goods side by side with the manifest and the attached documents."""
+and what an officer does about it."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,16 +12,16 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from cargo import equipment
-from clearance import cases, conditions, holds, references, release, requests
+from clearance import cases, conditions, duties, duty_desk, holds, references, release, requests
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder
 from clearance.modes import MODES, STEPS
-from common.problems import Problem
-from common.text import T, pick
+from common.problems import Problem, not_found
+from common.text import T
 from console import decisions
 from console.pages import who
 from declarations.models import Declaration
 from parties.principals import Principal
+from tariffs.models import DutyMemo
 
 
 def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         "orders": InspectionOrder.objects.filter(declaration=declaration)
         .select_related("agency", "appointment")
         .order_by("pk"),
+        "duties": _duties(declaration, principal),
         "request_pending": pending,
         "request_difference": requests.readable(pending.difference) if pending else [],
         "may_decide_request": principal.is_officer and principal.has_duty("examination"),
@@ -91,6 +92,58 @@ def _back(request: HttpRequest, number: str, work: Any, done: Any) -> HttpRespon
     return redirect("admin:declaration", number=number)
 
 
+def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
+    """The memos of the declaration, and what this officer may do about its duties."""
+    memos_of = list(DutyMemo.objects.filter(subject=declaration.unified_number).order_by("pk"))
+    due = declaration.state in duties.STATES and duties.applies()
+    may = due and principal.is_officer and principal.has_duty("duties")
+    open_ = next((memo for memo in memos_of if memo.state == DutyMemo.State.OPEN), None)
+    return {
+        "memos": memos_of,
+        "by_hand": may and duty_desk.needs_hand(declaration),
+        "open": open_ if may else None,
+        "guarantees": duty_desk.guarantees(open_) if may and open_ else [],
+    }
+
+
+#: What an officer does about duties: the command, and what is said when it is done.
+_DUTIES: dict[str, tuple[Callable[[HttpRequest, str, Principal], Any], Any]] = {
+    "settle": (
+        lambda request, number, principal: duties.settle_by_hand(
+            number=number, reason=_text(request, "reason", 255), principal=principal
+        ),
+        T("已登记人工核定。", "Recorded as seen to by hand."),
+    ),
+    "pay": (
+        lambda request, number, principal: duty_desk.pay_by_hand(
+            number=number, reference=_text(request, "reference", 64), principal=principal
+        ),
+        T("税款已登记为柜台缴纳。", "Recorded as paid at the counter."),
+    ),
+    "guarantee": (
+        lambda request, number, principal: duty_desk.secure(
+            number=number, guarantee=_text(request, "guarantee", 40), principal=principal
+        ),
+        T("税款已由担保账户担保。", "The duties are secured by the guarantee."),
+    ),
+}
+
+
+def _text(request: HttpRequest, name: str, limit: int) -> str:
+    return request.POST.get(name, "").replace("\x00", "").strip()[:limit]
+
+
+@require_POST
+def see_to_duties(request: HttpRequest, number: str, act: str) -> HttpResponse:
+    """Settle what the system cannot work out, record a payment at the counter, draw a guarantee."""
+    principal = who(request)
+    number = cases.visible(number, principal).unified_number
+    if act not in _DUTIES:
+        raise not_found()
+    work, done = _DUTIES[act]
+    return _back(request, number, lambda: work(request, number, principal), done)
+
+
 @require_POST
 def lift_hold(request: HttpRequest, number: str, hold: str) -> HttpResponse:
     principal = who(request)
@@ -131,98 +184,4 @@ def decide_request(request: HttpRequest, number: str, pk: int) -> HttpResponse:
         number,
         lambda: requests.decide(pk=pk, approve=approve, note=note, principal=principal),
         T("申请已同意并办理。", "Approved and carried out.") if approve else T("申请已拒绝。", "Refused."),
-    )
-
-
-class Row(NamedTuple):
-    title: str
-    declared: Any
-    manifest: Any
-    documents: str
-    differs: bool
-
-
-def _plain(value: Decimal | None) -> str:
-    return "" if value is None else f"{value.normalize():f}"
-
-
-#: Attached documents that speak of the same thing as a row: electronic document codes (refdata list "edocument").
-INVOICE, PACKING_LIST, BILL, CONTRACT = "00000001", "00000002", "00000003", "00000004"
-
-
-def compare(declaration: Declaration) -> dict[str, Any]:
-    """Declaration, manifest and attached documents side by side, what differs marked."""
-    goods = cases.consignment_of(declaration)
-    message = declaration.message
-    files: dict[str, list[str]] = {}
-    for one in message.get("electronic_documents") or []:
-        files.setdefault(str(one.get("document_type", "")), []).append(str(one.get("document_id", "")))
-
-    def papers(*kinds: str) -> str:
-        return "\n".join(name for kind in kinds for name in files.get(kind, []))
-
-    def row(zh: str, en: str, declared: Any, manifest: Any, *kinds: str) -> Row:
-        differs = goods is not None and str(declared or "") != str(manifest or "")
-        return Row(pick(zh, en), declared, manifest, papers(*kinds), differs)
-
-    g = goods
-    rows = [
-        row("提运单号", "Bill", declaration.transport_document_number, g and g.bill_number, BILL),
-        row("航次号", "Voyage", declaration.voyage_number, g and g.voyage.number, BILL),
-        row("件数", "Packages", declaration.package_count, g and g.packages, PACKING_LIST),
-        row(
-            "毛重（千克）",
-            "Gross weight (kg)",
-            _plain(declaration.gross_weight),
-            g and _plain(g.gross_mass),
-            PACKING_LIST,
-        ),
-    ]
-    # Names are written in two languages and by two hands: shown side by side, not judged.
-    party = declaration.domestic_party_name
-    rows += [
-        Row(pick("收货人", "Consignee"), party if declaration.direction == "I" else declaration.overseas_consignee_foreign_name, g and g.consignee, papers(INVOICE, CONTRACT), False),
-        Row(pick("发货人", "Consignor"), declaration.overseas_consignor_foreign_name if declaration.direction == "I" else party, g and g.consignor, papers(INVOICE, CONTRACT), False),
-    ]  # fmt: skip
-    listed = {one.equipment_id: one for one in g.stuffings.all()} if g else {}
-    declared = {equipment.normal(one.container_number): one for one in declaration.container_set.all()}
-    boxes = [
-        Row(
-            number,
-            number if number in declared else "",
-            f"{number} {listed[number].seal}".strip() if number in listed else "",
-            "",
-            g is not None and (number in declared) != (number in listed),
-        )
-        for number in sorted({*listed, *declared})
-    ]
-    certified: dict[str, list[str]] = {}
-    for one in message.get("origin_certificates") or []:
-        certified.setdefault(str(one.get("item_number", "")), []).append(str(one.get("certificate_number", "")))
-    numbers = {str(item.item_number) for item in declaration.goodsitem_set.all()}
-    items = [
-        Row(
-            str(item.item_number or item.position),
-            f"{item.commodity_code} {item.goods_name}",
-            _manifest_goods(g.items[item.position - 1]) if g and len(g.items) >= item.position else "",
-            "、".join(certified.get(str(item.item_number), [])),
-            False,
-        )
-        for item in declaration.goodsitem_set.all()
-    ] + [Row(number, "", "", "、".join(names), True) for number, names in certified.items() if number not in numbers]
-    return {
-        "goods": goods,
-        "rows": rows,
-        "boxes": boxes,
-        "items": items,
-        "differing": sum(one.differs for one in (*rows, *boxes, *items)),
-        "expected": [(code, bool(files.get(code))) for code in (INVOICE, PACKING_LIST, BILL, CONTRACT)],
-    }
-
-
-def _manifest_goods(item: Any) -> str:
-    if not isinstance(item, dict):
-        return str(item)
-    return " ".join(
-        str(item[name]) for name in ("commodity_code", "description", "goods_name", "name") if item.get(name)
     )

@@ -9,13 +9,12 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from common import casework
 from common.days import LEGAL_ZONE, today
 from common.text import T
 from console import charts, queue
-from console.ages import TARGETS
+from console.ages import target
 from console.pages import page, who
 from parties.principals import Principal
 
@@ -36,9 +35,10 @@ SELECT kind, at_day, at_hour, count(*) FROM (
 """
 
 _AGES = """
-SELECT state, least(9, floor(extract(epoch FROM now() - state_since) / 3600 / %(step)s)::int) AS bucket, count(*)
+SELECT state, customs_office, direction, least(9, floor(extract(epoch FROM now() - state_since) / 3600 / %(step)s)::int)
+  AS bucket, count(*)
 FROM declarations_declaration
-WHERE customs_office = ANY(%(offices)s) AND state = ANY(%(states)s) GROUP BY 1, 2
+WHERE customs_office = ANY(%(offices)s) AND state = ANY(%(states)s) GROUP BY 1, 2, 3, 4
 """
 
 _BY_OFFICE = """
@@ -140,8 +140,9 @@ def _days(volume: list[tuple[Any, ...]], day: Any) -> Any:
 def _ages(ages: list[tuple[Any, ...]]) -> Any:
     """Open cases by age, with those past their target apart."""
     inside, past = [0] * 10, [0] * 10
-    for state, bucket, n in ages:
-        late = TARGETS[state] <= timedelta(hours=STEP_HOURS * bucket)
+    for state, office, direction, bucket, n in ages:
+        limit = target(state, office, direction)
+        late = limit is not None and limit <= timedelta(hours=STEP_HOURS * bucket)
         (past if late else inside)[bucket] += n
     labels = [f"{STEP_HOURS * n}–{STEP_HOURS * (n + 1)}" for n in range(9)] + [f">{STEP_HOURS * 9}"]
     return charts.bars(
@@ -175,6 +176,9 @@ def _late(principal: Principal) -> list[dict[str, Any]]:
         if queue.OPEN.issuperset(desk.states):
             rows, _ = queue.page(queue.Filters(desk=key, late=True), principal, size=8)
             found += rows
-    now = timezone.now()
-    found.sort(key=lambda row: row["declaration"].state_since - now + TARGETS[row["declaration"].state])
-    return found[:8]
+
+    def due(row: dict[str, Any]) -> datetime:
+        one = row["declaration"]
+        return one.state_since + (target(one.state, one.customs_office, one.direction) or timedelta())
+
+    return sorted(found, key=due)[:8]

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from common import casework, reading
 from common.problems import not_found
 from common.text import T
-from console import clearing, content, decisions, queue
+from console import clearing, compare, content, decisions, queue
 from console.pages import page, who
 from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration, Severity
@@ -126,7 +126,7 @@ def _versions(declaration: Declaration) -> dict[str, Any]:
 
 
 def _compare(declaration: Declaration) -> dict[str, Any]:
-    found = clearing.compare(declaration)
+    found = compare.compare(declaration)
     titles = (T("提运与货物", "Transport and goods"), T("集装箱", "Containers"), T("商品", "Goods items"))
     return found | {"tables": list(zip(titles, (found["rows"], found["boxes"], found["items"]), strict=True))}
 
@@ -137,9 +137,15 @@ def _readers(declaration: Declaration) -> dict[str, Any]:
     return {
         "readings": ReadRecord.objects.filter(kind=queue.KIND, number=declaration.unified_number)[:200],
         "names": actor_names(),
-        "pages": VIEWS,
+        "pages": READ,
     }
 
+
+#: Pages without a tab whose reading is recorded too.
+READ = VIEWS | {
+    "inspection": T("查验", "Inspection"), "document": T("随附单证", "An attached document"),
+    "evidence": T("查验凭证", "Evidence of an inspection"), "queue": T("工作队列", "Work queue"),
+}  # fmt: skip
 
 PARTS = {"content": _content, "compare": _compare, "message": _message, "versions": _versions, "readers": _readers}
 

@@ -6,16 +6,17 @@ from calendar import Calendar
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from cargo.models import Place
-from clearance import inspections
-from clearance.models import Appointment, InspectionOrder
+from clearance import files, inspections
+from clearance.models import Appointment, Evidence, InspectionOrder
 from common import reading
 from common.days import LEGAL_ZONE, legal_day, today
 from common.problems import Fault, Problem, invalid, not_found, standard
@@ -107,6 +108,20 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         soon=timezone.localtime(timezone.now() + timedelta(hours=2)).strftime("%Y-%m-%dT%H:00"),
         later=timezone.localtime(timezone.now() + timedelta(hours=4)).strftime("%Y-%m-%dT%H:00"),
     )
+
+
+@require_GET
+def evidence(request: HttpRequest, pk: UUID) -> FileResponse:
+    """A photo or report itself, in the browser; that it was looked at is recorded."""
+    principal = who(request)
+    row = Evidence.objects.filter(pk=pk, order__in=InspectionOrder.objects.visible_to(principal)).first()
+    if row is None:
+        raise not_found()
+    reading.record(
+        actor=principal.actor, kind=queue.KIND, number=row.order.declaration.unified_number, page="evidence",
+        request=request,
+    )  # fmt: skip
+    return files.served(inspections.path_of(row), row.content_type, str(row.pk), inline=True)
 
 
 def _moment(text: str, pointer: str) -> datetime:

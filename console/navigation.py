@@ -37,6 +37,7 @@ SECTIONS = (
         "home",
         page="index",
         pages=(("times", T("通关时间", "Clearance times")),),
+        models=("clearance.timelimit",),
     ),
     Section(
         "declarations",
@@ -46,8 +47,22 @@ SECTIONS = (
         models=("declarations",),
         paths=("/console/declarations/",),
     ),
-    Section("inspection", T("查验", "Inspection"), "calendar", page="inspections", models=("clearance",)),
-    Section("risk", T("风险", "Risk"), "chart", page="risk", duties=("risk",)),
+    Section(
+        "inspection",
+        T("查验", "Inspection"),
+        "calendar",
+        page="inspections",
+        models=tuple(f"clearance.{name}" for name in ("inspectionorder", "appointment", "evidence", "penaltycase")),
+    ),
+    Section(
+        "risk",
+        T("风险", "Risk"),
+        "chart",
+        page="risk",
+        models=("clearance.selection", "clearance.creditstanding"),
+        duties=("risk",),
+    ),
+    Section("clearance", T("通关", "Clearance"), "check", models=("clearance",)),
     Section("duties", T("税费", "Duties and taxes"), "coins", models=("tariffs",)),
     Section("manifests", T("舱单", "Manifests"), "ship", models=("cargo",)),
     Section(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from common import casework
 from common.models import CaseLease
 from common.text import T
-from console.ages import TARGETS, age
+from console.ages import age, target
 from declarations.lifecycle import State
 from declarations.models import CheckResult, Declaration, GoodsItem, Severity
 from parties.principals import Principal
@@ -123,8 +123,14 @@ def _filtered(office: str, state: str, filters: Filters, holder: str) -> QuerySe
         found = found.filter(risk_score__lt=LOW_RISK)
     elif filters.risk == "high":
         found = found.filter(risk_score__gte=HIGH_RISK)
-    if filters.late and state in TARGETS:
-        found = found.filter(state_since__lt=timezone.now() - TARGETS[state])
+    if filters.late:
+        now = timezone.now()
+        late = Q(pk__in=())
+        for direction in "IE":
+            limit = target(state, office, direction)
+            if limit is not None:
+                late |= Q(direction=direction, state_since__lt=now - limit)
+        found = found.filter(late)
     if filters.mine:
         found = found.filter(unified_number__in=casework.held_by(KIND, holder))
     return found
@@ -196,7 +202,7 @@ def rows(pks: list[int]) -> list[dict[str, Any]]:
     return [
         {
             "declaration": row,
-            "age": age(row.state, row.state_since, now),
+            "age": age(row, now),
             "goods": goods.get(pk, [None])[0],
             "more_goods": len(goods.get(pk, [])) - 1,
             "checks": _worst(checks.get(pk, {})),
@@ -238,17 +244,34 @@ COUNTS_KEPT = 5
 def _count(offices: list[str]) -> dict[str, dict[str, int]]:
     states = [state for desk in DESKS.values() for state in desk.states if state in OPEN]
     now = timezone.now()
+    limits = [
+        (state, office, direction, now - limit)
+        for state in states
+        for office in offices
+        for direction in "IE"
+        if (limit := target(state, office, direction)) is not None
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT d.state, count(*), count(*) FILTER (WHERE d.state_since < t.limit)
-            FROM unnest(%s::text[], %s::timestamptz[]) AS t(state, "limit")
-            JOIN declarations_declaration d ON d.state = t.state AND d.customs_office = ANY(%s)
-            GROUP BY d.state
+            SELECT t.state, sum(t.n), sum(t.late) FROM (
+              SELECT state, count(*) AS n, 0 AS late FROM declarations_declaration
+              WHERE state = ANY(%(states)s) AND customs_office = ANY(%(offices)s) GROUP BY 1
+              UNION ALL
+              SELECT l.state, 0, count(*)
+              FROM unnest(%(state)s::text[], %(office)s::text[], %(direction)s::text[], %(limit)s::timestamptz[])
+                AS l(state, office, direction, "limit")
+              JOIN declarations_declaration d ON d.state = l.state AND d.customs_office = l.office
+                AND d.direction = l.direction AND d.state_since < l.limit GROUP BY 1
+            ) AS t GROUP BY 1
             """,
-            [states, [now - TARGETS[state] for state in states], offices],
-        )
-        found = {state: (total, late) for state, total, late in cursor.fetchall()}
+            {
+                "states": states, "offices": offices, "state": [one[0] for one in limits],
+                "office": [one[1] for one in limits], "direction": [one[2] for one in limits],
+                "limit": [one[3] for one in limits],
+            },
+        )  # fmt: skip
+        found = {state: (int(total), int(late)) for state, total, late in cursor.fetchall()}
     return {
         key: {
             "all": sum(found.get(state, (0, 0))[0] for state in desk.states),

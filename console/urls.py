@@ -8,7 +8,19 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from console import audit, clearing, decisions, dossier, durations, fees, inspection, pages, rules, search
+from console import (
+    audit,
+    clearing,
+    compare,
+    decisions,
+    dossier,
+    durations,
+    fees,
+    inspection,
+    pages,
+    rules,
+    search,
+)
 
 
 def pages_of(site: AdminSite) -> list[URLPattern]:
@@ -23,6 +35,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("queue/take/", pages.take_next, "take_next"),
         page("queue/release/", decisions.bulk_release, "bulk_release"),
         page("inspections/", inspection.calendar, "inspections"),
+        page("evidence/<uuid:pk>/", inspection.evidence, "evidence"),
         page("inspections/<str:number>/", inspection.show, "inspection"),
         page("inspections/<str:number>/<slug:act>/", inspection.act, "inspection_act"),
         page("risk/", rules.show, "risk"),
@@ -35,6 +48,8 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("port-fees/<str:number>/", fees.fee_list, "fee_list"),
         page("port-fees/<str:number>/<slug:act>/", fees.fee_list_act, "fee_list_act"),
         page("declarations/<str:number>/looked-at/", clearing.review, "review"),
+        page("declarations/<str:number>/duties/<slug:act>/", clearing.see_to_duties, "see_to_duties"),
+        page("declarations/<str:number>/documents/<uuid:pk>/", compare.document, "document"),
         page("declarations/<str:number>/steps/<slug:step>/", clearing.confirm_step, "confirm_step"),
         page("declarations/<str:number>/holds/<str:hold>/lift/", clearing.lift_hold, "lift_hold"),
         page("declarations/<str:number>/requests/<int:pk>/", clearing.decide_request, "decide_request"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clearance import gates, holds, inspections, papers
+from clearance import files, gates, holds, inspections, papers
 from clearance.models import Evidence, GateMove, Hold, InspectionOrder, PortPaper
 from common.api import View
 from common.formats import JSONParser
@@ -348,10 +348,7 @@ class EvidenceFile(View):
         row = Evidence.objects.filter(pk=pk, order__in=InspectionOrder.objects.visible_to(caller(request))).first()
         if row is None:
             raise not_found()
-        answer = FileResponse(inspections.path_of(row).open("rb"), content_type=row.content_type)
-        answer["Content-Disposition"] = f'attachment; filename="{row.pk}"'
-        answer["X-Content-Type-Options"] = "nosniff"
-        return answer
+        return files.served(inspections.path_of(row), row.content_type, str(row.pk))
 
 
 @extend_schema_view(

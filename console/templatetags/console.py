@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from console import ages
 from declarations.lifecycle import State
+from declarations.models import Declaration
 from refdata import codes
 
 register = template.Library()
@@ -55,8 +56,8 @@ def state(value: str) -> SafeString:
 
 
 @register.simple_tag
-def age(value: str, since: datetime) -> SafeString:
-    found = ages.age(value, since)
+def age(declaration: Declaration) -> SafeString:
+    found, since = ages.age(declaration), declaration.state_since
     return format_html(
         '<span class="age {}" title="{}">{}</span>',
         found.level,

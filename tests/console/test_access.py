@@ -38,6 +38,10 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "review": (POST, ANY),
     "confirm_step": (POST, ANY),
     "lift_hold": (POST, ANY),
+    "confirm_step": (POST, ANY),
+    "see_to_duties": (POST, ANY),
+    "document": (GET, ANY),
+    "evidence": (GET, ANY),
     "decide_request": (POST, ANY),
     "take_next": (POST, frozenset({"examination"})),  # of the desk asked for here: review
     "bulk_release": (POST, frozenset({"release"})),
@@ -52,7 +56,9 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "complaints": (GET, ANY),
     "complaint": ("GET POST", ANY),
 }
-SAMPLES = {"str": "I20260000000000000", "slug": "accept", "int": "999999"}
+SAMPLES = {
+    "str": "I20260000000000000", "slug": "accept", "int": "999999", "uuid": "00000000-0000-4000-8000-000000000000",
+}  # fmt: skip
 
 
 def own_pages() -> Iterator[URLPattern]:
