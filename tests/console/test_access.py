@@ -38,7 +38,6 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "review": (POST, ANY),
     "confirm_step": (POST, ANY),
     "lift_hold": (POST, ANY),
-    "confirm_step": (POST, ANY),
     "see_to_duties": (POST, ANY),
     "document": (GET, ANY),
     "evidence": (GET, ANY),
