@@ -5,6 +5,7 @@ minutes delays only its own events, and a reader who follows ``position`` never 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -20,6 +21,10 @@ from events.models import Event, Reader
 #: Longest time a reader over HTTP may wait for news (seconds), and how often it looks.
 MAX_WAIT = 25.0
 LOOK_EVERY = 0.2
+
+#: Requests of one process that may wait for news at a time: the other half of its eight threads keep answering.
+WAITERS = 4
+_waiting = threading.BoundedSemaphore(WAITERS)
 
 Found = TypeVar("Found")
 
@@ -75,11 +80,19 @@ def read_after(position: int, *, limit: int = 500, organisation_id: int | None =
 
 
 def wait_for(look: Callable[[], list[Found]], *, seconds: float) -> list[Found]:
-    """What ``look`` finds, looked for again until it finds something or ``seconds`` are over."""
-    deadline = time.monotonic() + min(seconds, MAX_WAIT)
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(max(0.0, min(LOOK_EVERY, deadline - time.monotonic())))
-    return found
+    """What ``look`` finds, looked for again until it finds something or ``seconds`` are over. Where too many wait already,
+    the answer is what there is now: an empty page, after which the caller asks again."""
+    found = look()
+    if found or seconds <= 0 or not _waiting.acquire(blocking=False):
+        return found
+    try:
+        deadline = time.monotonic() + min(seconds, MAX_WAIT)
+        while not found and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(LOOK_EVERY, left))
+            found = look()
+        return found
+    finally:
+        _waiting.release()
 
 
 def follow(name: str, handle: Callable[[list[Event]], None], *, limit: int = 500) -> int:

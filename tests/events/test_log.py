@@ -103,3 +103,35 @@ def test_a_reader_that_fails_meets_the_same_events_again():
     met: list[str] = []
     log.follow("test", lambda events: met.extend(event.subject_number for event in events))
     assert met == ["A"]
+
+
+def test_waiting_readers_never_take_every_thread_of_a_process():
+    """Four wait for news that does not come; the fifth is answered at once."""
+    news = threading.Event()
+    found: list[list[str]] = []
+    entered = threading.Semaphore(0)
+
+    def reader():
+        calls = 0
+
+        def look():
+            nonlocal calls
+            calls += 1
+            if calls == 2:  # it waits
+                entered.release()
+            return ["news"] if news.is_set() else []
+
+        found.append(log.wait_for(look, seconds=20))
+
+    readers = [threading.Thread(target=reader) for _ in range(log.WAITERS)]
+    for thread in readers:
+        thread.start()
+    for _ in readers:
+        assert entered.acquire(timeout=10)
+    looks: list[int] = []
+    assert log.wait_for(lambda: looks.append(1) or [], seconds=20) == []
+    assert len(looks) == 1, "it did not wait"
+    news.set()
+    for thread in readers:
+        thread.join(10)
+    assert found == [["news"]] * log.WAITERS
