@@ -171,6 +171,9 @@ def _item(declaration: Declaration, message: dict[str, Any], item: GoodsItem, da
         duty_mode=duty_mode,
         agreement=agreement,
         certificate=bool(agreement),
+        preferential_origin=item.preferential_origin
+        if agreement and item.preferential_origin != item.origin_country
+        else "",
         exporter=declaration.overseas_consignor_foreign_name[:100],
         quota=_quota(message, item.commodity_code, day) if declaration.direction == "I" else "",
         pointer=at,

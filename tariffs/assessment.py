@@ -249,7 +249,9 @@ class _Assessor:
         claim = Claim(
             item.origin, item.agreement, item.certificate, item.origin_proven, bool(item.quota), item.exporter
         )
-        chosen = select_import(measures, self.book.groups(item.origin, self.day), claim, goods)
+        groups = self.book.groups(item.origin, self.day)
+        preferred = self.book.groups(item.preferential_origin, self.day) if item.preferential_origin else groups
+        chosen = select_import(measures, groups, claim, goods, preferred)
         result = ItemResult(item, commodity, value, goods, self._effect(item), chosen)
         for measure in measures:
             if measure.kind in ("vat", "consumption"):

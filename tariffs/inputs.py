@@ -48,6 +48,7 @@ class Item:
     duty_mode: str = "1"
     agreement: str = ""
     certificate: bool = False
+    preferential_origin: str = ""  # origin under the agreement's own rules, where it is another than the origin
     origin_proven: bool = True
     exporter: str = ""
     quota: str = ""
@@ -271,6 +272,7 @@ def _item(read: _Reader, row: Any, index: int) -> Item:
         duty_mode=read.choice(row, "duty_mode", DUTY_MODES, at, "1"),
         agreement=read.text(row, "agreement", _WORD, at, ""),
         certificate=read.flag(row, "certificate", at, False),
+        preferential_origin=read.text(row, "preferential_origin", _COUNTRY, at, ""),
         origin_proven=read.flag(row, "origin_proven", at, True),
         exporter=read.text(row, "exporter", re.compile(r".{0,100}"), at, ""),
         quota=read.text(row, "quota", _WORD, at, ""),
@@ -384,6 +386,7 @@ def to_json(request: AssessmentInput) -> dict[str, Any]:
                 "parts": {name: _number(value) for name, value in item.parts.items()},
                 "reduction": _number(item.reduction),
             }
+            | ({"preferential_origin": item.preferential_origin} if item.preferential_origin else {})
             for item in request.items
         ],
     }

@@ -217,6 +217,9 @@ class QuotationItemSerializer(s.Serializer):
     duty_mode = s.CharField(required=False)
     agreement = s.CharField(required=False)
     certificate = s.BooleanField(required=False)
+    preferential_origin = s.CharField(
+        required=False, help_text="协定项下原产地（与原产国不同时）/ origin under the agreement, where it differs"
+    )
     origin_proven = s.BooleanField(required=False)
     exporter = s.CharField(required=False)
     quota = s.CharField(required=False)

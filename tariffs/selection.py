@@ -161,8 +161,16 @@ def select_export(measures: Sequence[Measure]) -> Selection:
     return chosen
 
 
-def select_import(measures: Sequence[Measure], groups: Mapping[str, str], claim: Claim, goods: Goods) -> Selection:
-    """Arts 12 to 14, then the trade remedies of arts 16 to 18, then art. 19."""
+def select_import(
+    measures: Sequence[Measure],
+    groups: Mapping[str, str],
+    claim: Claim,
+    goods: Goods,
+    preferred: Mapping[str, str] | None = None,
+) -> Selection:
+    """Arts 12 to 14, then the trade remedies of arts 16 to 18, then art. 19. ``preferred`` are the groups of the origin under
+    the agreement claimed, where its rules find another than the origin that everything else goes by."""
+    preferred = groups if preferred is None else preferred
     one: dict[str, Measure] = {}
     preferences: list[Measure] = []
     all_remedies: list[Measure] = []
@@ -170,11 +178,13 @@ def select_import(measures: Sequence[Measure], groups: Mapping[str, str], claim:
         kind = measure.kind
         if kind in REMEDY_KINDS:
             all_remedies.append(measure)
-        elif measure.group in groups or (kind == "mfn" and measure.group == MFN_GROUP):
-            if kind in ("conventional", "preferential"):
+        elif kind in ("conventional", "preferential"):
+            if measure.group in preferred:
                 preferences.append(measure)
-            elif kind not in one or one[kind].group == "ALL":
-                one[kind] = measure
+        elif (measure.group in groups or (kind == "mfn" and measure.group == MFN_GROUP)) and (
+            kind not in one or one[kind].group == "ALL"
+        ):
+            one[kind] = measure
     mfn, general, provisional = one.get("mfn"), one.get("general"), one.get("provisional")
     quota_out = one.get("quota_out")
     unknown = claim.origin in UNKNOWN_ORIGINS

@@ -216,7 +216,8 @@ def test_telling_twice_changes_nothing(firm):
     assert duties.not_assessed() == [number]
 
 
-def test_an_agreement_claimed_for_an_item_takes_its_rate(firm):
+def claiming(firm, **item: Any) -> dict[str, Any]:
+    """The worked example with a certificate of origin of the agreement with ASEAN."""
     message = worked_example(
         firm,
         attached_documents=[{"document_code": "Y", "document_number": "<02>E26SGP0000123"}],
@@ -233,9 +234,28 @@ def test_an_agreement_claimed_for_an_item_takes_its_rate(firm):
             }
         ],
     )
+    message["goods_items"][0] |= item
+    return message
+
+
+def rate_taken(firm, message: dict[str, Any]) -> str:
     stored = fixing.latest(lodged(firm, message).unified_number)
     assert stored is not None
-    assert stored.answer["en"]["items"][0]["rate_taken"]["kind"] == "conventional"
+    return str(stored.answer["en"]["items"][0]["rate_taken"]["kind"])
+
+
+def test_an_agreement_claimed_for_an_item_takes_its_rate(firm):
+    assert rate_taken(firm, claiming(firm)) == "conventional"
+
+
+@pytest.mark.parametrize(
+    ("origin", "preferential", "kind"),
+    [("DEU", "SGP", "conventional"), ("DEU", "", "mfn"), ("SGP", "DEU", "mfn"), ("SGP", "SGP", "conventional")],
+)
+def test_the_origin_under_the_agreement_decides_on_its_rate_alone(firm, origin, preferential, kind):
+    """RcepOrigPlaceCode: an agreement's own rules may find another origin than the one MFN and remedies go by."""
+    message = claiming(firm, origin_country=origin, preferential_origin=preferential)
+    assert rate_taken(firm, message) == kind
 
 
 def test_an_export_owes_nothing_and_goes_on(firm):
