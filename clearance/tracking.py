@@ -68,6 +68,8 @@ TYPES: dict[str, tuple[str, str, bool]] = {
     "gate.refused": ("闸口拒绝", "Refused at the gate", False),
     "duty.memo_issued": ("填发税单", "Duty memo issued", False),
     "duty.paid": ("税款缴纳", "Duties paid", False),
+    "duty.refund_due": ("应退税款", "Refund of duties due", False),
+    "duty.refunded": ("税款已退", "Duties given back", False),
     "duty.guaranteed": ("税款担保", "Duties guaranteed", False),
     "deadline.near": ("期限临近", "Time limit near", False),
     "deadline.missed": ("逾期", "Time limit missed", False),

@@ -246,6 +246,7 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
             "latest": versions[0].pk == stored.pk,
             "may_override": has_duty(request, DUTIES) and not stored.subject.startswith("Q"),
             "memos": DutyMemo.objects.filter(subject=stored.subject),
+            "refunds": DutyRefund.objects.filter(subject=stored.subject).select_related("channel"),
         }
         return super().render_change_form(request, context, *args, **options)
 

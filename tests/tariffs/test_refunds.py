@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -52,6 +53,18 @@ def test_a_lower_version_after_payment_makes_a_refund_and_the_bank_confirms_it(o
     assert refunds.net_paid(NUMBER) == latest(NUMBER).payable
     assert make.events_of("duty", NUMBER)[-2:] == ["duty.refund_due", "duty.refunded"]
     assert memos.is_settled(NUMBER)
+
+
+def test_an_officer_sees_the_refund_beside_the_versions_and_the_banks_word_on_its_page(officer_client, overpaid, bank):
+    from tariffs.models import StoredAssessment
+
+    refunds.confirm(channel=bank, data=told(overpaid), actor="bank")
+    newest = StoredAssessment.objects.get(number=2)
+    page = officer_client.get(reverse("admin:tariffs_storedassessment_change", args=[newest.pk])).content.decode()
+    assert f"−{overpaid.amount}" in page
+    detail = reverse("admin:tariffs_dutyrefund_change", args=[overpaid.pk])
+    assert detail in page
+    assert "B1" in officer_client.get(detail).content.decode()
 
 
 def test_the_same_confirmation_reported_twice_is_one(overpaid, bank):
