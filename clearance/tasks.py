@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from clearance import cases, deadlines, duties, inspections, references, release, selection, times
 from clearance.models import Case
 from clearance.references import declarations as declarations_of
-
-log = logging.getLogger(__name__)
-
-
-def _each(numbers: Iterable[str], do: Callable[[str], Any]) -> None:
-    """One that fails stops no other; the sweep meets it again."""
-    for number in dict.fromkeys(numbers):
-        try:
-            do(number)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
-            log.exception("%s failed for %s", do.__name__, number)
+from common.work import each
 
 
 def proceed(number: str) -> None:
@@ -71,24 +57,24 @@ def _numbers(event: dict[str, Any]) -> list[str]:
 
 @shared_task
 def go_on(events: list[dict[str, Any]]) -> None:
-    _each((number for event in events for number in _numbers(event)), proceed)
+    each((number for event in events for number in _numbers(event)), proceed)
 
 
 @shared_task
 def close(events: list[dict[str, Any]]) -> None:
-    _each((number for event in events for number in _numbers(event)), release.close)
+    each((number for event in events for number in _numbers(event)), release.close)
 
 
 @shared_task
 def tidy(events: list[dict[str, Any]]) -> None:
-    _each((event["subject_number"] for event in events), inspections.tidy)
+    each((event["subject_number"] for event in events), inspections.tidy)
 
 
 @shared_task
 def sweep() -> None:
-    _each(selection.waiting(), proceed)
-    _each(release.waiting(), proceed)
-    _each(release.to_close(), release.close)
+    each(selection.waiting(), proceed)
+    each(release.waiting(), proceed)
+    each(release.to_close(), release.close)
 
 
 @shared_task
