@@ -156,7 +156,8 @@ def show(story: Demo, number: str) -> None:
     base = f"/api/v1/declarations/{number}"
     story.say("receipts:")
     for receipt in story.get(f"{base}/receipts", as_="demo-broker")["receipts"]:
-        story.say(f"  {receipt['channel']:2} {receipt['channel_name']}: {receipt['note']}")
+        note = "" if receipt["note"] == receipt["channel_name"] else f": {receipt['note']}"
+        story.say(f"  {receipt['channel']:2} {receipt['channel_name']}{note}")
     checks = story.get(f"{base}/checks", as_="demo-broker")["results"]
     story.say("checks:" if checks else "checks: nothing found")
     for found in checks:
