@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -28,6 +28,7 @@ from clearance.models import (
     Selection,
     TimeLimit,
 )
+from common import reading
 from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller
 from common.days import today
 from common.text import T
@@ -43,6 +44,26 @@ class OfDeclaration(ReadOnlyAdmin):
     #: From the row to its declaration.
     path: ClassVar[str] = "declaration"
 
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Who looks at a row of a case has read of the case."""
+        answer = super().change_view(request, object_id, *args, **kwargs)
+        row = self.get_object(request, object_id)
+        if row is not None and answer.status_code == 200 and (principal := caller(request)) is not None:
+            reading.record(
+                actor=principal.actor,
+                kind="declaration",
+                number=self._declaration(row).unified_number,
+                page=str(self.model._meta.model_name),
+                request=request,
+            )
+        return answer
+
+    def _declaration(self, row: Any) -> Declaration:
+        for name in self.path.split("__"):
+            row = getattr(row, name)
+        assert isinstance(row, Declaration)
+        return row
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request).select_related(self.path)
         principal = caller(request)
@@ -52,9 +73,9 @@ class OfDeclaration(ReadOnlyAdmin):
 
     @admin.display(description=T("报关单", "declaration"))
     def page(self, row: Any) -> str:
-        for name in self.path.split("__"):
-            row = getattr(row, name)
-        return format_html('<a href="{}">{}</a>', reverse("admin:declaration", args=[row.unified_number]), row)
+        declaration = self._declaration(row)
+        url = reverse("admin:declaration", args=[declaration.unified_number])
+        return format_html('<a href="{}">{}</a>', url, declaration)
 
 
 class ConfirmationInline(ReadOnlyInline):

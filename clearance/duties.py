@@ -318,14 +318,14 @@ def _texts(fault: Fault) -> dict[str, str]:
 # -- after acceptance: the assessment and its memo
 
 
-def assess(number: str) -> StoredAssessment | None:
-    """Fix the duties of an accepted declaration and issue the memo. Idempotent: only what changed what is asked makes
+def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | None:
+    """Fix the duties of an accepted declaration (or one in ``states``) and issue the memo. Idempotent: only what changed what is asked makes
     a new version. What cannot be worked out is told by an event. None where nothing was fixed."""
     if not applies():
         return None
     with transaction.atomic():
         declaration = (
-            Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number, state__in=STATES).first()
+            Declaration.objects.select_for_update(of=("self",)).filter(unified_number=number, state__in=states).first()
         )
         if declaration is None or is_summary(declaration):
             return None

@@ -7,14 +7,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from clearance import cases, inspections, references
+from clearance import cases, duties, inspections, references
 from clearance.models import ChangeRequest
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T, pick
 from declarations import lodgement
 from declarations.fields import blocks
 from declarations.models import Declaration
-from declarations.moves import move
+from declarations.moves import move, revise
 from events.log import append
 from parties.principals import Principal
 
@@ -22,7 +22,8 @@ from parties.principals import Principal
 def ask(
     *, number: str, kind: str, reason: str, message: dict[str, Any] | None = None, principal: Principal
 ) -> ChangeRequest:
-    """Ask. Who may: whoever lodged it. When: after acceptance and before release; not once an inspection is ordered.
+    """Ask. Who may: whoever lodged it. When: from acceptance on, not once an inspection is ordered; after release an
+    amendment only, of what the release does not rest on.
 
     Raises Problem 404, 403, 409 (with what to do instead), 422."""
     seen = cases.visible(number, principal)
@@ -31,7 +32,7 @@ def ask(
         if declaration is None:
             raise not_found()
         lodgement.require_lodger(declaration, principal)
-        _possible(declaration)
+        _possible(declaration, kind)
         faults = []
         if not reason.strip() or len(reason) > 255:
             faults.append(
@@ -51,6 +52,7 @@ def ask(
                 faults += [
                     one._replace(pointer=f"/message{one.pointer}") for one in lodgement.faults_of(message, "declare")
                 ]
+                faults += _bound(declaration, message)
                 difference = lodgement.differences(declaration.message, message)
                 if not faults and not difference:
                     faults.append(Fault("/message", "nothing-changed", T("内容没有变化", "Nothing has changed")))
@@ -75,7 +77,33 @@ def ask(
     return row
 
 
-def _possible(declaration: Declaration) -> None:
+#: Members that a release rests on: the goods that went, and who answers for them.
+RESTS_ON = (
+    "direction", "client_reference", "customs_office", "transport_document_number", "voyage_number", "transport_mode",
+    "containers", "domestic_party_code", "domestic_party_credit_code", "declarant_code", "document_type",
+)  # fmt: skip
+
+
+def _bound(declaration: Declaration, message: dict[str, Any]) -> list[Fault]:
+    """After release: what the release rests on stays as it was."""
+    if declaration.state not in AFTER_RELEASE:
+        return []
+    now = declaration.message
+    return [
+        Fault(
+            f"/message/{name}",
+            "released-with-it",
+            T("放行所依据的内容不得修改", "The release rests on it; it cannot be changed"),
+        )
+        for name in RESTS_ON
+        if (message.get(name) or None) != (now.get(name) or None)
+    ]
+
+
+AFTER_RELEASE = ("released", "cleared")
+
+
+def _possible(declaration: Declaration, kind: str) -> None:
     if declaration.state in ("draft", "lodged", "under_review", "returned", "rejected"):
         raise conflict(
             "not-needed", T("尚未接受申报，可直接修改或撤销", "Not accepted yet: amend or withdraw it directly")
@@ -84,6 +112,8 @@ def _possible(declaration: Declaration) -> None:
         raise conflict(
             "inspection", T("海关已决定查验，不得修改或撤销", "An inspection is ordered: no amendment, no withdrawal")
         )
+    if declaration.state in AFTER_RELEASE and kind == ChangeRequest.Kind.AMEND:
+        return
     if declaration.state not in ("accepted", "held"):
         raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
 
@@ -103,7 +133,7 @@ def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> C
         if row.state != ChangeRequest.State.PENDING:
             raise conflict("decided", T("此申请已由 {who} 审核", "{who} has decided this request", who=row.decided_by))
         if approve:
-            _possible(declaration)
+            _possible(declaration, row.kind)
             if row.version != declaration.version:
                 raise conflict("changed-meanwhile", T("报关单已有新版本", "The declaration has a newer version"))
         row.state = ChangeRequest.State.APPROVED if approve else ChangeRequest.State.REFUSED
@@ -117,6 +147,9 @@ def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> C
 
 def _carry_out(row: ChangeRequest, declaration: Declaration, principal: Principal) -> None:
     """Customs gives the declaration back, and what was asked for is done with it, in the asker's name."""
+    if declaration.state in AFTER_RELEASE:
+        _correct(row, declaration, principal)
+        return
     move(declaration, "return", principal, data={"reason_code": "declarant-asks", "note": row.reason})
     asker = Principal(actor=row.actor, organisation_id=row.requested_by_id)
     if row.kind == ChangeRequest.Kind.WITHDRAW:
@@ -127,6 +160,34 @@ def _carry_out(row: ChangeRequest, declaration: Declaration, principal: Principa
             number=declaration.unified_number, message=row.message or {}, reason=row.reason, principal=asker
         )
     declaration.refresh_from_db()
+
+
+def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal) -> None:
+    """A new version of a declaration whose goods are released: no step of the life cycle, for the release stands. What it
+    changes of the duties is asked for, or given back."""
+    message = row.message or {}
+    faults = lodgement.faults_of(message, "declare") + _bound(declaration, message)
+    if faults:
+        raise invalid(faults)
+    revise(declaration, message)
+    declaration.version += 1
+    declaration.versions.create(version=declaration.version, message=message, reason=row.reason, actor=row.actor)
+    declaration.save(update_fields=["version"])
+    append(
+        type="declaration.corrected",
+        subject=("declaration", declaration.unified_number),
+        actor=principal.actor,
+        audience=declaration.parties,
+        data={
+            "state": declaration.state,
+            "version": declaration.version,
+            "customs_office": declaration.customs_office,
+            "customs_number": declaration.customs_number or "",
+            "reason": row.reason,
+            "changed": [one["pointer"] for one in row.difference][:200],
+        },
+    )
+    duties.assess(declaration.unified_number, AFTER_RELEASE)
 
 
 def readable(difference: list[dict[str, Any]]) -> list[dict[str, Any]]:

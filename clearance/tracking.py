@@ -40,6 +40,7 @@ TYPES: dict[str, tuple[str, str, bool]] = {
     "consignment.tallied": ("理货", "Tallied", True),
     "declaration.lodged": ("申报", "Declared", True),
     "declaration.amended": ("修改", "Amended", False),
+    "declaration.corrected": ("放行后修改", "Corrected after release", False),
     "declaration.completed": ("完整申报", "Full declaration lodged", True),
     "declaration.sent_to_review": ("人工审核", "Under review", False),
     "declaration.accepted": ("海关接受申报", "Accepted by customs", True),

@@ -144,7 +144,10 @@ def _readers(declaration: Declaration) -> dict[str, Any]:
 #: Pages without a tab whose reading is recorded too.
 READ = VIEWS | {
     "inspection": T("查验", "Inspection"), "document": T("随附单证", "An attached document"),
-    "evidence": T("查验凭证", "Evidence of an inspection"), "queue": T("工作队列", "Work queue"),
+    "evidence": T("查验凭证", "Evidence of an inspection"), "case": T("通关案件", "Clearance case"),
+    "release": T("放行", "Release"), "selection": T("选查结果", "Selection"), "penaltycase": T("处罚案件", "Penalty case"),
+    "changerequest": T("修撤单申请", "Change request"), "appointment": T("查验预约", "Inspection appointment"),
+    "inspectionorder": T("查验指令", "Inspection order"),
 }  # fmt: skip
 
 PARTS = {"content": _content, "compare": _compare, "message": _message, "versions": _versions, "readers": _readers}
@@ -152,6 +155,7 @@ PARTS = {"content": _content, "compare": _compare, "message": _message, "version
 _EVENTS: dict[str, Any] = {
     "declaration.drafted": T("暂存", "Saved as a draft"),
     "declaration.checked": T("检查完成", "Checks done"),
+    "declaration.corrected": T("放行后修改", "Corrected after release"),
 } | {row.event: row.label for row in LIFECYCLE.transitions.values()}
 _GOOD = {"declaration.accepted", "declaration.released", "declaration.cleared"}
 _BAD = {"declaration.rejected", "declaration.returned", "declaration.held", "declaration.withdrawn"}

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cargo import voyages
 from cargo.models import Consignment
-from clearance import duties
+from clearance import duties, requests
 from common.days import legal_day, today
 from common.problems import Problem
 from declarations import decisions, lodgement
@@ -356,3 +356,27 @@ def test_the_question_reads_back(firm):
     question = duties.request_of(declaration)
     assert inputs.to_json(inputs.from_json(inputs.to_json(question))) == inputs.to_json(question)
     assert question.completed_on == legal_day(timezone.now())
+
+
+def test_a_correction_after_release_asks_for_the_difference_and_the_release_stands(firm):
+    declaration = lodged(firm, worked_example(firm))
+    first = DutyMemo.objects.get(subject=declaration.unified_number)
+    with transaction.atomic():
+        fixing.lock(first.subject)
+        memos.settle(first, paid_on=today(), late_charge=Decimal(0), actor="bank", data={})
+    make.settle()
+    declaration.refresh_from_db()
+    assert declaration.state in ("released", "cleared")
+    row = requests.ask(
+        number=declaration.unified_number, kind="amend", reason="运费有误", principal=make.principal(firm),
+        message=declaration.message | {"freight_value": "1300"},
+    )  # fmt: skip
+    requests.decide(pk=row.pk, approve=True, principal=make.officer_principal())
+    second = DutyMemo.objects.exclude(pk=first.pk).get(subject=declaration.unified_number)
+    stored = fixing.latest(declaration.unified_number)
+    assert stored is not None
+    assert second.state == "open"
+    assert first.amount + second.amount == stored.payable > first.amount
+    declaration.refresh_from_db()
+    assert declaration.state in ("released", "cleared")
+    assert declaration.releases.filter(stage="final").exists()

@@ -14,6 +14,7 @@ from clearance import inspections, release, requests, risk, riskrules, selection
 from clearance.models import Appointment, Selection
 from common.problems import Problem
 from declarations import decisions
+from events.models import Event
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
@@ -282,7 +283,36 @@ class TestChangeRequests:
         declaration.refresh_from_db()
         assert declaration.state == "withdrawn"
 
-    def test_before_acceptance_nobody_need_ask_and_after_release_nobody_can(self):
+    def test_after_release_customs_may_allow_a_correction_and_the_release_stands(self):
+        """Customs Law art. 26: changed only as customs allows; it knows no end of that at release."""
+        declaration = states.declared(states.goods(states.carrier(), "BLCORR"))
+        assert states.proceed(declaration) == "released"
+        firm, officer = make.principal(declaration.firm), make.officer_principal()
+        number = declaration.unified_number
+
+        def ask(**changes):
+            return requests.ask(
+                number=number, kind="amend", reason="合同号有误", message=declaration.message | changes, principal=firm
+            )
+
+        for member in ("containers", "transport_document_number", "customs_office"):
+            with pytest.raises(Problem) as caught:
+                ask(**{member: [] if member == "containers" else "7200"})
+            assert "released-with-it" in [fault.code for fault in caught.value.errors]
+        row = ask(contract_number="HT-2026-2")
+        requests.decide(pk=row.pk, approve=True, principal=officer)
+        declaration.refresh_from_db()
+        assert (declaration.state, declaration.version, declaration.contract_number) == ("released", 2, "HT-2026-2")
+        assert declaration.versions.get(version=2).reason == "合同号有误"
+        assert declaration.releases.count() == 1
+        event = Event.objects.get(subject_number=number, type="declaration.corrected")
+        assert (event.actor, event.data["changed"]) == (officer.actor, ["/contract_number"])
+        refused = requests.decide(pk=ask(contract_number="HT-3").pk, approve=False, principal=officer)
+        assert refused.state == "refused"
+        declaration.refresh_from_db()
+        assert declaration.version == 2
+
+    def test_before_acceptance_nobody_need_ask_and_after_release_nobody_withdraws(self):
         for state, code in (("lodged", "not-needed"), ("released", "over")):
             declaration = states.declared(state=state)
             with pytest.raises(Problem) as caught:

@@ -196,6 +196,7 @@ def test_the_lists_show_what_clearance_keeps_of_ones_own_offices(superuser_pages
         assert number not in elsewhere.http.get(f"/console/clearance/{path}/").content.decode(), path
     detail = mine.http.get(f"/console/clearance/inspectionorder/{order.pk}/change/").content.decode()
     assert "a.pdf" in detail
+    assert ReadRecord.objects.filter(page="inspectionorder", number=number, actor=mine.actor).count() == 1
     assert 'name="_save"' not in detail
     assert mine.http.post(f"/console/clearance/inspectionorder/{order.pk}/change/", {}).status_code == 403
     assert b"".join(mine.get("evidence", order.evidence.get().pk).streaming_content) == PDF
