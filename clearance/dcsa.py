@@ -13,7 +13,7 @@ MODES = {"2": "VESSEL", "3": "RAIL", "4": "TRUCK"}
 
 _TRANSPORT = {"voyage.departed": "DEPA", "voyage.arrived": "ARRI"}
 _EQUIPMENT = {"consignment.loaded": "LOAD"}
-#: customs' decisions are shipment events on the document type CUS
+#: customs' decisions are shipment events on the document type CUC (customs clearance)
 _SHIPMENT = {
     "declaration.lodged": "RECE", "declaration.accepted": "APPR", "declaration.rejected": "REJE",
     "declaration.held": "HOLD", "declaration.released": "RELS", "declaration.withdrawn": "CANC",
@@ -57,7 +57,7 @@ def _metadata(id_: str, created: Any, kind: str) -> dict[str, Any]:
         "eventCreatedDateTime": created.isoformat(),
         "eventType": kind,
         "publisher": {"partyName": "Corridor Single Window"},
-        "publisherRole": "CU",
+        "publisherRole": "SVP",  # a service provider: the list has no customs
     }
 
 
@@ -88,7 +88,7 @@ def _render(event: Event, found: Found) -> list[dict[str, Any]]:
         return [_box(event, code, box, "LADEN", "", base, found) for box in boxes]
     if code := _SHIPMENT.get(event.type):
         payload = base | {
-            "shipmentEventTypeCode": code, "documentTypeCode": "CUS", "documentReference": event.subject_number,
+            "shipmentEventTypeCode": code, "documentTypeCode": "CUC", "documentReference": event.subject_number,
             "relatedDocumentReferences": _documents(found), "references": _references(found),
         }  # fmt: skip
         return [{"metadata": _metadata(str(event.id), event.recorded_at, "SHIPMENT"), "payload": payload}]
@@ -103,7 +103,7 @@ def _box(
         "isTransshipmentMove": False,
     }  # fmt: skip
     if place:
-        payload["location"] = _location(place)
+        payload["eventLocation"] = _location(place)
     payload |= {"relatedDocumentReferences": _documents(found), "references": _references(found)}
     return {"metadata": _metadata(f"{event.id}-{container}", event.recorded_at, "EQUIPMENT"), "payload": payload}
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cargo import places, voyages
-from clearance import dcsa, gates, papers, times, tracking
+from clearance import dcsa, gates, holds, papers, times, tracking
 from clearance.models import ClearanceTime
 from common.problems import Problem
 from events import log
@@ -152,11 +152,48 @@ def test_dcsa_events_have_only_members_and_types_of_the_published_ones(through):
     made = dcsa.events(box)
     assert {event["metadata"]["eventType"] for event in made} == {"TRANSPORT", "SHIPMENT", "EQUIPMENT"}
     for event in made:
-        strange = set(_shapes(event)) - known[event["metadata"]["eventType"]]
-        # equipment events stand at a place of their own where no transport call is known, as the drop/pick example does
+        # equipment events stand at a place of their own where no transport call is known: the schema calls it
+        # "eventLocation", the drop/pick example "location"
+        shapes = {(path.replace("/eventLocation/", "/location/"), type_) for path, type_ in _shapes(event)}
+        strange = shapes - known[event["metadata"]["eventType"]]
         assert not strange, strange
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d", event["payload"]["eventDateTime"])
         assert event["payload"]["eventClassifierCode"] in ("ACT", "PLN", "EST")
+
+
+#: Of DCSA's event domain 3.1.0, which the Track & Trace interface refers to: what each kind of event must have, and codes.
+DEMANDED = {
+    "SHIPMENT": {"shipmentEventTypeCode", "documentTypeCode", "documentReference"},
+    "TRANSPORT": {"transportEventTypeCode", "transportCall"},
+    "EQUIPMENT": {"equipmentEventTypeCode", "emptyIndicatorCode"},
+}
+ALLOWED = {
+    "shipmentEventTypeCode": "RECE DRFT PENA PENU PENC CONF REJE APPR ISSU SURR SUBM VOID REQS CMPL HOLD RELS CANC",
+    "documentTypeCode": "CBR BKG SHI TRD DEI DEO TRO CRO ARN VGM CAS CUC DGD OOG CQU INV HCE PCE VCE FCE ICE CEA CEO",
+    "equipmentEventTypeCode": "LOAD DISC GTIN GTOT STUF STRP AVPU PICK AVDO DROP INSP RSEA RMVD CUSS CUSI CUSR CROS",
+    "transportEventTypeCode": "ARRI DEPA",
+    "emptyIndicatorCode": "EMPTY LADEN",
+    "eventClassifierCode": "ACT PLN EST",
+}
+
+
+def test_dcsa_events_have_what_the_event_domain_demands_and_its_codes_only(through):
+    declaration, goods, box = through
+    voyages.plan(
+        goods.voyage_id, departure=timezone.now() + timedelta(days=1), principal=acting_for(goods.voyage.carrier)
+    )
+    holds.place(reference=f"container:{box}", kind="customs", reason="x", holder_reference="D", principal=make.SYSTEM)
+    made = dcsa.events(declaration.unified_number)
+    assert {event["metadata"]["eventType"] for event in made} == set(DEMANDED)
+    for event in made:
+        metadata, payload = event["metadata"], event["payload"]
+        assert payload.keys() >= DEMANDED[metadata["eventType"]] | {"eventClassifierCode", "eventDateTime"}
+        assert metadata["publisherRole"] in ("CA", "AG", "VSP", "SVP")
+        assert len(metadata["eventID"]) <= 100
+        assert metadata["eventType"] != "SHIPMENT" or payload["eventClassifierCode"] == "ACT"
+        assert len(payload.get("documentReference", "")) <= 100
+        for name, codes in ALLOWED.items():
+            assert payload.get(name, codes.split()[0]) in codes.split(), (name, payload)
 
 
 def test_dcsa_events_are_for_those_whose_goods_they_are(through, api):
