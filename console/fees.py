@@ -159,21 +159,14 @@ def _changes(found: catalogues.Difference) -> list[dict[str, Any]]:
         {
             "kind": "changed",
             "item": change.after,
-            "fields": [(sheets.HEADINGS[name], _shown(old), _shown(new)) for name, (old, new) in change.fields.items()],
+            "fields": [
+                (sheets.HEADINGS[name], sheets.shown(old), sheets.shown(new))
+                for name, (old, new) in change.fields.items()
+            ],
         }
         for change in found.changed
     ]
     return rows + [{"kind": "removed", "item": item, "fields": []} for item in found.removed]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, list):
-        return sheets.tiers_text(value) or "—"
-    if isinstance(value, bool):
-        return str(T("是", "yes") if value else T("否", "no"))
-    return "—" if value in (None, "") else str(value)
 
 
 COMMANDS = {"check": catalogues.check, "reopen": catalogues.reopen, "publish": catalogues.publish}

@@ -73,6 +73,17 @@ def tiers_text(tiers: Sequence[dict[str, Any]]) -> str:
     return "; ".join(f"{tier['from_day']}:{tier['rate']}" for tier in tiers)
 
 
+def shown(value: Any) -> str:
+    """A value of a line as people read it."""
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, list):
+        return tiers_text(value) or "—"
+    if isinstance(value, bool):
+        return str(T("是", "yes") if value else T("否", "no"))
+    return "—" if value in (None, "") else str(value)
+
+
 def _tiers(value: str) -> list[dict[str, Any]]:
     if value.startswith("["):
         return list(json.loads(value))

@@ -16,7 +16,7 @@ from django.utils.feedgenerator import Atom1Feed
 from common.days import today
 from common.problems import Problem
 from common.text import T
-from portfees import catalogues
+from portfees import catalogues, sheets
 from portfees.api.catalogues import public_list, search
 from portfees.models import BodyClass, FeeItem, FeeList
 
@@ -87,7 +87,10 @@ def difference(request: HttpRequest, number: str, other: str) -> HttpResponse:
     changed = [
         (
             change.after,
-            [(FeeItem._meta.get_field(name).verbose_name, old, new) for name, (old, new) in change.fields.items()],  # type: ignore[union-attr]
+            [
+                (FeeItem._meta.get_field(name).verbose_name, sheets.shown(old), sheets.shown(new))  # type: ignore[union-attr]
+                for name, (old, new) in change.fields.items()
+            ],
         )
         for change in found.changed
     ]

@@ -11,6 +11,7 @@ from parties.models import OrganisationRole
 from parties.principals import Principal
 from portfees.models import FeeItem, Parameter
 from tests import make
+from tests.browsing import browser, chromium  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
