@@ -23,8 +23,9 @@ from bills.models import (
     Paper,
     Platform,
     SigningKey,
+    sees_all,
 )
-from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, caller
 from common.text import T
 from parties.models import Officer
 
@@ -112,8 +113,16 @@ class BillAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}">{}</a>', exporting.verification_url(bill), bill.checksum[:16])
 
 
+class AuthoritiesOnly(ReadOnlyAdmin):
+    """What the platform does: for officers of authorities, whatever duties people of a firm or a bank may have."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        principal = caller(request)
+        return super().has_view_permission(request, obj) and (principal is None or sees_all(principal))
+
+
 @admin.register(SigningKey)
-class SigningKeyAdmin(ReadOnlyAdmin):
+class SigningKeyAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["kid", "organisation", "platform", "valid_from", "revoked_at", "reason"]
     list_filter = ["platform"]
@@ -122,33 +131,34 @@ class SigningKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Platform)
-class PlatformAdmin(ReadOnlyAdmin):
+class PlatformAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
     list_display = ["code", "name", "base_url", "active"]
     fields = ["code", "name", "base_url", "token_url", "client_id", "organisation", "active"]
 
 
 @admin.register(Departure)
-class DepartureAdmin(ReadOnlyAdmin):
+class DepartureAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
-    list_display = ["bill", "platform", "state", "attempts", "next_attempt_at", "answer_code", "last_error"]
-    list_filter = ["state", "platform"]
+    list_display = ["bill", "platform", "purpose", "state", "attempts", "next_attempt_at", "answer_code", "last_error"]
+    list_filter = ["state", "purpose", "platform"]
     list_select_related = ["bill", "platform"]
     search_fields = ["bill__number__startswith"]
     exclude = ["body"]
 
 
 @admin.register(Arrival)
-class ArrivalAdmin(ReadOnlyAdmin):
+class ArrivalAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
-    list_display = ["bill_number", "platform", "state", "reference", "created_at"]
-    list_filter = ["state", "platform"]
+    list_display = ["bill_number", "platform", "action", "recipient", "state", "reference", "created_at"]
+    list_filter = ["state", "action", "platform"]
+    list_select_related = ["recipient"]
     search_fields = ["bill_number__startswith"]
     exclude = ["body"]
 
 
 @admin.register(DeliveryOrder)
-class DeliveryOrderAdmin(ReadOnlyAdmin):
+class DeliveryOrderAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.RELEASE, Officer.Duty.SUPERVISION)
     list_display = ["number", "bill", "to", "issued_at", "used_at"]
     list_select_related = ["bill", "to"]

@@ -202,6 +202,12 @@ def complaints(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
 
 
+#: Events of a complaint as people call them.
+_SAID = {"complaint.opened": T("提出投诉", "Opened")} | {
+    move.event: move.label for move in COMPLAINT.transitions.values()
+}
+
+
 @require_http_methods(["GET", "POST"])
 def complaint(request: HttpRequest, number: str) -> HttpResponse:
     """A complaint with what was said on it; each side has its own next steps."""
@@ -230,7 +236,10 @@ def complaint(request: HttpRequest, number: str) -> HttpResponse:
     open_ = {name for name, move in COMPLAINT.transitions.items() if row.state in move.sources}
     return page(
         request, "console/complaint.html", title=T("投诉 {n}", "Complaint {n}", n=number), row=row, faults=faults,
-        history=Event.objects.filter(subject_kind="complaint", subject_number=number).order_by("sequence"),
+        history=[
+            (event, _SAID.get(event.type, event.type))
+            for event in Event.objects.filter(subject_kind="complaint", subject_number=number).order_by("sequence")
+        ],
         commands=[
             (name, COMPLAINT.transitions[name].label)
             for name, may in invoices.MAY.items()

@@ -56,7 +56,7 @@ def listed(body, rate: str = "500", valid_from: date | None = None) -> FeeList:
 def begun(browser) -> FeeList:
     first = today() + timedelta(days=60)
     answer = browser.post(
-        "/console/port-fees/",
+        "/console/port-fees/lists/",
         {"title": "新清单", "body_class": "terminal", "port": "CNQZH", "valid_from": first.isoformat(), "complaint_telephone": "1"},
     )  # fmt: skip
     assert answer.status_code == 302, answer.content.decode()
@@ -68,7 +68,7 @@ def test_a_body_uploads_a_list_tries_it_writes_it_and_publishes_it(client):
     before = listed(body)
     browser = desk(client, body)
     row = begun(browser)
-    url = f"/console/port-fees/{row.number}/"
+    url = f"/console/port-fees/lists/{row.number}/"
     from tests.portfees.conftest import item
 
     sheet = sheets.write_xlsx([item(rate=Decimal(450)), item("SEAL", name_zh="封志费", rate=Decimal(20))], "x")
@@ -103,7 +103,7 @@ def test_every_fault_of_a_sheet_is_told_by_row_and_column_and_nothing_is_written
     out = BytesIO()
     book.save(out)
     html = browser.post(
-        f"/console/port-fees/{row.number}/", {"file": SimpleUploadedFile("l.xlsx", out.getvalue())}
+        f"/console/port-fees/lists/{row.number}/", {"file": SimpleUploadedFile("l.xlsx", out.getvalue())}
     ).content.decode()
     for place in ("/rows/2/rate", "/rows/2/mandatory", "/rows/3/name_zh"):
         assert place in html
@@ -114,15 +114,15 @@ def test_every_fault_of_a_sheet_is_told_by_row_and_column_and_nothing_is_written
 def test_another_body_does_not_reach_the_draft(client):
     row = begun(desk(client, make.organisation(OrganisationRole.TERMINAL)))
     stranger = desk(client, make.organisation(OrganisationRole.TERMINAL))
-    assert stranger.get(f"/console/port-fees/{row.number}/").status_code == 404
-    assert stranger.post(f"/console/port-fees/{row.number}/check/").status_code == 404
-    assert row.title not in stranger.get("/console/port-fees/").content.decode()
+    assert stranger.get(f"/console/port-fees/lists/{row.number}/").status_code == 404
+    assert stranger.post(f"/console/port-fees/lists/{row.number}/check/").status_code == 404
+    assert row.title not in stranger.get("/console/port-fees/lists/").content.decode()
 
 
 def test_who_charges_nothing_keeps_no_list(client):
     browser = desk(client, make.firm())
-    assert 'name="complaint_telephone"' not in browser.get("/console/port-fees/").content.decode()
-    assert browser.post("/console/port-fees/", {"title": "x"}).status_code == 403
+    assert 'name="complaint_telephone"' not in browser.get("/console/port-fees/lists/").content.decode()
+    assert browser.post("/console/port-fees/lists/", {"title": "x"}).status_code == 403
     assert not FeeList.objects.exists()
 
 

@@ -31,9 +31,9 @@ def test_a_list_goes_from_a_sheet_to_the_public_in_the_console(browser: Browser,
     begun(desk(client, body))
     number = FeeList.objects.order_by("-pk")[0].number
     browser.log_in("lin")
-    browser.open("/console/port-fees/")
+    browser.open("/console/port-fees/lists/")
     look(browser, "console-fee-lists")
-    browser.open(f"/console/port-fees/{number}/")
+    browser.open(f"/console/port-fees/lists/{number}/")
     wrong = tmp_path / "wrong.csv"
     wrong.write_text(
         "code,name_zh,service_content,payer,unit,rate,pricing,mandatory\nA,装卸费,x,consignee,container,abc,market,1\n"
