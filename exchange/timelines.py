@@ -15,6 +15,7 @@ from clearance import tracking
 from common.problems import not_found
 from declarations.models import Declaration
 from events.models import Event
+from exchange.cooperation import sees_all
 from exchange.models import MirrorEvent
 from parties.principals import Principal
 
@@ -25,17 +26,17 @@ MOST = 1000
 
 
 def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
-    """What this and the other provinces said of the goods that ``number`` leads to, in order of time. A caller who is no
-    officer must be one who may see something of ours about them, and sees of ours only that. Raises Problem 404."""
+    """What this and the other provinces said of the goods that ``number`` leads to, in order of time. A caller who is not
+    customs must be one who may see something of ours about them, and sees of ours only that. Raises Problem 404."""
     keys, subjects = _own(number, principal)
     theirs = _theirs(keys)
     # What a partner calls it by (the bill its leg belongs to) may be how we know it.
     further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
-    if further and principal.is_officer:
+    if further and sees_all(principal):
         keys |= further
         theirs = _theirs(keys)
     own = _events(keys, subjects, principal)
-    if not own and not principal.is_officer:
+    if not own and not sees_all(principal):
         raise not_found()
     line = [
         (event.occurred_at, settings.PROVINCE, event.type, event.subject_kind, event.subject_number, event.data)
@@ -58,7 +59,7 @@ def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, st
     """The keys of the goods that ``number`` leads to among what ``principal`` may see, and our subjects about them. Containers
     carry other goods next month: one is a key only where it was asked for."""
     found = tracking.find(number)
-    if not principal.is_officer:
+    if not sees_all(principal):
         seen = Declaration.objects.visible_to(principal)
         found.declarations = list(seen.filter(pk__in=[one.pk for one in found.declarations]))
         goods = Consignment.objects.visible_to(principal)
@@ -71,6 +72,13 @@ def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, st
     bills = Bill.objects.visible_to(principal).filter(Q(number__in=keys) | Q(containers__number=number))
     keys |= set(bills.values_list("number", flat=True)[:20])
     keys.discard("")
+    # Transits name the declaration and the containers they carry.
+    transits = Event.objects.filter(subject_kind="transit", type="transit.opened").filter(
+        Q(data__declaration_number__in=sorted(keys)) | Q(data__containers__has_key=number)
+    )
+    if not sees_all(principal):
+        transits = transits.filter(audience__contains=[principal.organisation_id or 0])
+    keys |= set(transits.values_list("subject_number", flat=True)[:50])
     return keys, set(tracking.subjects_of(found))
 
 
@@ -86,15 +94,7 @@ def _events(keys: set[str], subjects: set[tuple[str, str]], principal: Principal
     wanted = Q(subject_kind__in=KINDS, subject_number__in=sorted(keys))
     for kind in {kind for kind, _ in subjects}:
         wanted |= Q(subject_kind=kind, subject_number__in=sorted(number for k, number in subjects if k == kind))
-    # Transits name the declaration and the containers they carry.
-    transits = Event.objects.filter(subject_kind="transit", type="transit.opened").filter(
-        Q(data__declaration_number__in=sorted(keys)) | Q(data__containers__has_any_keys=sorted(keys))
-    )
-    wanted |= Q(
-        subject_kind__in=("transit", "transit_confirmation"),
-        subject_number__in=list(transits.values_list("subject_number", flat=True)[:50]),
-    )
     events = Event.objects.filter(wanted)
-    if not principal.is_officer:
+    if not sees_all(principal):
         events = events.filter(audience__contains=[principal.organisation_id or 0])
     return list(events.order_by("-occurred_at")[:MOST])

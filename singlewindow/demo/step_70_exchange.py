@@ -2,65 +2,90 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from secrets import token_bytes
 from typing import Any
 
+import psycopg2
+
 from singlewindow.demo.story import Demo
-from singlewindow.processes import BASE_DIR, Instance, recreate_database, with_redis_database
+from singlewindow.processes import BASE_DIR, Instance, migrated_template, recreate_database, with_redis_database
 
 #: Example terms of ours: which items the provinces share is published nowhere we could find.
 TERMS = {
-    "kinds": ["transit", "transit_confirmation"],
-    "types": ["transit.*"],
-    "fields": {"*": ["state", "from_office", "to_office", "to_province", "containers", "conveyance", "place"]},
-}
+    "kinds": ["declaration", "transit", "transit_confirmation"],
+    "types": ["declaration.*", "transit.*"],
+    "fields": {
+        "declaration.*": ["state", "transport_document_number"],
+        "transit.*": [
+            "state", "from_office", "to_office", "to_province", "containers", "declaration_number", "conveyance", "place",
+        ],
+    },
+}  # fmt: skip
 TRANSIT = "EX-TRANSIT-0001"
+CONTAINER = "TCNU7200794"
 
 
 def run(demo: Demo) -> None:
-    demo.title("Two provinces: a transit crosses from Chongqing to Guangxi (example data)")
+    demo.title("Two provinces: a consignment crosses from Chongqing to Guangxi (example data)")
     here = demo.instance
     base = here.environment["DATABASE_URL"]
     there = Instance(
         environment={
             **here.environment,
-            "DATABASE_URL": recreate_database(base, "singlewindow_demo_guangxi"),
+            "DATABASE_URL": recreate_database(base, "singlewindow_demo_guangxi", template=migrated_template(base)),
             "REDIS_URL": with_redis_database(here.environment["REDIS_URL"], 12),
             "CELERY_BROKER_URL": "",
             "PROVINCE": "450000",
         },
         logs=here.logs / "guangxi",
+        migrated=True,
     )
     there.environment["PUBLIC_URL"] = there.url
-    there.manage("migrate", "--verbosity", "0")
+    _python(there, "-c", "import django; django.setup(); from singlewindow.demo import cast; cast.assemble()")
+    guangxi = Demo(there)
     _connect(here, there)
-    demo.say("agreement: transits and confirmations, seven fields; no prices, no parties")
+    demo.say("agreement: declarations, transits and confirmations, ten fields; no prices, no parties")
 
-    _command(here, f"open_transit(number={TRANSIT!r}, to_province='450000', to_office='7200', from_office='8000',"
-                   " containers=['TCNU7200794'], principal=SYSTEM)")  # fmt: skip
-    demo.say("Chongqing opens the transit; Guangxi's system is not up yet, so the delivery fails:")
-    failed = _until(lambda: _attempts(here), "a first attempt")
-    demo.say(f"  attempt 1: {failed[0]}")
+    number = demo.remembered.get("export") or demo.remembered.get("import") or ""
+    wanted = {
+        "number": TRANSIT, "to_province": "450000", "from_office": "8000", "to_office": "7200",
+        "containers": [CONTAINER], "declaration_number": number,
+    }  # fmt: skip
+    demo.post("/api/v1/exchange/transits", wanted, as_="demo-customs")
+    about = f" for declaration {number}" if number else ""
+    demo.say(f"Chongqing's customs opens transit {TRANSIT}{about}, container {CONTAINER}")
+    demo.say("Guangxi's system is not up, so the delivery fails:")
+    failed = demo.until("a first attempt", lambda: _attempts(here))
+    demo.say(f"  attempt 1: {failed[0]}; tried again after 5 s, 30 s, 5 min, … for three days")
     try:
         there.start()
         demo.say("Guangxi's system starts")
-        _until(lambda: _mirrored(there, TRANSIT), "the transit in Guangxi")
-        demo.say(f"  attempt {len(_attempts(here))}: delivered; Guangxi has a mirror of the transit, marked 500000")
+        transit = demo.until("the transit in Guangxi", lambda: _transit(guangxi), timeout=90)
+        tries = demo.until("the answer in Chongqing", lambda: (found := _attempts(here))[-1] == "200" and found)
+        demo.say(f"  attempt {len(tries)}: {tries[-1]}, delivered")
+        demo.say(f"  Guangxi has a mirror of it: opened by {transit['opened_by']}, {transit['state']}")
         for step, conveyance in (("arrived", ""), ("departure_confirmed", "EXAMPLE VESSEL 001E")):
-            _command(there, f"confirm_transit(partner_code='500000', number={TRANSIT!r}, step={step!r},"
-                            f" conveyance={conveyance!r}, place='CNQZH', principal=SYSTEM)")  # fmt: skip
-            demo.say(f"Guangxi confirms: {step}")
-        _until(lambda: len(_mirrored(here, TRANSIT)) == 2, "both confirmations in Chongqing")
-        demo.say("time line in Chongqing:")
-        for milestone in _command(here, f"time_line({TRANSIT!r}, OFFICER)"):
+            said = {"province": "500000", "step": step, "conveyance": conveyance, "place": "CNQZH"}
+            guangxi.post(f"/api/v1/exchange/transits/{TRANSIT}/confirmations", said, as_="demo-customs")
+            demo.say(f"Guangxi's customs confirms: {step}")
+        demo.until("both confirmations in Chongqing", lambda: _transit(demo)["departed_at"], timeout=60)
+        key = number or TRANSIT
+        demo.say(f"one time line in Chongqing, asked for by {key}:")
+        asked = demo.get(f"/api/v1/exchange/timeline/{key}", as_="demo-firm" if number else "demo-customs")
+        for milestone in asked["milestones"]:
             demo.say(f"  {milestone['at'][:19]}  {milestone['province']}  {milestone['type']}")
     finally:
         there.stop()
+
+
+def _transit(side: Demo) -> dict[str, Any]:
+    found = side.get("/api/v1/exchange/transits", as_="demo-customs")["results"]
+    return next((one for one in found if one["number"] == TRANSIT), {})
 
 
 def _connect(here: Instance, there: Instance) -> None:
@@ -93,46 +118,13 @@ def _python(side: Instance, *arguments: str, given: str = "") -> str:
     ).stdout  # fmt: skip
 
 
-def _command(side: Instance, call: str) -> Any:
-    """Run one of exchange.cooperation's commands on an instance, as its console or another system would."""
-    code = (
-        "import django; django.setup()\n"
-        "from exchange.cooperation import *\nfrom common.json import dumps\n"
-        "from parties.principals import SYSTEM, Principal\nOFFICER = Principal(actor='demo', is_officer=True)\n"
-        f"print(dumps({call}).decode())"
-    )
-    return json.loads(_python(side, "-c", code).splitlines()[-1])
-
-
-def _rows(side: Instance, query: str) -> list[tuple]:
-    import psycopg2
-
-    connection = psycopg2.connect(side.environment["DATABASE_URL"])
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-    finally:
-        connection.close()
-
-
 def _attempts(side: Instance) -> list[str]:
-    rows = _rows(
-        side,
-        "SELECT coalesce(nullif(a.error, ''), a.status::text) FROM exchange_attempt a"
-        " JOIN exchange_delivery d ON d.id = a.delivery_id JOIN exchange_payload p ON p.id = d.payload_id"
-        " WHERE p.subject_kind = 'transit' ORDER BY a.id",
-    )
-    return [row[0] for row in rows]
-
-
-def _mirrored(side: Instance, number: str) -> list[tuple]:
-    return _rows(side, f"SELECT type FROM exchange_mirrorevent WHERE subject_number = '{number}'")  # noqa: S608
-
-
-def _until(found: Any, what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
-        time.sleep(0.2)
-    return answer
+    """What came of each try to deliver the transit: an error, or the status of the answer."""
+    connection = psycopg2.connect(side.environment["DATABASE_URL"])
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(nullif(a.error, ''), a.status::text) FROM exchange_attempt a"
+            " JOIN exchange_delivery d ON d.id = a.delivery_id JOIN exchange_payload p ON p.id = d.payload_id"
+            " WHERE p.subject_kind = 'transit' ORDER BY a.id"
+        )
+        return [row[0] for row in cursor.fetchall()]
