@@ -89,7 +89,7 @@ class DeadlineInline(ReadOnlyInline):
 
 @admin.register(Case)
 class CaseAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "mode", "lane", "place", "advance", "reviewed_at", "created_at"]
+    list_display = ["id", "page", "mode", "lane", "place", "advance", "reviewed_at", "created_at"]
     list_filter = ["mode", "lane", "advance"]
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
     raw_id_fields = ["declaration", "consignment"]
@@ -98,7 +98,7 @@ class CaseAdmin(OfDeclaration):
 
 @admin.register(Release)
 class ReleaseAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "stage", "at", "actor"]
+    list_display = ["id", "page", "stage", "at", "actor"]
     list_filter = ["stage"]
     date_hierarchy = "at"
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
@@ -110,7 +110,7 @@ class SelectionAdmin(OfDeclaration):
     """Which rules hit: for risk staff and examiners."""
 
     view_duties = ("risk", "examination", "supervision")
-    list_display = ["__str__", "page", "version", "lane", "score", "rules", "at"]
+    list_display = ["id", "page", "version", "lane", "score", "rules", "at"]
     list_filter = ["lane"]
     date_hierarchy = "at"
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
@@ -123,7 +123,7 @@ class SelectionAdmin(OfDeclaration):
 
 @admin.register(ChangeRequest)
 class ChangeRequestAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "kind", "state", "requested_at", "decided_at", "decided_by"]
+    list_display = ["id", "page", "kind", "state", "requested_at", "decided_at", "decided_by"]
     list_filter = ["state", "kind"]
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
     raw_id_fields = ["declaration"]
@@ -148,7 +148,7 @@ class GateMoveAdmin(ReadOnlyAdmin):
 
 @admin.register(Appointment)
 class AppointmentAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "place", "starts_at", "ends_at", "state"]
+    list_display = ["id", "page", "place", "starts_at", "ends_at", "state"]
     list_filter = ["state"]
     search_fields = ["=declaration__unified_number", "=declaration__customs_number", "=place"]
     raw_id_fields = ["declaration"]
@@ -161,7 +161,7 @@ class EvidenceInline(ReadOnlyInline):
 
 @admin.register(InspectionOrder)
 class InspectionOrderAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "agency", "stage", "state", "follow_up", "ordered_at", "result_at", "settled_at"]
+    list_display = ["id", "page", "agency", "stage", "state", "follow_up", "ordered_at", "result_at", "settled_at"]
     list_filter = ["state", "stage", "follow_up"]
     list_select_related = ["agency"]
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
@@ -184,7 +184,7 @@ class EvidenceAdmin(OfDeclaration):
 
 @admin.register(PenaltyCase)
 class PenaltyCaseAdmin(OfDeclaration):
-    list_display = ["__str__", "page", "reason", "opened_at", "closed_at", "closed_by"]
+    list_display = ["id", "page", "reason", "opened_at", "closed_at", "closed_by"]
     list_filter = [("closed_at", admin.EmptyFieldListFilter)]
     search_fields = ["=declaration__unified_number", "=declaration__customs_number"]
     raw_id_fields = ["declaration", "order"]

@@ -12,7 +12,7 @@ from django.db import transaction
 from clearance import cases, files, references
 from clearance.models import AttachedFile
 from common.problems import Fault, conflict, invalid, not_found
-from common.text import T
+from common.text import T, pick
 from declarations import lodgement
 from declarations.models import Declaration
 from events.log import append
@@ -27,6 +27,20 @@ MEMBERS = {
     "bill_number": 35, "voyage_number": 32, "packages": 9, "gross_weight": 20, "net_weight": 20, "consignee": 200,
     "consignor": 200, "contract_number": 32, "amount": 24, "currency": 3, "issued_on": 10,
 }  # fmt: skip
+
+
+#: What they are called, for people.
+LABELS = {
+    "bill_number": ("提运单号", "bill"), "voyage_number": ("航次号", "voyage"), "packages": ("件数", "packages"),
+    "gross_weight": ("毛重", "gross weight"), "net_weight": ("净重", "net weight"), "consignee": ("收货人", "consignee"),
+    "consignor": ("发货人", "consignor"), "contract_number": ("合同号", "contract"), "amount": ("金额", "amount"),
+    "currency": ("币制", "currency"), "issued_on": ("签发日", "issued on"),
+}  # fmt: skip
+
+
+def told(row: AttachedFile) -> list[tuple[str, str]]:
+    """What stands in a document, labelled in the reader's language."""
+    return [(pick(*LABELS[name]), str(value)) for name, value in row.states.items() if name in LABELS]
 
 
 def named_by(declaration: Declaration) -> dict[str, str]:

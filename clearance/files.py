@@ -59,7 +59,8 @@ def served(where: Path, content_type: str, name: str, *, inline: bool = False) -
     answer["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{name}"'
     answer["X-Content-Type-Options"] = "nosniff"
     answer["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; object-src 'self'; frame-ancestors 'self'"
     )
+    answer["X-Frame-Options"] = "SAMEORIGIN"  # a page of the console shows it in its own frame
     answer["Cache-Control"] = "private, no-store"
     return answer

@@ -54,13 +54,15 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
 def _steps(case: Case, principal: Principal) -> list[dict[str, Any]]:
     """The steps of the mode that somebody confirms: what each is, when it was confirmed, whether this officer may now."""
     done = {row.step: row for row in case.confirmations.all()}
+    order = [step for step in MODES[case.mode].steps if step != "transferred"]
+    next_ = next((step for step in order if step not in done), "")
     open_ = case.declaration.state not in cases.OVER
     return [
         {
             "code": step,
             "text": STEPS[step][0],
             "done": done.get(step),
-            "may": open_ and step not in done and STEPS[step][1] == "customs" and principal.has_duty("release"),
+            "may": open_ and step == next_ and STEPS[step][1] == "customs" and principal.has_duty("release"),
         }
         for step in MODES[case.mode].steps
     ]

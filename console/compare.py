@@ -135,7 +135,11 @@ def compare(declaration: Declaration) -> dict[str, Any]:
         if number not in numbers
     ]
     return {
-        "attached": [(number, kind, sent.get(number)) for number, kind in named.items()],
+        "attached": [
+            (number, kind, row, documents.told(row) if row else [])
+            for number, kind in named.items()
+            for row in [sent.get(number)]
+        ],
         "goods": goods,
         "rows": rows,
         "boxes": boxes,

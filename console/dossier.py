@@ -155,6 +155,7 @@ PARTS = {"content": _content, "compare": _compare, "message": _message, "version
 _EVENTS: dict[str, Any] = {
     "declaration.drafted": T("暂存", "Saved as a draft"),
     "declaration.checked": T("检查完成", "Checks done"),
+    "declaration.duty_due": T("应缴税款", "Duties are due"),
     "declaration.corrected": T("放行后修改", "Corrected after release"),
 } | {row.event: row.label for row in LIFECYCLE.transitions.values()}
 _GOOD = {"declaration.accepted", "declaration.released", "declaration.cleared"}

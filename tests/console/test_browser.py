@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
+from typing import Any
 
+import pytest
+from django.utils import timezone
+
+from clearance import cases, inspections, times
+from common.days import today
+from common.pdf import Document
 from declarations.models import Declaration
 from events.models import Event
+from tariffs import memos
 from tests import make
 from tests.browsing import Browser
+from tests.cargo.cargo_make import container
+from tests.clearance import states
 
 pytestmark = [
     pytest.mark.browser,
@@ -159,3 +169,64 @@ def test_bulk_release_with_a_second_look(browser: Browser) -> None:
     browser.page.keyboard.press("f")
     browser.page.wait_for_selector("li.success")
     assert set(Declaration.objects.values_list("state", flat=True)) == {"released"}
+
+
+def test_the_other_floors_documents_duties_steps_calendar_lists(browser: Browser, settings: Any, tmp_path: Any) -> None:
+    """Screens that are looked at: nothing clipped, nothing sideways, the document itself in the page."""
+    from tests.console.test_floors import INVOICE, LIST, attach
+    from tests.console.test_floors import owing as owing_case
+
+    settings.MEDIA_ROOT = tmp_path
+    box = container()
+    goods = states.goods(states.carrier(), f"BL{box}", boxes=[box])
+    case = states.declared(
+        goods, firm=make.firm(name="重庆渝新欧进出口有限公司（示例）"), package_count=goods.packages + 2,
+        electronic_documents=[one | {"document_format": "US"} for one in (INVOICE, LIST)],
+    )  # fmt: skip
+    page_of_list = Document("装箱单 Packing list")
+    page_of_list.rows([("件数 Packages", str(goods.packages)), ("毛重 Gross weight", f"{goods.gross_mass:f} kg")])
+    attach(case, LIST, {"packages": str(goods.packages), "gross_weight": f"{goods.gross_mass:f}"}, page_of_list.bytes())
+    cases.choose_mode(number=case.unified_number, mode="two_stage", principal=make.principal(case.firm))
+    inspections.order(number=case.unified_number, principal=make.SYSTEM, instruction="开箱核对唛头与件数")
+    start = timezone.now() + timedelta(hours=2)
+    inspections.book(
+        number=case.unified_number, place="CNCKG1", starts_at=start, ends_at=start + timedelta(hours=1),
+        principal=make.SYSTEM,
+    )  # fmt: skip
+    times.load()
+    debtor, memo = owing_case()
+    memos.open_guarantee(
+        number="G-2026-1", organisation_id=debtor.firm_id, amount=memo.amount * 2, valid_from=today(), last_day=None,
+        summary=False, actor="officer:x",
+    )  # fmt: skip
+    make.officer(username="wang", name="王敏")
+    browser.log_in("wang")
+    page = browser.page
+    browser.open(f"/console/declarations/{case.unified_number}/?view=compare")
+    assert "1 处不符" in browser.text("main")
+    page.click("summary")
+    page.wait_for_selector("details[open] iframe")
+    page.evaluate("scrollTo(0, 0)")
+    browser.shot("compare", full_page=True)
+    browser.open(f"/console/declarations/{case.unified_number}/")
+    assert "准许入境" in browser.text("main")
+    browser.shot("steps", full_page=True)
+    browser.open(f"/console/inspections/{case.unified_number}/")
+    browser.shot("inspection", full_page=True)
+    browser.open("/console/inspections/")
+    browser.shot("calendar", full_page=True)
+    browser.open(f"/console/declarations/{debtor.unified_number}/")
+    browser.shot("duties", full_page=True)
+    page.select_option("select[name=guarantee]", "G-2026-1")
+    assert page.locator("li.success").count() == 0, "choosing is not deciding"
+    page.click("form[action$='/duties/guarantee/'] button")
+    page.wait_for_selector("li.success")
+    browser.shot("duties-secured", full_page=True)
+    for name in ("clearance/case", "clearance/hold", "clearance/inspectionorder", "clearance/timelimit"):
+        browser.open(f"/console/{name}/")
+        browser.shot(f"list-{name.split('/')[1]}")
+    page.click("text=English")
+    browser.open(f"/console/declarations/{case.unified_number}/?view=compare")
+    browser.shot("compare-en", full_page=True)
+    browser.open("/console/clearance/case/")
+    browser.shot("list-case-en")

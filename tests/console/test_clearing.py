@@ -121,8 +121,9 @@ def test_an_officer_confirms_the_two_stages_on_the_page() -> None:
     assert "steps/" not in reader.page(case)
     assert reader.post("confirm_step", case.unified_number, "allowed_in").status_code == 403
     assert "未执行" in desk.post("confirm_step", case.unified_number, "allowed_for_use").content.decode()
-    for step in ("allowed_in", "allowed_for_use"):
+    for step, other in (("allowed_in", "allowed_for_use"), ("allowed_for_use", "allowed_in")):
         assert f"steps/{step}/" in desk.page(case)
+        assert f"steps/{other}/" not in desk.page(case)
         desk.post("confirm_step", case.unified_number, step)
     assert list(Confirmation.objects.order_by("pk").values_list("step", "actor")) == [
         ("allowed_in", desk.actor), ("allowed_for_use", desk.actor),

@@ -76,6 +76,7 @@
     if (count) count.textContent = document.querySelectorAll("input[name=number]:checked").length;
   });
 
-  const form = document.querySelector("form.filters");
+  // A list's filters are applied when chosen; a form that changes something waits for its button.
+  const form = document.querySelector("form.filters:not([method=post])");
   if (form) form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); });
 })();
