@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.problems import Problem
 from common.text import T
-from exchange import endpoints, inbox, reconciliation
+from exchange import cooperation, endpoints, inbox, reconciliation
 from exchange.models import (
     Agreement,
     Attempt,
@@ -24,6 +25,7 @@ from exchange.models import (
     Delivery,
     DigestReport,
     Endpoint,
+    IncomingTransit,
     Mirror,
     MirrorEvent,
     Partner,
@@ -35,19 +37,18 @@ from parties.models import Officer
 from parties.principals import Principal
 
 
-def _principal(request: HttpRequest) -> Principal | None:
-    found = officer_principal(request.user)
-    return found if found is not None and found.has_duty(Officer.Duty.EXCHANGE) else None
-
-
 class ExchangeAdmin(ReadOnlyAdmin):
     """Seen and acted on by officers with the duty “exchange”."""
 
     view_duties = (Officer.Duty.EXCHANGE,)
 
+    def _principal(self, request: HttpRequest) -> Principal | None:
+        found = officer_principal(request.user)
+        return found if found is not None and any(map(found.has_duty, self.view_duties)) else None
+
     def each(self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any, Principal], object]) -> None:
         """Run a command on each row and say how it went."""
-        principal, done = _principal(request), 0
+        principal, done = self._principal(request), 0
         if principal is None:
             return
         for row in rows:
@@ -273,6 +274,51 @@ class MirrorAdmin(ExchangeAdmin):
     list_filter = ["partner", "subject_kind"]
     list_select_related = ["partner__organisation"]
     search_fields = ["subject_number"]
+
+
+@admin.register(IncomingTransit)
+class IncomingTransitAdmin(ExchangeAdmin):
+    """Transits that other provinces opened for an office here: confirmed by officers who release goods."""
+
+    view_duties = (Officer.Duty.RELEASE,)
+    list_display = ["subject_number", "partner", "from_office", "to_office", "containers", "said", "last_time"]
+    list_filter = ["partner"]
+    list_select_related = ["partner__organisation"]
+    search_fields = ["subject_number"]
+    actions = ["confirm_arrival", "confirm_departure"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[IncomingTransit]:
+        expected = super().get_queryset(request)
+        return expected.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
+
+    @admin.display(description=T("启运地海关", "office of departure"))
+    def from_office(self, row: IncomingTransit) -> str:
+        return row.data.get("from_office", "")
+
+    @admin.display(description=T("指运地海关", "office of destination"))
+    def to_office(self, row: IncomingTransit) -> str:
+        return row.data.get("to_office", "")
+
+    @admin.display(description=T("集装箱", "containers"))
+    def containers(self, row: IncomingTransit) -> str:
+        return "、".join(row.data.get("containers") or [])
+
+    @admin.display(description=T("已确认", "confirmed"))
+    def said(self, row: IncomingTransit) -> str:
+        names = {"arrived": T("运抵", "arrival"), "departure_confirmed": T("离境", "departure")}
+        return "、".join(str(names[step]) for step in cooperation.confirmed(row.subject_number)) or "—"
+
+    @admin.action(description=T("确认运抵", "Confirm arrival"))
+    def confirm_arrival(self, request: HttpRequest, queryset: QuerySet[IncomingTransit]) -> None:
+        self._confirm(request, queryset, "arrived")
+
+    @admin.action(description=T("确认离境", "Confirm departure from the country"))
+    def confirm_departure(self, request: HttpRequest, queryset: QuerySet[IncomingTransit]) -> None:
+        self._confirm(request, queryset, "departure_confirmed")
+
+    def _confirm(self, request: HttpRequest, queryset: QuerySet[IncomingTransit], step: str) -> None:
+        self.each(request, queryset, lambda row, who: cooperation.confirm_transit(
+            partner_code=row.partner.code, number=row.subject_number, step=step, principal=who))  # fmt: skip
 
 
 @admin.register(MirrorEvent)

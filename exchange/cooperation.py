@@ -79,12 +79,10 @@ def confirm_transit(
     ).first()
     if opened is None:
         raise not_found()
-    said = set(
-        Event.objects.filter(subject_kind="transit_confirmation", subject_number=number).values_list("type", flat=True)
-    )
-    if f"transit.{step}" in said:
+    said = confirmed(number)
+    if step in said:
         raise conflict("already-confirmed", T("已确认", "This was confirmed already"))
-    if step == "departure_confirmed" and "transit.arrived" not in said:
+    if step == "departure_confirmed" and "arrived" not in said:
         raise conflict("not-arrived", T("尚未确认运抵", "The arrival was not confirmed yet"))
     append(
         type=f"transit.{step}",
@@ -101,6 +99,14 @@ def confirm_transit(
             "declaration_number": opened.data.get("declaration_number") or "",
         },
     )
+
+
+def confirmed(number: str) -> list[str]:
+    """The steps of a transit that were confirmed here, in order."""
+    said = Event.objects.filter(subject_kind="transit_confirmation", subject_number=number).values_list(
+        "type", flat=True
+    )
+    return [step for step in STEPS if f"transit.{step}" in set(said)]
 
 
 def _faults(to_province: str, containers: list[str]) -> list[Fault]:

@@ -30,9 +30,10 @@ PER_ENDPOINT = 24
 PER_FAILING = 2
 #: Bytes of an answer that are read and kept.
 ANSWER_BYTES = 512
-#: Seconds without anything due after which the process ends, and how often it looks meanwhile.
+#: Seconds without anything due after which the process ends; how often it looks meanwhile, at first and then.
 LINGER = 2.0
 LOOK_EVERY = 0.05
+LOOK_IDLE = 0.25
 
 Result = TypeVar("Result")
 
@@ -215,12 +216,13 @@ class Engine:
                     return
                 if not self.done:
                     self.news.clear()
-                await self._pause(bool(handed_out))
+                quiet = now - quiet_since
+                await self._pause(0.005 if handed_out else LOOK_EVERY if quiet < LOOK_IDLE else LOOK_IDLE)
 
-    async def _pause(self, busy: bool) -> None:
+    async def _pause(self, seconds: float) -> None:
         """Wait for a landing (then a moment more, to gather a batch), or until it is time to look again."""
         try:
-            async with asyncio.timeout(0.005 if busy else LOOK_EVERY):
+            async with asyncio.timeout(seconds):
                 await self.news.wait()
                 await asyncio.sleep(0.004)
         except TimeoutError:

@@ -349,6 +349,15 @@ class Mirror(Summary):
         return f"{self.partner.code}/{self.subject_kind}/{self.subject_number}"
 
 
+class IncomingTransit(Mirror):
+    """A transit that another province opened for an office here, as the console shows it."""
+
+    class Meta:
+        proxy = True
+        verbose_name = T("待确认转关", "transit for here")
+        verbose_name_plural = T("待确认转关", "transits for here")
+
+
 class MirrorEvent(models.Model):
     """An event of a partner's subject, as the agreement lets us keep it."""
 

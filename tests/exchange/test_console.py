@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 
 from exchange import admin as pages
-from exchange.models import Delivery, Quarantine
+from exchange import signing
+from exchange.models import Delivery, Mirror, Quarantine
 from parties.models import Officer
 from tests import make
 from tests.exchange.conftest import deliver, make_partner, say
@@ -73,3 +74,26 @@ def test_quarantine_is_settled_in_the_console(db):
         waiting.refresh_from_db()
         assert waiting.state == state
     assert waiting.settled_by.startswith("officer:")
+
+
+def test_officers_who_release_confirm_a_transit_in_the_console_and_others_do_not(settings):
+    settings.PROVINCE = "450000"
+    secret = signing.new_secret()
+    terms = {
+        "kinds": ["transit"],
+        "types": ["transit.*"],
+        "fields": {"*": ["to_province", "from_office", "containers"]},
+    }
+    make_partner("500000", secret=secret, incoming=terms)
+    for number, to in (("T1", "450000"), ("T2", "460000")):
+        data = {"to_province": to, "from_office": "8000", "containers": ["CSQU3054383"]}
+        told = message(number, kind="transit", type="transit.opened", data=data)
+        assert send(told, code="500000", secret=secret).status_code == 200
+    page, mine = "/console/exchange/incomingtransit/", console(Officer.Duty.RELEASE)
+    shown = mine.get(page).content.decode()
+    assert ("T1" in shown, "CSQU3054383" in shown, ">T2<" in shown) == (True, True, False)
+    pk = Mirror.objects.get(subject_number="T1").pk
+    assert console(Officer.Duty.EXCHANGE).get(page).status_code == 403
+    for step in ("confirm_departure", "confirm_arrival", "confirm_departure"):
+        mine.post(page, {"action": step, "_selected_action": [pk]}, follow=True)
+    assert make.events_of("transit_confirmation", "T1") == ["transit.arrived", "transit.departure_confirmed"]
