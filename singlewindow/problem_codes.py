@@ -65,13 +65,10 @@ def _literal(node: ast.expr | None) -> str | None:
 
 
 def _pattern(node: ast.expr) -> str | None:
-    """A literal, or an f-string with the names of what it puts in."""
+    """A literal, or an f-string with dots for what it puts in."""
     if not isinstance(node, ast.JoinedStr):
         return _literal(node)
-    return "".join(
-        f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else _literal(part) or ""
-        for part in node.values
-    )
+    return "".join("…" if isinstance(part, ast.FormattedValue) else _literal(part) or "" for part in node.values)
 
 
 def _pair(nodes: list[ast.expr]) -> Text | None:

@@ -224,6 +224,7 @@ def test_delivery_needs_surrender_release_and_the_last_holder(cast):
     assert journey.order_delivery(**order) == made
     refused("no-delivery-order", journey.deliver, **order, order="DO0", to=cast.buyer.pk)
     refused("recipient-not-holder", journey.deliver, **order, order=made.number, to=cast.third.pk)
+    refused("recipient-missing", journey.deliver, **order, order=made.number)
     journey.deliver(**order, order=made.number, to=cast.buyer.pk)
     bill.refresh_from_db()
     assert bill.state == "delivered"
