@@ -8,7 +8,8 @@ from typing import Any
 from django.utils.translation import override
 
 from bills import exporting
-from bills.models import Bill, BillState
+from bills.chain import NEW_VERSION
+from bills.models import Act, Bill, BillState
 from common.pdf import Page
 
 WORDS = {
@@ -47,6 +48,7 @@ WORDS = {
     "issued": ("签发", "Issued"),
     "clauses": ("批注", "Clauses"),
     "terms": ("条款", "Terms"),
+    "signed": ("经营人电子签名（签发行为摘要）", "Operator's electronic signature (checksum of the act of issue)"),
     "checksum": ("单证摘要（SHA-256）", "Document checksum (SHA-256)"),
 }
 MODES = {"sea": ("海运", "Sea"), "rail": ("铁路", "Rail"), "road": ("公路", "Road"),
@@ -71,14 +73,19 @@ class Print(Page):
         self.multi_cell(0, 3.4, f"{self.word('print')}  {self.foot}   {self.page_no()}/{{nb}}", align="C")
 
     def label(self, name: str, text: str, width: float = 0) -> None:
-        """A small caption over its text."""
+        """A small caption over its text; the next one stands below it, in the same column."""
+        column = self.get_x()
         self.set_font("text", size=7)
         self.set_text_color(90)
         self.multi_cell(width, 3.6, name, new_x="LEFT", new_y="NEXT")
         self.set_text_color(0)
         self.set_font("text", size=9)
         self.multi_cell(width, 4.4, text or "-", new_x="LEFT", new_y="NEXT")
-        self.ln(0.8)
+        self.set_xy(column, self.get_y() + 0.8)
+
+
+#: Acts that put a version in force; its issuer signed them.
+_ISSUING = ("ISSUE", *NEW_VERSION)
 
 
 def _party(party: dict[str, Any] | None) -> str:
@@ -140,6 +147,10 @@ def render(bill: Bill, language: str = "zh") -> bytes:
         page.label(page.word("terms"), content["terms"][:6000])
     if not draft:
         page.label(page.word("checksum"), bill.checksum)
+        act = Act.objects.filter(bill=bill, version=bill.version, code__in=_ISSUING).order_by("sequence").first()
+        if act is not None:
+            signer = act.actor.name if act.actor else ""
+            page.label(page.word("signed"), "  ".join(part for part in (signer, act.checksum) if part))
     return bytes(page.output())
 
 

@@ -196,6 +196,17 @@ def test_the_pdf_is_made_in_both_languages(cast, people, language):
     assert people["operator"].get(f"{BASE}/{draft}/pdf").status_code == 200
 
 
+def test_a_printed_column_stays_a_column():
+    """Captions of the right-hand column were printed over those of the left-hand one."""
+    page = pdf.Print("en", "")
+    page.add_page()
+    page.set_xy(110, 50)
+    for text in ("one", "two\nlines", ""):
+        page.label("caption", text, 80)
+        assert round(page.get_x()) == 110
+    assert page.get_y() > 70
+
+
 def test_without_a_font_the_refusal_says_what_to_install(cast, people, settings):
     bill = issued(cast)
     settings.PDF_FONT = "/no/such/font.ttf"
