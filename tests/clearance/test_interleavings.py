@@ -7,12 +7,13 @@ import threading
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from clearance import holds, inspections, release, requests, selection
+from clearance import gates, holds, inspections, release, requests, selection
 from clearance.models import Hold, Release
 from common.problems import Problem
 from declarations import decisions
@@ -20,7 +21,7 @@ from declarations.models import Declaration
 from events.models import Event
 from parties.principals import SYSTEM
 from tests import make
-from tests.cargo.cargo_make import container
+from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
 
 
@@ -206,6 +207,26 @@ class Clearance(RuleBasedStateMachine):
     @rule()
     def ask_to_withdraw(self):
         self.attempt(lambda: requests.ask(number=self.number, kind="withdraw", reason="x", principal=self.firm))
+
+    @rule()
+    def ask_to_amend(self):
+        """Before release the declaration goes back through the checks; after it the release stands."""
+        self.count += 1
+        message = Declaration.objects.get(pk=self.declaration.pk).message | {"contract_number": f"HT-{self.count}"}
+        self.attempt(
+            lambda: requests.ask(number=self.number, kind="amend", reason="x", message=message, principal=self.firm)
+        )
+
+    @rule()
+    def truck_at_the_gate(self):
+        """No laden container leaves before release, or while anything holds its goods."""
+        self.count += 1
+        move = gates.record(
+            message_id=f"{self.number}-{self.count}", container=self.box, move="GTOT", fullness="LADEN", place="QZHDL",
+            at=timezone.now(), principal=acting_for(self.carrier),
+        )  # fmt: skip
+        assert move.permitted == (self.state() == "released" and not self.standing)
+        assert move.permitted or move.reasons
 
     @rule(approve=st.booleans())
     def decide_request(self, approve):
