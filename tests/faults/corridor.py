@@ -29,7 +29,8 @@ from typing import Any
 import psycopg2
 import redis
 
-from singlewindow.processes import BASE_DIR, BIN, QUEUES, Instance, guardian
+from singlewindow import services
+from singlewindow.processes import BASE_DIR, BIN, QUEUES, Instance, guardian, migrated_template
 from tests.faults.proxy import FaultProxy
 
 #: GB/T 2260 codes of the corridor's members.
@@ -83,6 +84,8 @@ class Corridor:
     tally: Counter[str] = field(default_factory=Counter)
     #: Refused although nothing was wrong with them: a fault of the script.
     refusals: list[str] = field(default_factory=list)
+    #: How long each part took.
+    seconds: dict[str, float] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
     hands_on: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,6 +114,7 @@ class Corridor:
         return int((self.home / "valkey.pid").read_text())
 
     def start(self) -> None:
+        started = time.monotonic()
         self.home.mkdir(mode=0o755, parents=True)
         if not KEEP:
             guardian.tell("remove", self.home)
@@ -149,6 +153,7 @@ class Corridor:
         self.proxy.targets = {code_: member.url for code_, member in self.members.items()}
         self._write_partners()
         self._sql(f"{base}/postgres", f"CREATE DATABASE province_{self.codes[0]}")
+        self._restore()
         subprocess.run(
             [sys.executable, "-m", "tests.faults.prepare", str(self.home), *self.codes],
             cwd=BASE_DIR, env=self.members[self.codes[0]].environment, check=True,
@@ -160,6 +165,24 @@ class Corridor:
         for member in self.members.values():
             member.wait_ready(240)
         self.supervisor.start()
+        self.seconds["start"] = round(time.monotonic() - started, 1)
+
+    def _restore(self) -> None:
+        """Migrations take long: where the tests' own server runs, its migrated template is copied over."""
+        outside = os.environ.get("DATABASE_URL") or services.postgres_url()
+        try:
+            template = migrated_template(outside)
+        except psycopg2.OperationalError:  # none runs: prepare migrates
+            return
+        programs = services.Postgres().install / "bin"
+        source = f"{outside.rpartition('/')[0]}/{template}"
+        dump = [programs / "pg_dump", "--no-owner", "--no-privileges", source]
+        with subprocess.Popen(dump, stdout=subprocess.PIPE) as dumping:
+            subprocess.run(
+                [programs / "psql", "-q", "-v", "ON_ERROR_STOP=1", self.databases[self.codes[0]]],
+                stdin=dumping.stdout, stdout=subprocess.DEVNULL, check=True,
+            )  # fmt: skip
+        assert dumping.returncode == 0
 
     def _sql(self, url: str, query: str, values: Any = None) -> list[tuple]:
         connection = psycopg2.connect(url)
@@ -355,6 +378,7 @@ class Corridor:
             one.result()
         assert not self.refusals, self.refusals[:3]
         self.heal()
+        self.seconds["trouble"] = round(time.monotonic() - started, 1)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -514,6 +538,7 @@ class Corridor:
             "refused": total("SELECT sum(count) FROM exchange_refusal"),
             "repaired": total("SELECT sum(repaired) FROM exchange_digestreport WHERE made_by = 'own'"),
             "seconds_to_agreement": to_agreement,
+            "seconds": self.seconds,
         }
 
     def stop(self) -> None:
