@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
@@ -29,13 +30,20 @@ from common.admin import ReadOnlyAdmin, ReadOnlyInline, caller
 from common.text import T
 from parties.models import Officer
 
+#: Acts shown with a bill, from the last one backwards; all of them are in the API and in the exported file.
+ACTS_SHOWN = 200
+
 
 class ActInline(ReadOnlyInline):
     model = Act
     fields = ["sequence", "code", "version", "actor", "recipient", "acted_at", "checksum"]
     readonly_fields = fields  # type: ignore[assignment]
-    ordering = ["sequence"]
-    verbose_name_plural = T("行为链", "chain of acts")
+    ordering = ["-sequence"]
+    verbose_name_plural = T("行为链（最近 {n} 个）", "chain of acts (the last {n})", n=ACTS_SHOWN)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Act]:
+        found: QuerySet[Act] = super().get_queryset(request)
+        return found.filter(sequence__gt=F("bill__acts") - ACTS_SHOWN).select_related("actor", "recipient")
 
 
 class LegInline(ReadOnlyInline):

@@ -1,9 +1,8 @@
-"""From a draft to a bill, and from one version to the next: issue, amend, to paper and back, split, combine, void."""
+"""From a draft to a bill, and from one version to the next: issue, amend, to paper and back, void."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -14,11 +13,11 @@ from bills import chain, departing, exporting, keys, recording, rules
 from bills.canonical import NotCanonical, canonical, checksum, document_checksum
 from bills.chain import moment_of
 from bills.envelope import schema_fault
-from bills.models import Act, Bill, BillState, Container, Departure, Involvement, Leg, Succession, Version
+from bills.models import Act, Bill, BillState, Container, Departure, Involvement, Leg, Version
 from bills.numbering import next_number
 from bills.rules import Violation
 from bills.signing import BadSignature, opened, peek
-from bills.title import GUARDS, ORDER, STRAIGHT, party_key
+from bills.title import ORDER, STRAIGHT, party_key
 from bills.wire import dcsa
 from common.days import legal_day
 from common.problems import Fault, Problem, conflict, invalid
@@ -30,7 +29,7 @@ from refdata import codes
 
 
 # Drafts -----------------------------------------------------------------------------------------------------------
-def _refuse(violations: list[Violation], prefix: str = "") -> None:
+def refuse(violations: list[Violation], prefix: str = "") -> None:
     if violations:
         raise invalid(Fault(f"{prefix}{v.pointer}", v.code, T(v.zh, v.en)) for v in violations)
 
@@ -51,7 +50,7 @@ def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) 
 def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
     """A new draft of the caller, who is a multimodal operator or a carrier. It may be unfinished."""
     operator = recording.caller(principal)
-    _refuse(rules.check_draft(content))
+    refuse(rules.check_draft(content))
     if not {OrganisationRole.MULTIMODAL_OPERATOR, OrganisationRole.CARRIER} & set(operator.roles):
         raise Problem(
             403,
@@ -73,17 +72,17 @@ def draft(*, principal: Principal, content: dict[str, Any]) -> Bill:
 @transaction.atomic
 def redraft(*, principal: Principal, number: str, content: dict[str, Any]) -> Bill:
     bill = recording.lock(number, principal)
-    _as_issuer(bill, principal)
+    as_issuer(bill, principal)
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发：请按更改办理", "The bill is issued: amend it instead"))
-    _refuse(rules.check_draft(content))
+    refuse(rules.check_draft(content))
     bill.kind, bill.negotiability, bill.draft = content["kind"], content["negotiability"], content
     bill.updated_at = timezone.now()
     bill.save(update_fields=["kind", "negotiability", "draft", "updated_at"])
     return bill
 
 
-def _as_issuer(bill: Bill, principal: Principal) -> Organisation:
+def as_issuer(bill: Bill, principal: Principal) -> Organisation:
     if bill.issuer_id is None or bill.issuer_id != principal.organisation_id:
         raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
     return recording.caller(principal)
@@ -221,7 +220,7 @@ def _issuance_manifest(operator: Organisation, document: str, holder: dict[str, 
     return given
 
 
-def _new_version(
+def new_version(
     bill: Bill,
     code: str,
     *,
@@ -237,7 +236,7 @@ def _new_version(
     """Compose, sign and put in force the next version of ``bill`` in ``holder``'s hands (a party of another platform is
     named as it names itself there)."""
     content = complete(content, operator)
-    _refuse(check_to_issue(content))
+    refuse(check_to_issue(content))
     at = timezone.now()
     if signed:
         try:
@@ -312,7 +311,7 @@ def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) 
 
 
 # Commands ---------------------------------------------------------------------------------------------------------
-def _current(bill: Bill) -> Version:
+def current(bill: Bill) -> Version:
     return bill.versions.get(number=bill.version)
 
 
@@ -322,15 +321,15 @@ def issue(
 ) -> Act:
     """Issue a draft to its consignor, who becomes the first holder."""
     bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
+    operator = as_issuer(bill, principal)
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发", "The bill is issued already"))
     content = complete(bill.draft, operator)
-    _refuse(check_to_issue(content))
+    refuse(check_to_issue(content))
     consignor = _registered(content["parties"]["consignor"])
     assert consignor is not None
     bill.issued_at, bill.draft = timezone.now(), None
-    return _new_version(
+    return new_version(
         bill, "ISSUE", principal=principal, operator=operator, content=content, holder=consignor, signed=signed,
         issuance_manifest=issuance_manifest, comments=comments,
     )  # fmt: skip
@@ -342,9 +341,9 @@ def preview(*, number: str, principal: Principal, at: datetime | None = None) ->
     bill = Bill.objects.visible_to(principal).filter(number=number, state=BillState.DRAFT).first()
     if bill is None:
         raise conflict("state-conflict", T("没有此草稿", "There is no such draft"))
-    operator = _as_issuer(bill, principal)
+    operator = as_issuer(bill, principal)
     content = complete(bill.draft, operator)
-    _refuse(check_to_issue(content))
+    refuse(check_to_issue(content))
     holder = _registered(content["parties"]["consignor"])
     assert holder is not None
     party = keys.party_of(holder)
@@ -360,20 +359,20 @@ def amend(*, number: str, principal: Principal, content: dict[str, Any], comment
     """The issuer's answer to a surrender for amendment: version n+1 to the same holder; version n no longer verifies. A
     holder on another platform is sent the acceptance, which ends the old chain, and then the new bill."""
     bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
+    operator = as_issuer(bill, principal)
     if bill.state != BillState.AMENDING:
         raise conflict(
             "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
         )
     if bill.holder is not None:
-        return _new_version(
+        return new_version(
             bill, "AMEND", principal=principal, operator=operator, content=content, holder=bill.holder, comments=comments
         )  # fmt: skip
     abroad = departing.party_abroad(bill, "holder")
     assert abroad is not None
     fixed, document, version = list(bill.entries), bill.checksum, bill.version
     done = exporting.said(bill)
-    kept = _new_version(
+    kept = new_version(
         bill, "REISSUE", principal=principal, operator=operator, content=content, holder=abroad, comments=comments
     )
     accepted = chain.transaction(chain.read(peek(kept.token)[1]), kept.checksum)
@@ -394,8 +393,8 @@ def _tell_abroad(bill: Bill) -> None:
 def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
     """The electronic bill leaves circulation; its paper originals take its place."""
     bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
-    originals = int(_current(bill).content.get("originals", "1")) or 1
+    operator = as_issuer(bill, principal)
+    originals = int(current(bill).content.get("originals", "1")) or 1
     kept = recording.record(
         bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder,
         recipient_party=None if bill.holder_id else departing.party_abroad(bill, "holder"), comments=comments,
@@ -409,10 +408,10 @@ def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
 def from_paper(*, number: str, principal: Principal, returned: int, presenter: int, comments: str = "") -> Act:
     """Back from paper, into the hands of who presented every original."""
     bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
+    operator = as_issuer(bill, principal)
     if bill.state != BillState.PAPER:
         raise conflict("state-conflict", T("提单不在纸质流通中", "The bill is not on paper"))
-    version = _current(bill)
+    version = current(bill)
     originals = int(version.content.get("originals", "1")) or 1
     if returned != originals:
         raise invalid(
@@ -426,7 +425,7 @@ def from_paper(*, number: str, principal: Principal, returned: int, presenter: i
         )
     holder = recording.addressee(presenter, "/presenter")
     assert holder is not None
-    return _new_version(
+    return new_version(
         bill, "FROM_PAPER", principal=principal, operator=operator, content=version.content, holder=holder,
         comments=comments, extra={"originalsReturned": returned},
     )  # fmt: skip
@@ -436,7 +435,7 @@ def from_paper(*, number: str, principal: Principal, returned: int, presenter: i
 def void(*, number: str, principal: Principal, comments: str = "") -> Act | None:
     """End a draft, or a bill its holder gave up for that. A draft leaves no act: nothing had been signed."""
     bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
+    operator = as_issuer(bill, principal)
     if bill.state == BillState.DRAFT:
         bill.state, bill.updated_at = BillState.VOID, timezone.now()
         bill.save(update_fields=["state", "updated_at"])
@@ -447,112 +446,3 @@ def void(*, number: str, principal: Principal, comments: str = "") -> Act | None
     kept = recording.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments)
     _tell_abroad(bill)
     return kept
-
-
-def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, operator: Organisation) -> Bill:
-    bill = Bill.objects.create(
-        number=next_number("bills_bill_number"), kind=content["kind"], negotiability=content["negotiability"],
-        issuer=operator, issuer_key=party_key(keys.party_of(operator)), draft=content, issued_at=timezone.now(),
-    )  # fmt: skip
-    Succession.objects.bulk_create(Succession(old=one, new=bill) for one in old)
-    recording.involve(bill, operator, Involvement.Role.OPERATOR)
-    holder = old[0].holder
-    assert holder is not None
-    bill.draft = None
-    _new_version(
-        bill, "ISSUE", principal=principal, operator=operator, content=content, holder=holder,
-        extra={"replaces": [one.number for one in old]},
-    )  # fmt: skip
-    return bill
-
-
-def _holder_is_here(bill: Bill) -> None:
-    if bill.holder_id is None:
-        raise recording.refused([GUARDS["here"]])
-
-
-def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each part is the old content with its own goods and containers."""
-    if len(parts) < 2:
-        raise invalid([Fault("/parts", "too-few-parts", T("至少分成两票", "A bill is split into two at least"))])
-    made = [
-        version.content | {"goods": part.get("goods", []), "containers": part.get("containers", [])} for part in parts
-    ]
-    for index, content in enumerate(made):
-        _refuse(rules.check(content), f"/parts/{index}")
-    _refuse(rules.preserved([version.content], made))
-    return made
-
-
-@transaction.atomic
-def split(*, number: str, principal: Principal, parts: list[dict[str, Any]], comments: str = "") -> list[Bill]:
-    """One bill, given up by its holder, into several in the same hands. Quantities and containers are preserved."""
-    bill = recording.lock(number, principal)
-    operator = _as_issuer(bill, principal)
-    if bill.state != BillState.AMENDING:
-        raise conflict(
-            "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
-        )
-    _holder_is_here(bill)
-    made = [_successor([bill], content, principal, operator) for content in _parts(_current(bill), parts)]
-    recording.record(
-        bill, "SPLIT", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
-        details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum} for new in made]},
-    )  # fmt: skip
-    return made
-
-
-_ONE_JOURNEY = ("kind", "negotiability", "places", "legs")
-
-
-@transaction.atomic
-def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> Bill:
-    """Several bills of one holder over one journey, given up for it, into one."""
-    if len(set(numbers)) < 2:
-        raise invalid([Fault("/numbers", "too-few-bills", T("至少两票才能并单", "It takes two bills to combine"))])
-    bills = [recording.lock(number, principal) for number in sorted(set(numbers))]
-    operator = _as_issuer(bills[0], principal)
-    contents = [_current(bill).content if bill.version else {} for bill in bills]
-    faults = []
-    for index, (bill, content) in enumerate(zip(bills, contents, strict=True)):
-        if bill.state != BillState.AMENDING:
-            faults.append(
-                Fault(f"/numbers/{index}", "state-conflict", T("未交单更改", "Not surrendered for amendment"))
-            )
-        if (bill.issuer_id, bill.holder_key) != (operator.pk, bills[0].holder_key):
-            faults.append(
-                Fault(f"/numbers/{index}", "another-holder", T("签发人或持有人不同", "Another issuer or holder"))
-            )
-        if any(content.get(name) != contents[0].get(name) for name in _ONE_JOURNEY) or any(
-            content.get("parties", {}).get(role) != contents[0].get("parties", {}).get(role)
-            for role in ("consignor", "consignee")
-        ):
-            faults.append(
-                Fault(f"/numbers/{index}", "another-journey", T("行程或当事人不同", "Another journey or other parties"))
-            )
-    if faults:
-        raise invalid(faults)
-    _holder_is_here(bills[0])
-    goods = [item for content in contents for item in content["goods"]]
-    boxes = {box["number"]: box for content in contents for box in content.get("containers", ())}
-    combined = contents[0] | {"goods": goods, "containers": list(boxes.values())}
-    charges = [charge for content in contents for charge in content.get("charges", ())]
-    if charges:
-        combined["charges"] = charges[:100]
-    new = _successor(bills, combined, principal, operator)
-    for bill in bills:
-        recording.record(
-            bill, "COMBINE", actor=operator, by=principal.actor, recipient=bill.holder, comments=comments,
-            details={"into": [{"bill": new.number, "transportDocumentChecksum": new.checksum}]},
-        )  # fmt: skip
-    return new
-
-
-def totals(contents: list[dict[str, Any]]) -> dict[str, Decimal]:
-    """Packages and weights over ``contents``."""
-    return {
-        measure: sum(
-            (Decimal(goods.get(measure, "0")) for content in contents for goods in content["goods"]), Decimal(0)
-        )
-        for measure in rules.MEASURES
-    }

@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bills import acts, departing, exporting, issuing, verify
+from bills import acts, departing, division, exporting, issuing, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
@@ -273,7 +273,7 @@ class Split(Command):
     def run(self, number: str, principal: Principal, asked: dict[str, Any]) -> None:
         if not all(isinstance(part, dict) for part in asked["parts"]):
             raise invalid([Fault("/parts", "shape", T("每一部分应为对象", "Each part is an object"))])
-        issuing.split(number=number, principal=principal, **asked)
+        division.split(number=number, principal=principal, **asked)
 
 
 @extend_schema_view(
@@ -332,7 +332,7 @@ class Combine(View):
     idempotent = True
 
     def post(self, request: Request) -> Response:
-        bill = issuing.combine(principal=caller(request), **wanted(s.CombineSerializer, request))
+        bill = division.combine(principal=caller(request), **wanted(s.CombineSerializer, request))
         return detail(request, bill.number, 201)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from bills import exporting, issuing, journey, verify
+from bills import division, exporting, issuing, journey, verify
 from bills.models import Act, Bill
 from common.problems import Problem
 from tests.bills.cast import Cast, assemble, content
@@ -186,7 +186,7 @@ class Titles(RuleBasedStateMachine):
             )
         if lose:
             parts[0]["goods"][0]["net_weight_kg"] = "12499"
-        new = self.command(pk, model.state == "amending" and not lose, issuing.split, parts=parts)
+        new = self.command(pk, model.state == "amending" and not lose, division.split, parts=parts)
         if not new:
             return multiple()
         model.state = "replaced"
@@ -225,7 +225,7 @@ class Titles(RuleBasedStateMachine):
         alive = [pk for pk, model in models.items() if model.state not in ("replaced",)]
         issued = sum(1 for pk in models if not Bill.objects.get(pk=pk).replaces.exists())
         weight = sum(
-            issuing.totals([bill.versions.get(number=bill.version).content])["gross_weight_kg"]
+            division.totals([bill.versions.get(number=bill.version).content])["gross_weight_kg"]
             for bill in Bill.objects.filter(pk__in=alive)
         )
         assert weight == issued * Decimal("20160.5")

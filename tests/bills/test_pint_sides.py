@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bills import acts, departing, exporting, issuing, journey, keys, verify
+from bills import acts, departing, division, exporting, issuing, journey, keys, verify
 from bills.canonical import checksum, parse
 from bills.departing import Reply
 from bills.envelope import schema_fault
@@ -113,7 +113,7 @@ def test_an_amended_bill_is_sent_after_the_acceptance_that_ends_the_old_chain(ca
     assert bill.state == "amending"
     operator = {"number": bill.number, "principal": cast.p("operator")}
     content = bill.versions.get(number=1).content | {"clauses": ["said to contain"]}
-    refused("holder-on-another-platform", issuing.split, **operator, parts=[content, content])
+    refused("holder-on-another-platform", division.split, **operator, parts=[content, content])
     issuing.amend(**operator, content=content)
     bill.refresh_from_db()
     assert (bill.state, bill.version) == ("leaving", 2)

@@ -10,7 +10,7 @@ import pytest
 from django.db import InternalError, close_old_connections, transaction
 from django.utils import timezone
 
-from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills import acts, chain, division, exporting, issuing, journey, keys, signing, title, verify
 from bills.models import Act, Bill, SigningKey
 from common.problems import Problem
 from tests.bills import cast as cast_module
@@ -159,7 +159,7 @@ def split_bill(cast) -> tuple[Bill, list[Bill], list[dict[str, Any]]]:
     bill = handed_over(cast, bill)
     cast.does("buyer", "SURRENDER_FOR_AMENDMENT", bill)
     parts = parts_of(made)
-    return bill, issuing.split(number=bill.number, principal=cast.p("operator"), parts=parts), parts
+    return bill, division.split(number=bill.number, principal=cast.p("operator"), parts=parts), parts
 
 
 def test_splitting_preserves_every_quantity_and_the_holder(cast):
@@ -167,8 +167,8 @@ def test_splitting_preserves_every_quantity_and_the_holder(cast):
     bill.refresh_from_db()
     assert bill.state == "replaced"
     assert [one.holder for one in new] == [cast.buyer, cast.buyer]
-    old = issuing.totals([bill.versions.get().content])
-    assert issuing.totals([one.versions.get().content for one in new]) == old
+    old = division.totals([bill.versions.get().content])
+    assert division.totals([one.versions.get().content for one in new]) == old
     for one in new:
         assert verify.verify(exporting.export(one)).state == "issued"
     refused("state-conflict", cast.does, "buyer", "TRANSFER", bill, "third")
@@ -181,7 +181,7 @@ def test_a_split_that_loses_a_package_is_refused(cast):
     cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill)
     parts = parts_of(made)
     parts[1]["goods"][0] |= {"packages": "5", "stowage": [parts[1]["goods"][0]["stowage"][0] | {"packages": "5"}]}
-    refused("sum-not-preserved", issuing.split, number=bill.number, principal=cast.p("operator"), parts=parts)
+    refused("sum-not-preserved", division.split, number=bill.number, principal=cast.p("operator"), parts=parts)
     bill.refresh_from_db()
     assert bill.state == "amending"
     assert Bill.objects.count() == 1
@@ -191,8 +191,8 @@ def test_combining_brings_the_parts_back_together(cast):
     bill, new, _ = split_bill(cast)
     for one in new:
         cast.does("buyer", "SURRENDER_FOR_AMENDMENT", one)
-    whole = issuing.combine(numbers=[one.number for one in new], principal=cast.p("operator"))
-    assert issuing.totals([whole.versions.get().content]) == issuing.totals([bill.versions.get().content])
+    whole = division.combine(numbers=[one.number for one in new], principal=cast.p("operator"))
+    assert division.totals([whole.versions.get().content]) == division.totals([bill.versions.get().content])
     assert whole.holder == cast.buyer
 
 
