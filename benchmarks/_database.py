@@ -1,69 +1,33 @@
-"""Scratch databases for benchmarks: migrated once, copied for each; and filling tables fast."""
+"""Scratch databases for benchmarks, and filling tables fast."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
 
-ROOT = Path(__file__).resolve().parent.parent
+from singlewindow import services
+from singlewindow.processes import migrated_template, recreate_database
+
+
+def _server() -> str:
+    return os.environ.get("DATABASE_URL") or services.postgres_url()
 
 
 def environment(name: str) -> dict[str, str]:
     """The environment of a process that works on a migrated, empty database called ``name``, made anew."""
-    from singlewindow import services
-
-    server = os.environ.get("DATABASE_URL") or services.postgres_url()
-    url = _named(server, name)
-    template = _template(server)
-    with _connected(_named(server, "postgres")) as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+    url = recreate_database(_server(), name, template=migrated_template(_server()))
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "singlewindow.settings"}
-
-
-def _named(server: str, name: str) -> str:
-    return f"{server.rpartition('/')[0]}/{name}"
 
 
 def drop(name: str) -> None:
     """A million rows take room: the next benchmark gets it back."""
-    from singlewindow import services
-
-    with _connected(_named(os.environ.get("DATABASE_URL") or services.postgres_url(), "postgres")) as cursor:
+    with _connected(f"{_server().rpartition('/')[0]}/postgres") as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _template(server: str) -> str:
-    """The database that all migrations of this checkout, as they are now, were run on."""
-    digest = hashlib.sha256()
-    for path in sorted(ROOT.glob("*/migrations/*.py")):
-        digest.update(path.read_bytes())
-    name = f"bench_template_{digest.hexdigest()[:12]}"
-    with _connected(_named(server, "postgres")) as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench_template_%'")
-        found = {row[0] for row in cursor.fetchall()}
-        if name in found:
-            return name
-        for old in found:
-            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
-        cursor.execute("DROP DATABASE IF EXISTS bench_unfinished WITH (FORCE)")
-        cursor.execute("CREATE DATABASE bench_unfinished")
-        url = _named(server, "bench_unfinished")
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-            cwd=ROOT, env={**os.environ, "DATABASE_URL": url}, check=True,
-        )  # fmt: skip
-        cursor.execute(sql.SQL("ALTER DATABASE bench_unfinished RENAME TO {}").format(sql.Identifier(name)))
-    return name
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import _database
+from singlewindow.processes import BASE_DIR
 
 if TYPE_CHECKING:
     from clearance import selection
@@ -37,7 +38,7 @@ def run() -> dict[str, float]:
     found = _database.environment(NAME)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.clearance"], cwd=_database.ROOT, env=found, check=True,
+            [sys.executable, "-m", "benchmarks.clearance"], cwd=BASE_DIR, env=found, check=True,
             stdout=subprocess.PIPE,
         )  # fmt: skip
     finally:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import _database
+from singlewindow.processes import BASE_DIR
 
 OPEN = 100_000
 OFFICES = ("8000", "8001", "8010", "8011", "8012")
@@ -27,7 +28,7 @@ def run() -> dict[str, float]:
     found = _database.environment("bench_console")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.console"], cwd=_database.ROOT, env=found, check=True,
+            [sys.executable, "-m", "benchmarks.console"], cwd=BASE_DIR, env=found, check=True,
             stdout=subprocess.PIPE,
         )  # fmt: skip
     finally:

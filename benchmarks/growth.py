@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import statistics
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import orjson
 import psycopg2
 
+from benchmarks import _database
 from benchmarks.cast import cast, fill, template
 from benchmarks.client import Connection, request
 from singlewindow.processes import Instance, scratch_instance
@@ -17,75 +19,57 @@ from singlewindow.processes import Instance, scratch_instance
 SMALL, LARGE = 10_000, 1_000_000
 REQUESTS = 400
 
-#: Declarations like the one stored last, of 200 firms, with one item and a short message each.
-_MULTIPLY = """
-INSERT INTO declarations_declaration ({columns})
-SELECT {values} FROM generate_series(1, {last}) n,
-  (SELECT * FROM declarations_declaration ORDER BY id LIMIT 1) d;
-INSERT INTO declarations_declarationversion (declaration_id, version, message, reason, actor, created_at)
-SELECT d.id, 1, '{{"direction": "I"}}', '', 'bench', d.created_at
-FROM declarations_declaration d WHERE starts_with(d.unified_number, 'I2025');
-INSERT INTO declarations_goodsitem ({item_columns})
-SELECT {item_values} FROM declarations_declaration d,
-  (SELECT * FROM declarations_goodsitem ORDER BY id LIMIT 1) i
-WHERE starts_with(d.unified_number, 'I2025');
-INSERT INTO events_event (id, entry, position, type, subject_kind, subject_number, sequence, occurred_at, recorded_at,
-  actor, audience, data)
-SELECT gen_random_uuid(), nextval('events_entry'), nextval('events_position'), 'declaration.lodged', 'declaration',
-  d.unified_number, 1, d.created_at, d.created_at, 'bench', '{{}}', '{{}}'
-FROM declarations_declaration d WHERE starts_with(d.unified_number, 'I2025');
-"""
-
-
-def _columns(cursor: psycopg2.extensions.cursor, table: str) -> list[str]:
-    cursor.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", [table]
-    )
-    return [name for (name,) in cursor.fetchall() if name != "id"]
-
-
-def _multiply(url: str, stored: int) -> None:
-    own = {
+#: Copies of the declaration stored first: of one firm, each with the one item, the message and the event it was lodged by.
+_COPIES = {
+    "declarations_declaration": {
+        "id": "1000 + n",
         "unified_number": "'I2025' || lpad(n::text, 13, '0')",
         "client_reference": "'G' || n",
         "transport_document_number": "'BL' || n",
         "customs_number": "'800020251' || lpad(n::text, 9, '0')",
         "state": "'cleared'",
-        "lodged_by_id": "d.lodged_by_id",
-        "created_at": "d.created_at - n * interval '30 seconds'",
-        "updated_at": "d.created_at - n * interval '30 seconds'",
-        "state_since": "d.created_at - n * interval '30 seconds'",
-    }
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET session_replication_role = replica; SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"
-        )
-        columns = _columns(cursor, "declarations_declaration")
-        item_columns = _columns(cursor, "declarations_goodsitem")
-        # Secondary indexes are built afterwards: the result is the same, sooner.
-        cursor.execute(
-            "SELECT i.indexname, i.indexdef FROM pg_indexes i WHERE i.tablename IN"
-            " ('declarations_declaration', 'declarations_goodsitem', 'declarations_declarationversion')"
-            " AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = i.indexname)"
-        )
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f'DROP INDEX "{name}"')
-        cursor.execute(
-            _MULTIPLY.format(
-                last=stored,
-                columns=", ".join(columns),
-                values=", ".join(own.get(name, f"d.{name}") for name in columns),
-                item_columns=", ".join(item_columns),
-                item_values=", ".join("d.id" if name == "declaration_id" else f"i.{name}" for name in item_columns),
-            )
-        )
-        for _, definition in indexes:
-            cursor.execute(definition)
-        cursor.execute("ANALYZE; CHECKPOINT")
-    connection.close()
+        "created_at": "created_at - n * interval '30 seconds'",
+        "updated_at": "created_at - n * interval '30 seconds'",
+        "state_since": "created_at - n * interval '30 seconds'",
+    },
+    "declarations_declarationversion": {"id": "1000 + n", "declaration_id": "1000 + n"},
+    "declarations_goodsitem": {"id": "1000 + n", "declaration_id": "1000 + n"},
+    "events_event": {
+        "id": "gen_random_uuid()",
+        "entry": "1000 + n",
+        "position": "1000 + n",
+        "subject_number": "'I2025' || lpad(n::text, 13, '0')",
+        "sequence": "1",
+    },
+}
+
+
+def _copies(cursor: psycopg2.extensions.cursor, table: str, stored: int) -> str:
+    cursor.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", [table]
+    )
+    columns = [name for (name,) in cursor.fetchall()]
+    values = ", ".join(_COPIES[table].get(name, name) for name in columns)
+    one = (
+        "SELECT * FROM events_event WHERE type = 'declaration.lodged'" if table == "events_event" else f"TABLE {table}"
+    )
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM ({one} LIMIT 1) one,"
+        f" generate_series(1, {stored}) n"
+    )
+
+
+def _multiply(url: str, stored: int) -> None:
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        inserts = {table: _copies(cursor, table, stored) for table in _COPIES}
+        with _database.Filling(url, *inserts) as database:
+            connection.rollback()
+            database.together(*([statement] for statement in inserts.values()))
+        for sequence, table in (("events_entry", "entry"), ("events_position", "position")):
+            cursor.execute(f"SELECT setval('{sequence}', max({table})) FROM events_event")
+        for table in list(inserts)[:3]:
+            cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}")
+        connection.commit()
 
 
 class _Firm:
