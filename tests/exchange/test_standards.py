@@ -29,10 +29,13 @@ from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from portfees import catalogues
 from portfees.models import FeeItem, Parameter
+from tariffs import payments, refunds
+from tariffs.models import DutyRefund
 from tests import make
 from tests.bills import cast as bills_cast
 from tests.clearance import states
 from tests.exchange.conftest import TERMS, make_partner, principal_of
+from tests.tariffs import test_fixing
 
 APPS = ("declarations", "bills", "portfees", "cargo", "clearance", "tariffs", "parties", "refdata", "exchange")
 #: Dotted words of the code that look like an event type and are none: paths of fields, names of files.
@@ -178,6 +181,20 @@ def test_cargo_clearance_and_tariffs_say_what_their_schemas_say(told):
         "tariff.changed", "manifest.received", "voyage.arrived", "consignment.declared", "clearance.opened",
         "clearance.selected", "risk_rule.switched_on",
     }  # fmt: skip
+
+
+def test_payments_and_refunds_say_what_their_schemas_say(told):
+    make.tariff()
+    bank = test_fixing.channel()
+    test_fixing.fix()
+    payments.record(channel=bank, data=test_fixing.report(test_fixing.issue()), actor="bank")
+    for price in ("21000", "20000"):  # the second lowering voids the refund of the first
+        test_fixing.fix(item={"total": price})
+        test_fixing.issue()
+    due = DutyRefund.objects.get(state="due")
+    report = {"reference": "B1", "refund": due.number, "amount": f"{due.amount:f}", "refunded_at": str(timezone.now())}
+    refunds.confirm(channel=bank, data=report, actor="bank")
+    told |= {"duty.paid", "duty.refund_due", "duty.refund_voided", "duty.refunded"}
 
 
 def test_partners_and_endpoints_say_what_their_schemas_say(told, settings):
