@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from common.api import View
 from common.problems import not_found
 from exchange import conformance, standards
+from exchange.api import trade_documents
 from exchange.models import ConformanceRun
 from parties.principals import caller
 
@@ -43,7 +44,7 @@ class Standards(View):
             {
                 "versions": sorted(standards.VERSIONS),
                 "events": standards.event_types(),
-                "documents": sorted(standards.documents()),
+                "documents": sorted([*standards.documents(), *trade_documents.PLACES]),
                 "families": {name: described["text"] for name, described in standards.table()["families"].items()},
                 "changes": standards.change_log(),
             }
@@ -66,8 +67,11 @@ class DocumentSchema(View):
     public = True
 
     def get(self, request: Request, name: str, version: str) -> Response:
-        schema = standards.documents().get(name) if version in standards.VERSIONS else None
-        if schema is None:
+        if version not in standards.VERSIONS:
+            raise not_found()
+        if name in trade_documents.PLACES:
+            return Response(trade_documents.schema(name))
+        if (schema := standards.documents().get(name)) is None:
             raise not_found()
         return Response(schema)
 

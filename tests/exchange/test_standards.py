@@ -106,6 +106,18 @@ def test_every_schema_is_a_json_schema():
         Draft202012Validator.check_schema(schema)
 
 
+def test_documents_of_trade_fit_the_schemas_that_are_published(client, db):
+    listed = client.get("/api/v1/standards").json()["documents"]
+    assert {"declaration", "bill", "fee-list", "fee-invoice", "port-paper", "assessment", "message"} <= set(listed)
+    schemas = {name: client.get(f"/api/v1/standards/documents/{name}/1").json() for name in listed}
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+        assert "#/components" not in str(schema)
+    Draft202012Validator(schemas["declaration"]).validate(make.message(make.firm(), items=2))
+    assert not Draft202012Validator(schemas["declaration"]).is_valid({"goods_items": [{"quantity": 1}]})
+    assert not Draft202012Validator(schemas["bill"]).is_valid({"kind": "multimodal"})
+
+
 def faults(event: Event) -> list[str]:
     """What of ``event``, as it travels, its published schema does not say: nothing may be left out of it either."""
     schema: Any = standards.event_schema(event.type)
