@@ -3,6 +3,7 @@ partners told about any of these keys."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -38,17 +39,17 @@ def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
     own = _events(keys, subjects, principal)
     if not own and not sees_all(principal):
         raise not_found()
-    line = [
-        (event.occurred_at, settings.PROVINCE, event.type, event.subject_kind, event.subject_number, event.data)
-        for event in own
-    ] + [
-        (event.occurred_at, event.partner.code, event.type, event.subject_kind, event.subject_number, event.data)
-        for event in theirs
-    ]
+    # What happened in one transaction bears one time: then the order it was written, or came, in.
+    line: list[tuple[datetime, str, int, Event | MirrorEvent]]
+    line = [(event.occurred_at, settings.PROVINCE, event.entry, event) for event in own]
+    line += [(event.occurred_at, event.partner.code, event.pk, event) for event in theirs]
     return [
-        {"at": at, "province": province, "type": type_, "kind": kind, "number": subject, "data": data}
-        for at, province, type_, kind, subject, data in sorted(line, key=lambda row: (row[0], row[1], row[2]))
-    ]
+        {
+            "at": at, "province": province, "type": event.type, "kind": event.subject_kind,
+            "number": event.subject_number, "data": event.data,
+        }
+        for at, province, _, event in sorted(line, key=lambda row: row[:3])
+    ]  # fmt: skip
 
 
 def _is_container(key: str) -> bool:

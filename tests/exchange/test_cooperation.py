@@ -96,6 +96,14 @@ def test_an_inland_office_opens_a_transit_and_sees_what_the_coast_confirmed(cust
     assert {step["type"] for step in by_transit} == everything - {"declaration.lodged"}
 
 
+def test_what_one_transaction_said_stands_in_the_order_it_was_said(api):
+    firm = make.firm()
+    number = make.declaration(firm, "cleared", direction="E").unified_number
+    line = api(firm).get(f"/api/v1/exchange/timeline/{number}").json()["milestones"]
+    said = [step["type"] for step in line if step["kind"] == "declaration"]
+    assert said == ["declaration.lodged", "declaration.accepted", "declaration.released", "declaration.cleared"]
+
+
 def test_a_transit_names_a_partner_real_containers_and_a_declaration_that_exists(customs):
     wanted = {
         "number": "ZG0002", "to_province": "460000", "from_office": "8000", "to_office": "6400",
