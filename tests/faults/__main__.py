@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=len(CODES))
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--rate", type=float, default=10, help="facts a second in the whole corridor")
+    parser.add_argument("--rate", type=float, default=4, help="facts a second in the whole corridor")
     parser.add_argument("--every", type=float, default=5, help="seconds between troubles")
     parser.add_argument("--patience", type=float, default=120, help="seconds without any change after which it failed")
     given = parser.parse_args()

@@ -329,12 +329,14 @@ class Corridor:
                 " RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;"
                 " CREATE TRIGGER faults_full BEFORE INSERT ON exchange_inboxmessage EXECUTE FUNCTION faults_full()",
             )
+            self.full.add(code)
             self.tally["disk full"] += 1
         else:
+            self.full.discard(code)
             self._sql(self.databases[code], "DROP TRIGGER IF EXISTS faults_full ON exchange_inboxmessage")
 
     def trouble(self, generator: random.Random) -> None:
-        """One thing goes wrong."""
+        """One thing goes wrong; a full disk or a lost way that is drawn again is whole again."""
         code = generator.choice(self.codes)
         fault = generator.choice(["web", "web", "worker", "worker", "redis-empty", "disk", "clock", "gone"])
         if fault in ("web", "worker"):
@@ -342,11 +344,11 @@ class Corridor:
         elif fault == "redis-empty":
             self.empty_redis()
         elif fault == "disk":
-            self.fill_disk(code, True)
+            self.fill_disk(code, code not in self.full)
         elif fault == "clock":
             self.kill(code, generator.choice(["web", "worker"]), shift=generator.choice([-420.0, -120.0, 120.0, 420.0]))
         elif fault == "gone":
-            self.proxy.gone.add((code, generator.choice([other for other in self.codes if other != code])))
+            self.proxy.gone ^= {(code, generator.choice([other for other in self.codes if other != code]))}
 
     def heal(self) -> None:
         """The faults end. Nobody touches anything else."""
