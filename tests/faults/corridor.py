@@ -84,6 +84,8 @@ class Corridor:
     tally: Counter[str] = field(default_factory=Counter)
     #: Refused although nothing was wrong with them: a fault of the script.
     refusals: list[str] = field(default_factory=list)
+    #: Members whose disk is full.
+    full: set[str] = field(default_factory=set)
     #: How long each part took.
     seconds: dict[str, float] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
