@@ -58,6 +58,8 @@ class Partner(models.Model):
     last_received_at = models.DateTimeField(T("最近收到", "last received"), null=True, blank=True)
     last_pulled_at = models.DateTimeField(T("最近拉取", "last pulled"), null=True, blank=True)
     last_error = models.TextField(T("最近错误", "last error"), blank=True)
+    #: Until then it is not asked: it could not be the last time.
+    spared_until = models.DateTimeField(T("暂缓至", "spared until"), null=True, blank=True)
 
     class Meta:
         verbose_name = T("协作省份", "partner")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import date, time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import aiohttp
 import orjson
 import structlog
 from django.db import connection, transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from common.days import last_time
@@ -302,42 +304,70 @@ def compare_now(partner_id: int) -> None:
         Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
 
 
+#: Seconds until a partner that could not be asked is asked again.
+PAUSE = 15.0
+#: Partners asked at the same time: one that hangs holds up no other.
+AT_ONCE = 8
+#: First half of the advisory lock that whoever attends to a partner holds (the second is its key).
+_ATTENDING = 7230918
+
+
+def due(now: datetime, *, nightly: time | None, every: float, missing_after: float) -> QuerySet[Partner]:
+    """Partners to be asked: ``missing`` where something is known to be missing for ``missing_after`` seconds, ``old`` where
+    the last comparison began before the hour ``nightly`` (legal time, so a night in which nothing ran is made up for) or
+    ``every`` seconds ago, where that is given."""
+    began = DigestReport.objects.filter(partner=OuterRef("pk"), made_by="own").order_by("-started_at")
+    since = [now - timedelta(seconds=every)] if every else []
+    if nightly is not None:
+        since.append(last_time(nightly, now))
+    return (
+        Partner.objects.filter(state=Partner.State.ACTIVE)
+        .exclude(base_url="")
+        .exclude(spared_until__gt=now)
+        .annotate(compared_at=Subquery(began.values("started_at")[:1]))
+        .annotate(
+            missing=Q(missing_since__lte=now - timedelta(seconds=missing_after)),
+            old=Q(compared_at=None) | Q(compared_at__lt=max(since, default=datetime.min.replace(tzinfo=UTC))),
+        )
+        .filter(Q(missing=True) | Q(old=True))
+    )
+
+
 def attend(*, nightly: time | None = None, every: float = 0.0, missing_after: float = 1.0) -> None:
-    """The sweep: pull where something is missing; compare with those not compared with since the hour ``nightly`` (legal time,
-    so a night in which nothing ran is made up for), or for ``every`` seconds where that is given."""
+    """The sweep: pull where something is missing, compare with whom it is time to (:func:`due`)."""
+    found = list(due(timezone.now(), nightly=nightly, every=every, missing_after=missing_after))
+    pause = min(PAUSE, every) if every else PAUSE
+    if len(found) == 1:
+        _attend(found[0], pause)
+    elif found:
+        with ThreadPoolExecutor(AT_ONCE, "attend") as hands:
+            for told in [hands.submit(_attend_beside, partner, pause) for partner in found]:
+                told.result()
+
+
+def _attend_beside(partner: Any, pause: float) -> None:
+    """In a thread of its own, which ends without leaving a connection."""
+    try:
+        _attend(partner, pause)
+    finally:
+        connection.close()
+
+
+def _attend(partner: Any, pause: float) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(7230918)")
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_ATTENDING, partner.pk])
         if not cursor.fetchone()[0]:
             return
     try:
-        for partner in Partner.objects.filter(state=Partner.State.ACTIVE).exclude(base_url=""):
-            _attend(partner, nightly, every, missing_after)
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(7230918)")
-
-
-#: Seconds until a partner that could not be asked is asked again.
-PAUSE = 15.0
-#: partner -> monotonic time until which it is not asked again, per process
-_pauses: dict[int, float] = {}
-
-
-def _attend(partner: Partner, nightly: time | None, every: float, missing_after: float) -> None:
-    if monotonic() < _pauses.get(partner.pk, 0.0):
-        return
-    now = timezone.now()
-    try:
-        if partner.missing_since and (now - partner.missing_since).total_seconds() >= missing_after:
+        if partner.missing:
             pull_missing(partner)
-        last = partner.reports.filter(made_by="own").order_by("-started_at").first()
-        if (
-            last is None
-            or (nightly is not None and last.started_at < last_time(nightly, now))
-            or (every and (now - last.started_at).total_seconds() >= every)
-        ):
+        if partner.old:
             compare(partner)
     except Unreachable as error:
-        _pauses[partner.pk] = monotonic() + (min(PAUSE, every) if every else PAUSE)
-        Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
+        Partner.objects.filter(pk=partner.pk).update(
+            last_error=str(error)[:500], spared_until=timezone.now() + timedelta(seconds=pause)
+        )
         log.warning("partner not reached", partner=partner.code, reason=str(error))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_ATTENDING, partner.pk])

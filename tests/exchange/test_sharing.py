@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from common.problems import Problem
 from events import log
 from events.models import Event
 from exchange import agreements, digests, fanout, feeds, inbox, reconciliation, terms
-from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Payload, Share, SharedSubject
+from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Partner, Payload, Share, SharedSubject
 from parties.principals import SYSTEM
 from tests import make
 from tests.exchange.conftest import TERMS, deliver, make_partner, say
@@ -282,3 +283,22 @@ def test_partners_are_compared_with_at_a_fixed_legal_hour_and_a_missed_night_is_
     assert len(hook.received) == 1
     reconciliation.attend(nightly=at)
     assert len(hook.received) == 1, "a partner that could not be asked is left alone for a while"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_partner_that_hangs_holds_up_no_other(receiver):
+    together = threading.Barrier(3)
+
+    def answer(received, nth):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(20)
+        return 503
+
+    hook = receiver(answer)
+    for code in ("530000", "540000", "610000"):
+        make_partner(code, base_url=hook.url)
+    reconciliation.attend(every=60)
+    assert not together.broken, "they were asked one after another"
+    assert [partner.last_error for partner in Partner.objects.all()] == ["log-in: HTTP 503"] * 3
+    reconciliation.attend(every=60)
+    assert len(hook.received) == 3, "those that could not be asked are spared"
