@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import IO, Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import parsers, renderers, serializers
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from cargo import manifests, places, voyages
 from cargo.models import Category, Consignment, DesignatedSite, ManifestMessage, Voyage
 from cargo.reports import MILESTONES
+from cargo.schema import message_schema
 from cargo.wire import manifest as wire
 from common.api import View
 from common.days import today
@@ -147,7 +149,7 @@ EXAMPLE = {
         summary="传输舱单、运抵、理货、装载、承运确报",
         description="One message, JSON or WCO-named XML. A refused message is kept and answered with a receipt (03) that "
         "says why; a malformed one is answered 422. The same message again gets the same receipt.",
-        request={("application/json"): dict, ("application/xml"): bytes},
+        request={"application/json": message_schema(), "application/xml": OpenApiTypes.STR},
         responses={201: ReceiptSerializer},
         examples=[OpenApiExample("original", value=EXAMPLE, request_only=True)],
     ),

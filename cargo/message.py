@@ -19,6 +19,8 @@ Message = dict[str, Any]
 MAX_ROWS = 5000
 MAX_FAULTS = 500
 DIGITS = re.compile(r"\d{14}(\d{3})?")
+#: What every message holds; the rest depends on its type.
+ALWAYS = ("message_id", "function_code", "message_type", "sent_at", "number")
 NUMBER = re.compile(r"[A-Za-z0-9/_.-]+")
 
 
@@ -125,11 +127,7 @@ def _missing(pointer: str) -> Fault:
 
 def _rules(message: Message) -> list[Fault]:
     """What the tables cannot say: required members by kind, codes, bills named twice."""
-    faults = [
-        _missing(f"/{name}")
-        for name in ("message_id", "function_code", "message_type", "sent_at", "number")
-        if not message.get(name)
-    ]
+    faults = [_missing(f"/{name}") for name in ALWAYS if not message.get(name)]
     if faults:
         return faults
     what = message_type(message["message_type"])

@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 from drf_spectacular.generators import SchemaGenerator
 
-#: Name at the standards desk -> where the API's description has it. (Manifests travel as MT1401/MT2401, docs/cargo.md.)
+#: Name at the standards desk -> where the API's description has it.
 PLACES = {
     "assessment": "components/schemas/Assessment",
     "bill": "paths/~1api~1v1~1bills/post/requestBody/content/application~1json/schema",
     "declaration": "components/schemas/DeclarationMessage",
     "fee-invoice": "components/schemas/InvoiceInputRequest",
     "fee-list": "components/schemas/FeeListDetail",
+    "manifest": "paths/~1api~1v1~1manifests/post/requestBody/content/application~1json/schema",
     "port-paper": "components/schemas/PortPaper",
 }
 _REFERENCE = re.compile(rb'"#/components/schemas/([^"]+)"')

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from cargo import equipment
 from cargo.fields import message_type
 from cargo.message import read
+from cargo.schema import message_schema
 from cargo.wire import manifest as wire
+from common.json import dumps, loads
 from common.problems import Problem
 from tests.cargo.cargo_make import message
 
@@ -36,7 +40,7 @@ def test_what_is_written_is_read_back_the_same(name):
 def test_an_original_manifest_means_what_it_says():
     found = wire.parse((SAMPLES / "road_MT1401_new.xml").read_bytes())
     (bill,) = found["consignments"]
-    assert found["sent_at"] == datetime(2026, 1, 15, 2, 30, tzinfo=timezone.utc)  # noqa: UP017
+    assert found["sent_at"] == datetime(2026, 1, 15, 2, 30, tzinfo=UTC)
     assert (bill["packages"], bill["package_unit"], bill["gross_mass"]) == (500, "CT", Decimal(5200))
     assert (bill["value"], bill["currency"]) == (Decimal("105000.00"), "USD")
     assert [box["number"] for box in bill["equipment"]] == ["TCNU7200794"]
@@ -87,6 +91,47 @@ def test_what_is_no_manifest_is_refused(body, code):
 def test_no_json_whatever_breaks_the_reader(raw):
     _, faults = read(raw)
     assert faults
+
+
+def made_from(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """What a JSON Schema of the kinds used here allows."""
+    if "anyOf" in schema:
+        return st.one_of([made_from(one) for one in schema["anyOf"]])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if schema["type"] == "integer":
+        return st.integers(schema["minimum"], schema["maximum"])
+    if schema["type"] == "array":
+        return st.lists(made_from(schema["items"]), max_size=2)
+    if schema["type"] == "object":
+        made = {name: made_from(one) for name, one in schema["properties"].items()}
+        required = schema.get("required", [])
+        return st.fixed_dictionaries(
+            {name: made.pop(name) for name in required}, optional=made
+        )  # fmt: skip
+    if schema.get("format") == "date-time":
+        return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+    if "pattern" in schema:
+        return st.from_regex(schema["pattern"].removesuffix("$"), fullmatch=True).filter(
+            lambda text: len(text) <= schema.get("maxLength", 100)
+        )
+    return st.text(max_size=schema["maxLength"])
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(made_from(message_schema()))
+def test_what_the_published_schema_allows_is_refused_for_its_meaning_alone(raw):
+    Draft202012Validator(message_schema()).validate(raw)
+    _, faults = read(raw)
+    assert {fault.code for fault in faults} <= {
+        "required", "message-type", "container-number", "not-time", "positive", "repeated",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("road_MT*.xml")))
+def test_every_sample_message_fits_the_published_schema(name):
+    found = loads(dumps(wire.parse((SAMPLES / name).read_bytes())))
+    Draft202012Validator(message_schema()).validate(found)
 
 
 @given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3), st.integers(0, 999999))

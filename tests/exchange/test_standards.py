@@ -33,6 +33,7 @@ from tariffs import payments, refunds
 from tariffs.models import DutyRefund
 from tests import make
 from tests.bills import cast as bills_cast
+from tests.cargo import cargo_make
 from tests.clearance import states
 from tests.exchange.conftest import TERMS, make_partner, principal_of
 from tests.tariffs import test_fixing
@@ -108,13 +109,16 @@ def test_every_schema_is_a_json_schema():
 
 def test_documents_of_trade_fit_the_schemas_that_are_published(client, db):
     listed = client.get("/api/v1/standards").json()["documents"]
-    assert {"declaration", "bill", "fee-list", "fee-invoice", "port-paper", "assessment", "message"} <= set(listed)
+    assert {"declaration", "bill", "fee-list", "fee-invoice", "manifest", "port-paper", "assessment", "message"} <= set(
+        listed
+    )
     schemas = {name: client.get(f"/api/v1/standards/documents/{name}/1").json() for name in listed}
     for schema in schemas.values():
         Draft202012Validator.check_schema(schema)
         assert "#/components" not in str(schema)
     Draft202012Validator(schemas["declaration"]).validate(make.message(make.firm(), items=2))
     assert not Draft202012Validator(schemas["declaration"]).is_valid({"goods_items": [{"quantity": 1}]})
+    Draft202012Validator(schemas["manifest"]).validate(cargo_make.message())
     assert not Draft202012Validator(schemas["bill"]).is_valid({"kind": "multimodal"})
 
 
