@@ -32,11 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Say in the last lines what a machine without Chromium left out, and how many worked cases of duty and tax
-    arithmetic held (tests/tariffs/golden)."""
+    """Say in the last lines what a machine without Chromium left out, how many worked cases of duty and tax arithmetic
+    held (tests/tariffs/golden), and the tally of the corridor (tests/faults)."""
     held = [report for report in terminalreporter.stats.get("passed", []) if "test_golden[" in report.nodeid]
     if held:
         terminalreporter.line(f"{len(held)} golden cases of duty and tax arithmetic passed")
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "tally":
+                terminalreporter.line(value)
     left_out = [report.nodeid for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
     if left_out:
         terminalreporter.section("browser tests left out", yellow=True)

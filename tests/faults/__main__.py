@@ -15,8 +15,8 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=len(CODES))
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--rate", type=float, default=4, help="facts a second in the whole corridor")
-    parser.add_argument("--every", type=float, default=5, help="seconds between troubles")
+    parser.add_argument("--rate", type=float, default=2, help="facts a second in the whole corridor")
+    parser.add_argument("--every", type=float, default=10, help="seconds between troubles")
     parser.add_argument("--patience", type=float, default=120, help="seconds without any change after which it failed")
     given = parser.parse_args()
     print(f"soak: {given.instances} instances, {given.seconds:.0f} s, seed {given.seed}", flush=True)
@@ -25,7 +25,8 @@ def main() -> int:
         provinces.run(facts, rate=given.rate, troubles=max(4, int(given.seconds / given.every)))
         seconds = provinces.wait_for_agreement(idle=given.patience)
         wrong = {"lost": provinces.lost(), "leaks": provinces.leaks()}
-        print(json.dumps(provinces.result(seconds) | wrong))
+        tally = provinces.result(seconds) | wrong
+    print(json.dumps(tally))
     return 1 if any(wrong.values()) else 0
 
 

@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -116,7 +116,7 @@ class Corridor:
         return int((self.home / "valkey.pid").read_text())
 
     def start(self) -> None:
-        started = time.monotonic()
+        started = self.began = time.monotonic()
         self.home.mkdir(mode=0o755, parents=True)
         if not KEEP:
             guardian.tell("remove", self.home)
@@ -144,7 +144,7 @@ class Corridor:
                 "CELERY_BROKER_URL": "",
                 "PROVINCE": code_,
                 "EXCHANGE_ALLOW_NETWORKS": "127.0.0.1/32",
-                "EXCHANGE_COMPARE_EVERY": "10",
+                "EXCHANGE_COMPARE_EVERY": str(2 * self.size),
                 "EXCHANGE_SCHEDULE": ",".join(["0.5", "1"] + ["2"] * 200),
                 "EXCHANGE_SPARE_MOST": "2",
                 "VAR_DIR": str(self.home / code_),
@@ -167,6 +167,7 @@ class Corridor:
         for member in self.members.values():
             member.wait_ready(240)
         self.supervisor.start()
+        self._tell(f"{self.size} instances are ready")
         self.seconds["start"] = round(time.monotonic() - started, 1)
 
     def _restore(self) -> None:
@@ -225,6 +226,8 @@ class Corridor:
                 with self.hands_on:
                     for name, process in list(member.processes.items()):
                         if process.poll() is not None and not self.over.is_set():
+                            log = (member.logs / f"{name}.log").read_text(errors="replace")
+                            self._tell(f"{member.environment['PROVINCE']}: {name} ended by itself\n{log[-3000:]}")
                             member.kill(name)
                             member.start_process(name)
                             self.tally[f"{name} ended by itself"] += 1
@@ -377,12 +380,18 @@ class Corridor:
                     self.stop_postgres(1.5)
                 if nth == facts * 65 // 100:
                     self.stop_redis(1.5)
+                if nth % max(1, facts // 10) == 0:
+                    waiting = sum(not one.done() for one in told)
+                    self._tell(f"{nth} of {facts} facts, {waiting} of them waiting to be said")
                 time.sleep(max(0.0, started + nth / rate - time.monotonic()))
         for one in told:
             one.result()
         assert not self.refusals, self.refusals[:3]
         self.heal()
         self.seconds["trouble"] = round(time.monotonic() - started, 1)
+
+    def _tell(self, news: str) -> None:
+        print(f"{time.monotonic() - self.began:6.0f} s  {news}", flush=True)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -449,21 +458,21 @@ class Corridor:
             found += [f"{target}: {code}/{number} is not whole" for code, number in broken]
         return found
 
-    def digests(self, table: str, at: str, partner: str) -> list[tuple]:
-        return self._sql(
-            self.databases[at],
-            "SELECT subject_kind, day, subject_number, count, sequence, last_id::text"
-            f" FROM {table} s JOIN exchange_partner p ON p.id = s.partner_id WHERE p.code = %s ORDER BY 1, 2, 3",
-            [partner],
-        )
+    def summaries(self, table: str) -> dict[tuple[str, str], set[tuple]]:
+        """(where it stands, partner) -> what is summed up there of every subject."""
+        found: dict[tuple[str, str], set[tuple]] = defaultdict(set)
+        for code in self.codes:
+            for partner, *summary in self._sql(
+                self.databases[code],
+                "SELECT p.code, subject_kind, day, subject_number, count, sequence, last_id"
+                f" FROM {table} s JOIN exchange_partner p ON p.id = s.partner_id",
+            ):
+                found[code, partner].add(tuple(summary))
+        return found
 
     def digests_agree(self) -> bool:
-        return all(
-            self.digests("exchange_sharedsubject", source, target) == self.digests("exchange_mirror", target, source)
-            for source in self.codes
-            for target in self.codes
-            if source != target
-        )
+        given, received = self.summaries("exchange_sharedsubject"), self.summaries("exchange_mirror")
+        return given == {(source, target): held for (target, source), held in received.items()}
 
     def leaks(self) -> list[str]:
         """Places that hold what was never to leave."""
@@ -490,6 +499,7 @@ class Corridor:
                 found = [str(error)]
             if found != before:
                 before, moved = found, now
+                self._tell(f"{len(found)} differences, {found[0] if found else 'digests'}")
             time.sleep(0.5)
         told = "\n".join([*before[:20], *self.standing()])
         raise AssertionError(f"seed {self.seed}: no agreement after {now - started:.0f} s\n{told}")
@@ -540,7 +550,10 @@ class Corridor:
             "tally": dict(sorted((self.tally + self.proxy.tally).items())),
             "tries": total("SELECT count(*) FROM exchange_attempt"),
             "refused": total("SELECT sum(count) FROM exchange_refusal"),
-            "repaired": total("SELECT sum(repaired) FROM exchange_digestreport WHERE made_by = 'own'"),
+            "duplicates_refused": self.proxy.answers["duplicate"],
+            # None is left: agreement says so.
+            "gaps_repaired": self.proxy.answers["gap"],
+            "subjects_repaired": total("SELECT sum(repaired) FROM exchange_digestreport WHERE made_by = 'own'"),
             "seconds_to_agreement": to_agreement,
             "seconds": self.seconds,
         }

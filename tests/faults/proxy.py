@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 #: fault -> weight; "none" is the rest of a hundred
@@ -26,6 +27,8 @@ class FaultProxy:
         self.targets: dict[str, str] = {}
         self.faulty = False
         self.tally: Counter[str] = Counter()
+        #: What inboxes said of what they took: applied, late, gap, duplicate, …
+        self.answers: Counter[str] = Counter()
         #: (source, target) pairs that are answered 410 once
         self.gone: set[tuple[str, str]] = set()
         self._random: dict[tuple[str, str], random.Random] = {}
@@ -42,8 +45,8 @@ class FaultProxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _end(self) -> None:
-        await self.client.close()
         await self.runner.cleanup()
+        await self.client.close()
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
@@ -54,6 +57,7 @@ class FaultProxy:
         self._loop.run_until_complete(self._start())
         started.set()
         self._loop.run_forever()
+        self._loop.close()
 
     async def _start(self) -> None:
         self.client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
@@ -113,6 +117,9 @@ class FaultProxy:
         url = f"{self.targets[target]}/api/v1/exchange/inbox/{source}"
         try:
             async with self.client.post(url, data=body, headers=headers) as answer:
-                return web.Response(status=answer.status, body=await answer.read())
+                said = await answer.read()
+                if answer.ok:
+                    self.answers[orjson.loads(said)["status"]] += 1
+                return web.Response(status=answer.status, body=said)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return web.Response(status=502)
