@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from common.text import T
 from common.validity import Validity, ValidityQuerySet, no_overlap
-from parties.models import Organisation, OrganisationRole
+from parties.models import Organisation
+from parties.visibility import AudienceQuerySet
 
 if TYPE_CHECKING:
     from parties.principals import Principal
@@ -166,7 +167,7 @@ class MeansOfTransport(models.Model):
 
 class VoyageQuerySet(models.QuerySet["Voyage"]):
     def visible_to(self, principal: Principal) -> Self:
-        if _sees_all(principal):
+        if principal.is_customs:
             return self
         return self.filter(
             Q(carrier_id=principal.organisation_id) | Q(consignments__audience__contains=[principal.organisation_id])
@@ -210,13 +211,9 @@ class Voyage(models.Model):
         return f"{self.number}/{self.pk}"
 
 
-def _sees_all(principal: Principal) -> bool:
-    return principal.is_officer or OrganisationRole.CUSTOMS_OFFICE in principal.roles
-
-
 class ManifestQuerySet(models.QuerySet["Manifest"]):
     def visible_to(self, principal: Principal) -> Self:
-        if _sees_all(principal):
+        if principal.is_customs:
             return self
         return self.filter(sender_id=principal.organisation_id)
 
@@ -251,7 +248,7 @@ class Manifest(models.Model):
 
 class ManifestMessageQuerySet(models.QuerySet["ManifestMessage"]):
     def visible_to(self, principal: Principal) -> Self:
-        if _sees_all(principal):
+        if principal.is_customs:
             return self
         return self.filter(sender_id=principal.organisation_id)
 
@@ -295,14 +292,9 @@ class ManifestMessage(models.Model):
         return self.message_id
 
 
-class ConsignmentQuerySet(models.QuerySet["Consignment"]):
+class ConsignmentQuerySet(AudienceQuerySet["Consignment"]):
     def live(self) -> Self:
         return self.filter(deleted_at=None)
-
-    def visible_to(self, principal: Principal) -> Self:
-        if _sees_all(principal):
-            return self
-        return self.filter(audience__contains=[principal.organisation_id])
 
 
 class Consignment(models.Model):

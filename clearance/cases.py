@@ -178,7 +178,7 @@ def confirm(*, number: str, step: str, at: datetime, place: str = "", principal:
 def _confirmable(number: str, step: str, principal: Principal) -> str:
     """The unified number, where the caller may confirm the step."""
     by = STEPS[step][1]
-    customs = principal.is_officer or OrganisationRole.CUSTOMS_OFFICE in principal.roles or principal is SYSTEM
+    customs = principal.is_customs or principal is SYSTEM
     if by == "customs":
         if not customs:
             raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))

@@ -109,7 +109,7 @@ def lift(*, pk: str, principal: Principal) -> Hold:
 def _concerned(reference: str, declarations: list[Declaration], principal: Principal) -> bool:
     """Carriers, terminals and agencies hold only goods they have to do with; a container may be held before any goods
     are known for it."""
-    if principal.is_officer or principal is SYSTEM or OrganisationRole.CUSTOMS_OFFICE in principal.roles:
+    if principal.is_customs or principal is SYSTEM:
         return True
     if OrganisationRole.INSPECTION_AGENCY in principal.roles:
         return bool(declarations)

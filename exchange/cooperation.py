@@ -16,7 +16,6 @@ from declarations.models import Declaration
 from events.log import append
 from events.models import Event
 from exchange.models import Agreement, Mirror, MirrorEvent, Partner
-from parties.models import OrganisationRole
 from parties.principals import Principal
 
 #: Steps the office of departure may confirm, in order.
@@ -144,7 +143,7 @@ def transits(principal: Principal, *, number: str | None = None, most: int = 200
     theirs = Mirror.objects.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
     if number is not None:
         own, theirs = own.filter(subject_number=number), theirs.filter(subject_number=number)
-    if not sees_all(principal):
+    if not principal.is_customs:
         own, theirs = own.filter(audience__contains=[principal.organisation_id or 0]), theirs.none()
     opened = list(own.order_by("-recorded_at")[:most])
     expected = list(theirs.select_related("partner").order_by("-last_time")[:most])
@@ -196,8 +195,3 @@ def _transit(
         "arrived_at": confirmed.get("arrived"),
         "departed_at": confirmed.get("departure_confirmed"),
     }
-
-
-def sees_all(principal: Principal) -> bool:
-    """Customs: its officers and its own systems."""
-    return principal.is_officer or OrganisationRole.CUSTOMS_OFFICE in principal.roles

@@ -16,7 +16,6 @@ from clearance import tracking
 from common.problems import not_found
 from declarations.models import Declaration
 from events.models import Event
-from exchange.cooperation import sees_all
 from exchange.models import MirrorEvent
 from parties.principals import Principal
 
@@ -33,11 +32,11 @@ def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
     theirs = _theirs(keys)
     # What a partner calls it by (the bill its leg belongs to) may be how we know it.
     further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
-    if further and sees_all(principal):
+    if further and principal.is_customs:
         keys |= further
         theirs = _theirs(keys)
     own = _events(keys, subjects, principal)
-    if not own and not sees_all(principal):
+    if not own and not principal.is_customs:
         raise not_found()
     # What happened in one transaction bears one time: then the order it was written, or came, in.
     line: list[tuple[datetime, str, int, Event | MirrorEvent]]
@@ -60,7 +59,7 @@ def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, st
     """The keys of the goods that ``number`` leads to among what ``principal`` may see, and our subjects about them. Containers
     carry other goods next month: one is a key only where it was asked for."""
     found = tracking.find(number)
-    if not sees_all(principal):
+    if not principal.is_customs:
         seen = Declaration.objects.visible_to(principal)
         found.declarations = list(seen.filter(pk__in=[one.pk for one in found.declarations]))
         goods = Consignment.objects.visible_to(principal)
@@ -77,7 +76,7 @@ def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, st
     transits = Event.objects.filter(subject_kind="transit", type="transit.opened").filter(
         Q(data__declaration_number__in=sorted(keys)) | Q(data__containers__has_key=number)
     )
-    if not sees_all(principal):
+    if not principal.is_customs:
         transits = transits.filter(audience__contains=[principal.organisation_id or 0])
     keys |= set(transits.values_list("subject_number", flat=True)[:50])
     return keys, set(tracking.subjects_of(found))
@@ -96,6 +95,6 @@ def _events(keys: set[str], subjects: set[tuple[str, str]], principal: Principal
     for kind in {kind for kind, _ in subjects}:
         wanted |= Q(subject_kind=kind, subject_number__in=sorted(number for k, number in subjects if k == kind))
     events = Event.objects.filter(wanted)
-    if not sees_all(principal):
+    if not principal.is_customs:
         events = events.filter(audience__contains=[principal.organisation_id or 0])
     return list(events.order_by("-occurred_at")[:MOST])

@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
-from common.pagination import CursorPagination
 from common.problems import not_found
 from parties import registration
 from parties.models import Mandate, Organisation
@@ -59,9 +58,7 @@ class Organisations(View):
     scopes = {"GET": "parties:read"}
 
     def get(self, request: Request) -> Response:
-        pages = CursorPagination()
-        page = pages.paginate_queryset(Organisation.objects.visible_to(caller(request)), request, view=self)
-        return pages.get_paginated_response(OrganisationSerializer(page, many=True).data)
+        return self.paged(request, Organisation.objects.visible_to(caller(request)), OrganisationSerializer)
 
 
 @extend_schema_view(get=extend_schema(summary="单位详情", responses=OrganisationSerializer))
@@ -97,9 +94,7 @@ class Mandates(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        pages = CursorPagination()
-        page = pages.paginate_queryset(Mandate.objects.visible_to(caller(request)), request, view=self)
-        return pages.get_paginated_response(MandateSerializer(page, many=True).data)
+        return self.paged(request, Mandate.objects.visible_to(caller(request)), MandateSerializer)
 
     def post(self, request: Request) -> Response:
         principal = caller(request)

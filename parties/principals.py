@@ -26,6 +26,11 @@ class Principal:
     def has_scope(self, scope: str | None) -> bool:
         return scope is not None and scope in self.scopes
 
+    @property
+    def is_customs(self) -> bool:
+        """Customs' officers and customs' own systems."""
+        return self.is_officer or "customs_office" in self.roles
+
     def has_duty(self, duty: str) -> bool:
         return self.is_superuser or duty in self.duties
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, RangeOperators
@@ -20,11 +20,9 @@ from django.db.models.functions import Concat, Lower
 
 from common.text import T
 from common.validity import Validity, ValidityQuerySet
+from parties.visibility import AudienceQuerySet
 
 from .selection import KIND_NAMES
-
-if TYPE_CHECKING:
-    from parties.principals import Principal
 
 
 class Version(models.Model):
@@ -295,14 +293,6 @@ class Load(models.Model):
         return f"{self.file_name} ({self.pk})"
 
 
-class StoredAssessmentQuerySet(models.QuerySet["StoredAssessment"]):
-    def visible_to(self, principal: Principal) -> Self:
-        """Officers see all; others what their organisation is a party of."""
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
-
-
 class StoredAssessment(models.Model):
     """An assessment fixed for a declaration (or a quotation that was kept). Versions are added, none is changed."""
 
@@ -323,7 +313,7 @@ class StoredAssessment(models.Model):
     actor = models.CharField(T("操作人", "by"), max_length=200)
     created_at = models.DateTimeField(T("时间", "at"), auto_now_add=True)
 
-    objects = StoredAssessmentQuerySet.as_manager()
+    objects = AudienceQuerySet["StoredAssessment"].as_manager()
 
     class Meta:
         verbose_name = T("税费核定", "assessment")
@@ -363,13 +353,6 @@ class RetailPurchase(models.Model):
         indexes = [models.Index(fields=["buyer", "year"], name="tariffs_purchase_buyer")]
 
 
-class DutyMemoQuerySet(models.QuerySet["DutyMemo"]):
-    def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
-
-
 class DutyMemo(models.Model):
     """A duty memo (税单): what is to be paid for a declaration, and by when."""
 
@@ -399,7 +382,7 @@ class DutyMemo(models.Model):
         T("滞纳金", "late-payment charge"), max_digits=20, decimal_places=2, default=Decimal(0)
     )
 
-    objects = DutyMemoQuerySet.as_manager()
+    objects = AudienceQuerySet["DutyMemo"].as_manager()
 
     class Meta:
         verbose_name = T("税单", "duty memo")
@@ -438,13 +421,6 @@ class Payment(models.Model):
         constraints = [models.UniqueConstraint(fields=["channel", "reference"], name="tariffs_one_payment")]
 
 
-class DutyRefundQuerySet(models.QuerySet["DutyRefund"]):
-    def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
-
-
 class DutyRefund(models.Model):
     """Duty paid too much for a declaration (应退税款), to be given back through the bank that took the payment."""
 
@@ -467,7 +443,7 @@ class DutyRefund(models.Model):
     created_at = models.DateTimeField(T("时间", "at"), auto_now_add=True)
     refunded_on = models.DateField(T("退税日期", "given back on"), null=True, blank=True)
 
-    objects = DutyRefundQuerySet.as_manager()
+    objects = AudienceQuerySet["DutyRefund"].as_manager()
 
     class Meta:
         verbose_name = T("应退税款", "refund")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -13,19 +13,12 @@ from django.utils import timezone
 from common.text import T
 from declarations.models import Declaration
 from parties.models import Organisation
-
-if TYPE_CHECKING:
-    from parties.principals import Principal
+from parties.visibility import AudienceQuerySet
 
 
-class HoldQuerySet(models.QuerySet["Hold"]):
+class HoldQuerySet(AudienceQuerySet["Hold"]):
     def standing(self) -> Self:
         return self.filter(lifted_at=None)
-
-    def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
 
 
 class Hold(models.Model):
@@ -96,13 +89,6 @@ class Release(models.Model):
         return f"{self.declaration} {self.stage}"
 
 
-class GateMoveQuerySet(models.QuerySet["GateMove"]):
-    def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
-
-
 class GateMove(models.Model):
     """A container passes a gate, or is kept from passing. Codes as terminals send them: GTIN/GTOT, EMPTY/LADEN."""
 
@@ -132,7 +118,7 @@ class GateMove(models.Model):
     declarations: ArrayField = ArrayField(models.CharField(max_length=18), default=list)
     audience: ArrayField = ArrayField(models.BigIntegerField(), default=list)
 
-    objects = GateMoveQuerySet.as_manager()
+    objects = AudienceQuerySet["GateMove"].as_manager()
 
     class Meta:
         verbose_name = T("闸口记录", "gate move")

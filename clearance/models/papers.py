@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,20 +12,11 @@ from django.utils import timezone
 from cargo.models import Consignment
 from common.text import T
 from parties.models import Organisation
-
-if TYPE_CHECKING:
-    from parties.principals import Principal
+from parties.visibility import AudienceQuerySet
 
 
 def _code() -> str:
     return secrets.token_urlsafe(18)
-
-
-class PortPaperQuerySet(models.QuerySet["PortPaper"]):
-    def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
-            return self
-        return self.filter(audience__contains=[principal.organisation_id or 0])
 
 
 class PortPaper(models.Model):
@@ -52,7 +43,7 @@ class PortPaper(models.Model):
     superseded_at = models.DateTimeField(T("被替代时间", "superseded at"), null=True, blank=True)
     cancelled_at = models.DateTimeField(T("作废时间", "cancelled at"), null=True, blank=True)
 
-    objects = PortPaperQuerySet.as_manager()
+    objects = AudienceQuerySet["PortPaper"].as_manager()
 
     class Meta:
         verbose_name = T("港口单证", "port paper")
