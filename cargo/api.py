@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import IO, Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -17,10 +16,10 @@ from cargo.reports import MILESTONES
 from cargo.schema import message_schema
 from cargo.wire import manifest as wire
 from common.api import View
+from common.asked import asked_day
 from common.days import today
 from common.formats import JSONParser, JSONRenderer, read_body
 from common.json import dumps
-from common.pagination import CursorPagination
 from common.problems import Fault, invalid, not_found
 from common.text import T
 from parties.principals import caller
@@ -164,10 +163,7 @@ class Manifests(View):
         rows = ManifestMessage.objects.visible_to(caller(request))
         if number := request.query_params.get("number"):
             rows = rows.filter(number=number)
-        pages = CursorPagination()
-        pages.ordering = ("-received_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response([manifests.as_receipt(row) for row in page or []])
+        return self.paged(request, rows, manifests.as_receipt, ordering=("-received_at", "-id"))
 
     def post(self, request: Request) -> Response:
         if isinstance(request.data, bytes):
@@ -207,10 +203,8 @@ class Consignments(View):
         ):  # fmt: skip
             if value := request.query_params.get(name):
                 rows = rows.filter(**{field: value})
-        pages = CursorPagination()
         rows = rows.select_related("manifest", "voyage").prefetch_related("stuffings__equipment")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(ConsignmentSerializer(page, many=True).data)
+        return self.paged(request, rows, ConsignmentSerializer)
 
 
 @extend_schema_view(get=extend_schema(summary="提运单货物详情", responses=ConsignmentSerializer))
@@ -236,9 +230,7 @@ class Voyages(View):
         rows = Voyage.objects.visible_to(caller(request)).select_related("means")
         if number := request.query_params.get("number"):
             rows = rows.filter(number=number)
-        pages = CursorPagination()
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(VoyageSerializer(page, many=True).data)
+        return self.paged(request, rows, VoyageSerializer)
 
 
 @extend_schema_view(
@@ -289,17 +281,12 @@ class SupervisionSites(View):
     scopes = {"GET": "cargo:read"}
 
     def get(self, request: Request) -> Response:
-        asked = request.query_params
-        try:
-            day = date.fromisoformat(asked["on"]) if "on" in asked else today()
-        except ValueError as error:
-            raise invalid(
-                [Fault("/on", "not-date", T("日期格式应为 YYYY-MM-DD", "Write days as YYYY-MM-DD"))]
-            ) from error
-        category = asked.get("category")
+        query = request.query_params
+        day = asked_day(query, "on") or today()
+        category = query.get("category")
         if category is not None and category not in Category.values:
             raise invalid([Fault("/category", "category", T("类别无效", "Unknown category"))])
-        if code := asked.get("code"):
+        if code := query.get("code"):
             category = places.categories([code], day).get(code, "-")
         rows = DesignatedSite.objects.on(day).select_related("place").order_by("category", "place__code")
         if category:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import orjson
@@ -10,9 +11,11 @@ from django.db import transaction
 from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from common import idempotency
+from common.pagination import CursorPagination
 from common.problems import Fault, invalid, not_found
 from common.text import T
 
@@ -24,6 +27,22 @@ class View(APIView):
     scopes: ClassVar[dict[str, str]] = {}
     #: POST, PUT, PATCH and DELETE honour ``Idempotency-Key``, recorded in the transaction of the work.
     idempotent: ClassVar[bool] = False
+
+    def paged(
+        self,
+        request: Request,
+        rows: Any,
+        represent: type[BaseSerializer[Any]] | Callable[[Any], Any],
+        *,
+        ordering: tuple[str, ...] = CursorPagination.ordering,
+    ) -> Response:
+        """A page of ``rows``, each as the serializer or the function ``represent`` shows it."""
+        pages = CursorPagination()
+        pages.ordering = ordering
+        page: list[Any] = pages.paginate_queryset(rows, request, view=self) or []
+        if isinstance(represent, type):
+            return pages.get_paginated_response(represent(page, many=True).data)
+        return pages.get_paginated_response([represent(row) for row in page])
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().dispatch(request, *args, **kwargs)

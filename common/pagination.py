@@ -12,13 +12,11 @@ class CursorPagination(pagination.CursorPagination):
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
-    ordering = ("-created_at", "-id")
+    ordering: tuple[str, ...] = ("-created_at", "-id")
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
 
 
-class OldestChangeFirst(CursorPagination):
-    """For ``updated_since`` readers: a row that changes moves to the end and is met again."""
-
-    ordering = ("updated_at", "id")
+#: For ``updated_since`` readers: a row that changes moves to the end and is met again.
+OLDEST_CHANGE_FIRST = ("updated_at", "id")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from common.asked import day_or
 from common.days import LEGAL_ZONE, today
 from common.models import ReadRecord
 from common.problems import standard
@@ -22,13 +23,6 @@ SHOWN = 300
 DUTIES = ("supervision",)
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return today()
-
-
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     principal = who(request)
@@ -36,7 +30,7 @@ def show(request: HttpRequest) -> HttpResponse:
         raise standard(403)
     officer = request.GET.get("officer", "").replace("\x00", "")[:120]
     number = request.GET.get("number", "").replace("\x00", "").strip()[:40]
-    day = _day(request.GET.get("day", ""))
+    day = day_or(today(), request.GET.get("day"))
     readings = ReadRecord.objects.all()
     events = Event.objects.order_by("-occurred_at")
     if number:

@@ -3,7 +3,6 @@ Writes only through the commands of ``portfees``."""
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, Problem, invalid, not_found, standard
 from common.text import T
@@ -50,13 +50,6 @@ def _told(problem: Problem) -> list[Fault]:
     return problem.errors or [Fault("", problem.code, problem.detail or problem.title)]
 
 
-def _day(text: str, pointer: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise invalid([Fault(pointer, "date", T("日期无效", "Not a date"))]) from None
-
-
 def _number(text: str, pointer: str) -> Decimal:
     try:
         return Decimal(text.strip())
@@ -81,8 +74,8 @@ def lists(request: HttpRequest) -> HttpResponse:
                 port=form.get("port", "").strip().upper()[:5],
                 area=form.get("area", "").strip()[:80],
                 title=form.get("title", "").strip()[:200],
-                valid_from=_day(form.get("valid_from", ""), "/valid_from") or today(),
-                valid_to=_day(form.get("valid_to", ""), "/valid_to"),
+                valid_from=asked_day(form, "valid_from") or today(),
+                valid_to=asked_day(form, "valid_to"),
                 complaint_telephone=form.get("complaint_telephone", "").strip()[:60],
                 items=[],
             )
@@ -256,7 +249,7 @@ def fee_figures(request: HttpRequest) -> HttpResponse:
     form: Any = request.POST
     if request.method == "POST":
         try:
-            begins = _day(form.get("valid_from", ""), "/valid_from") or today()
+            begins = asked_day(form, "valid_from") or today()
             if form.get("what") == "parameter":
                 figures.set_parameter(
                     name=form.get("name", ""), value=_number(form.get("value", ""), "/value"),
@@ -267,7 +260,7 @@ def fee_figures(request: HttpRequest) -> HttpResponse:
                     code=form.get("code", "")[:40], unit=form.get("unit", ""), port=form.get("port", "").strip().upper(),
                     container_size=form.get("container_size", ""), amount=_number(form.get("amount", ""), "/amount"),
                     currency=form.get("currency", "CNY").strip().upper(), basis=form.get("basis", "")[:300],
-                    valid_from=begins, valid_to=_day(form.get("valid_to", ""), "/valid_to"), principal=principal,
+                    valid_from=begins, valid_to=asked_day(form, "valid_to"), principal=principal,
                 )  # fmt: skip
             messages.success(request, T("已设定，自 {d} 起生效。", "Set, in force from {d}.", d=begins))
             return redirect("admin:fee_figures")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from clearance import risk, riskrules
 from clearance.models import RiskRule
+from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, Problem, invalid, not_found, standard
 from common.text import T, pick
@@ -132,7 +132,7 @@ def edit(request: HttpRequest) -> HttpResponse:
                 share=_share(form.get("share", "")),
                 instruction=form.get("instruction", "").strip()[:500],
                 agencies=["customs"] if form.get("action") == "inspect" else [],
-                valid_from=_start(form.get("valid_from", "")),
+                valid_from=asked_day(form, "valid_from"),
                 principal=principal,
             )
             messages.success(
@@ -175,15 +175,6 @@ def _share(text: str) -> Decimal:
     if not share.is_finite():
         raise invalid([Fault("/share", "share", T("比例应为 0 到 100 的数", "A share is a number from 0 to 100"))])
     return share
-
-
-def _start(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise invalid([Fault("/valid_from", "date", T("日期无效", "Not a date"))]) from None
 
 
 @require_POST

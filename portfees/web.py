@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from functools import wraps
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.feedgenerator import Atom1Feed
 
+from common.asked import day_or
 from common.days import today
 from common.problems import Problem
 from common.text import T
@@ -37,16 +37,9 @@ def _page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return run
 
 
-def _day(request: HttpRequest) -> date:
-    try:
-        return date.fromisoformat(request.GET.get("on", ""))
-    except ValueError:
-        return today()
-
-
 @_page
 def index(request: HttpRequest) -> HttpResponse:
-    day = _day(request)
+    day = day_or(today(), request.GET.get("on"))
     found = search(request.GET, day).order_by("port", "body__name", "-version")[: PAGE + 1]
     lists = list(found)
     ports = FeeList.objects.public().values_list("port", flat=True).distinct().order_by("port")

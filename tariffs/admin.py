@@ -14,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 
 from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller, has_duty
+from common.asked import day_or
 from common.days import today
 from common.problems import Problem, standard
 from common.text import T, pick
@@ -84,8 +85,8 @@ class TariffMeasureAdmin(TariffTable):
         """What differs between two days, and on which days something changes."""
         if not self.has_view_permission(request):
             raise standard(403)
-        first = _day(request.GET.get("from"), today())
-        second = _day(request.GET.get("to"), first + timedelta(days=90))
+        first = day_or(today(), request.GET.get("from"))
+        second = day_or(first + timedelta(days=90), request.GET.get("to"))
         prefix = request.GET.get("prefix", "")
         prefix = prefix[:10] if prefix.isascii() and prefix.isdigit() else ""
         return page(
@@ -93,14 +94,6 @@ class TariffMeasureAdmin(TariffTable):
             prefix=prefix, days=changes.days(min(first, second), max(first, second)),
             difference=changes.between(first, second, prefix=prefix),
         )  # fmt: skip
-
-
-def _day(text: str | None, default: date) -> date:
-    try:
-        found = date.fromisoformat(text or "")
-    except ValueError:
-        return default
-    return found if 1949 <= found.year < 2200 else default
 
 
 @admin.register(OriginMember)

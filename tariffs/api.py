@@ -14,11 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
+from common.asked import asked_day
 from common.days import today
-from common.pagination import CursorPagination
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
-from parties.principals import Principal
+from parties.principals import caller
 from refdata import codes
 
 from . import answers, changes, fixing, inputs, lookup, memos, payments, rates, refunds, search
@@ -42,24 +42,10 @@ from .schemas import (
 from .selection import KIND_NAMES, Claim, select_import
 
 ON = OpenApiParameter("on", OpenApiTypes.DATE, description="法定日，默认今日 / legal day, default today")
-DAY_LIMITS = (date(1949, 10, 1), date(2200, 1, 1))
-
-
-def caller(request: Request) -> Principal:
-    return request.user  # type: ignore[return-value]
 
 
 def day_of(request: Request, name: str = "on") -> date:
-    text = request.query_params.get(name)
-    if not text:
-        return today()
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = date.max
-    if not DAY_LIMITS[0] <= day < DAY_LIMITS[1]:
-        raise invalid([Fault(f"/{name}", "not-a-day", T("须为日期 YYYY-MM-DD", "must be a day YYYY-MM-DD"))])
-    return day
+    return asked_day(request.query_params, name) or today()
 
 
 def english() -> bool:
@@ -334,13 +320,10 @@ class Memos(View):
     def get(self, request: Request) -> Response:
         rows = DutyMemo.objects.visible_to(caller(request))
         if declaration := request.query_params.get("declaration"):
-            rows = rows.filter(subject=declaration.replace("\x00", ""))
+            rows = rows.filter(subject=declaration)
         if state := request.query_params.get("state"):
-            rows = rows.filter(state=state.replace("\x00", ""))
-        pages = CursorPagination()
-        pages.ordering = ("-issued_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response([memo_json(memo) for memo in page or []])
+            rows = rows.filter(state=state)
+        return self.paged(request, rows, memo_json, ordering=("-issued_at", "-id"))
 
 
 class MemoDetail(View):
@@ -444,13 +427,10 @@ class Refunds(View):
     def get(self, request: Request) -> Response:
         rows = DutyRefund.objects.visible_to(caller(request)).select_related("channel")
         if declaration := request.query_params.get("declaration"):
-            rows = rows.filter(subject=declaration.replace("\x00", ""))
+            rows = rows.filter(subject=declaration)
         if state := request.query_params.get("state"):
-            rows = rows.filter(state=state.replace("\x00", ""))
-        pages = CursorPagination()
-        pages.ordering = ("-created_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response([refund_json(refund) for refund in page or []])
+            rows = rows.filter(state=state)
+        return self.paged(request, rows, refund_json, ordering=("-created_at", "-id"))
 
 
 class RefundDetail(View):
@@ -459,7 +439,7 @@ class RefundDetail(View):
     @extend_schema(operation_id="tariff_refund", summary="一笔应退税款 / One refund", responses=RefundSerializer)
     def get(self, request: Request, number: str) -> Response:
         rows = DutyRefund.objects.visible_to(caller(request)).select_related("channel")
-        refund = rows.filter(number=number.replace("\x00", "")).first()
+        refund = rows.filter(number=number).first()
         if refund is None:
             raise not_found()
         return Response(refund_json(refund))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, cast
 
 from django.http import HttpResponse
@@ -18,7 +17,8 @@ from bills.examples import CONTENT as CONTENT_EXAMPLE
 from bills.models import Act, Bill, sees_all
 from bills.wire import efbl
 from common.api import View
-from common.pagination import CursorPagination, OldestChangeFirst
+from common.asked import asked_moment
+from common.pagination import OLDEST_CHANGE_FIRST
 from common.problems import Fault, Problem, invalid, not_found
 from common.text import T
 from parties.principals import Principal, caller
@@ -29,12 +29,6 @@ CONTENT = {"application/json": {k: v for k, v in SCHEMA.items() if not k.startsw
 def shown(value: Any) -> OpenApiExample:
     """An example of a request's body."""
     return OpenApiExample("example", value, request_only=True)
-
-
-class InOrder(CursorPagination):
-    """A chain is read from its beginning."""
-
-    ordering = ("sequence", "id")
 
 
 def visible(request: Request, number: str) -> Bill:
@@ -91,19 +85,10 @@ class Bills(View):
             bills = bills.filter(pledgee_id=principal.organisation_id)
         if container := query.get("container"):
             bills = bills.filter(containers__number=container)
-        pages: CursorPagination = CursorPagination()
-        if since := query.get("updated_since"):
-            try:
-                moment = datetime.fromisoformat(since)
-                if moment.tzinfo is None:
-                    raise ValueError("no offset")
-            except ValueError as error:
-                raise invalid(
-                    [Fault("/updated_since", "datetime", T("须为带时区的时间", "Must be a time with its offset"))]
-                ) from error
-            bills, pages = bills.filter(updated_at__gte=moment), OldestChangeFirst()
-        page = pages.paginate_queryset(bills, request, view=self)
-        return pages.get_paginated_response(s.BillSerializer(page, many=True).data)
+        if since := asked_moment(query, "updated_since"):
+            bills = bills.filter(updated_at__gte=since)
+            return self.paged(request, bills, s.BillSerializer, ordering=OLDEST_CHANGE_FIRST)
+        return self.paged(request, bills, s.BillSerializer)
 
     def post(self, request: Request) -> Response:
         bill = issuing.draft(principal=caller(request), content=cast(dict[str, Any], request.data))
@@ -187,9 +172,8 @@ class Acts(View):
         own = principal.organisation_id
         if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
             found = found.filter(actor_id=own) | found.filter(recipient_id=own)
-        pages = InOrder()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response(s.ActSerializer(page, many=True).data)
+        # A chain is read from its beginning.
+        return self.paged(request, found, s.ActSerializer, ordering=("sequence", "id"))
 
     def post(self, request: Request, number: str) -> Response:
         _if_match(request, number)
@@ -362,9 +346,7 @@ class Departures(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        pages = CursorPagination()
-        page = pages.paginate_queryset(visible(request, number).departures.all(), request, view=self)
-        return pages.get_paginated_response(s.DepartureSerializer(page, many=True).data)
+        return self.paged(request, visible(request, number).departures.all(), s.DepartureSerializer)
 
     def post(self, request: Request, number: str) -> Response:
         made = departing.leave(number=number, principal=caller(request), **wanted(s.LeaveSerializer, request))

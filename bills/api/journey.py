@@ -12,17 +12,8 @@ from bills.api import serializers as s
 from bills.api.bills import shown, visible, wanted
 from bills.models import DeliveryOrder, SigningKey
 from common.api import View
-from common.pagination import CursorPagination
 from common.problems import not_found
 from parties.principals import caller
-
-
-class LatestKey(CursorPagination):
-    ordering = ("-valid_from", "-id")
-
-
-class ByTime(CursorPagination):
-    ordering = ("occurred_at", "id")
 
 
 @extend_schema_view(
@@ -41,9 +32,9 @@ class LegEvents(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        pages = ByTime()
-        page = pages.paginate_queryset(visible(request, number).leg_events.all(), request, view=self)
-        return pages.get_paginated_response(s.LegEventSerializer(page, many=True).data)
+        return self.paged(
+            request, visible(request, number).leg_events.all(), s.LegEventSerializer, ordering=("occurred_at", "id")
+        )
 
     def post(self, request: Request, number: str) -> Response:
         made = journey.report(number=number, principal=caller(request), **wanted(s.LegEventSerializer, request))
@@ -127,9 +118,7 @@ class Keys(View):
 
     def get(self, request: Request) -> Response:
         own = SigningKey.objects.filter(organisation_id=caller(request).organisation_id or 0)
-        pages = LatestKey()
-        page = pages.paginate_queryset(own, request, view=self)
-        return pages.get_paginated_response(s.KeySerializer(page, many=True).data)
+        return self.paged(request, own, s.KeySerializer, ordering=("-valid_from", "-id"))
 
     def post(self, request: Request) -> Response:
         made = keys.register_key(principal=caller(request), **wanted(s.RegisterKeySerializer, request))

@@ -15,7 +15,6 @@ from clearance import files, gates, holds, inspections, papers
 from clearance.models import Evidence, GateMove, Hold, InspectionOrder, PortPaper
 from common.api import View
 from common.formats import JSONParser
-from common.pagination import CursorPagination
 from common.problems import CONTENT_TYPE, Fault, invalid, not_found
 from common.text import T
 from parties.principals import caller
@@ -153,10 +152,7 @@ class GateMoves(View):
         rows = GateMove.objects.visible_to(caller(request))
         if container := request.query_params.get("container"):
             rows = rows.filter(container=container)
-        pages = CursorPagination()
-        pages.ordering = ("-recorded_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(GateMoveSerializer(page, many=True).data)
+        return self.paged(request, rows, GateMoveSerializer, ordering=("-recorded_at", "-id"))
 
     def post(self, request: Request) -> Response:
         body = GateMoveSerializer(data=request.data)
@@ -195,10 +191,7 @@ class Holds(View):
         rows = Hold.objects.visible_to(caller(request))
         if reference := request.query_params.get("reference"):
             rows = rows.filter(reference=reference)
-        pages = CursorPagination()
-        pages.ordering = ("-placed_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(HoldSerializer(page, many=True).data)
+        return self.paged(request, rows, HoldSerializer, ordering=("-placed_at", "-id"))
 
     def post(self, request: Request) -> Response:
         body = HoldSerializer(data=request.data)
@@ -379,10 +372,7 @@ class PortPapers(View):
         for name in ("container", "kind", "number"):
             if value := request.query_params.get(name):
                 rows = rows.filter(**{name: value})
-        pages = CursorPagination()
-        pages.ordering = ("-issued_at", "-id")
-        page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(PortPaperSerializer(page, many=True).data)
+        return self.paged(request, rows, PortPaperSerializer, ordering=("-issued_at", "-id"))
 
     def post(self, request: Request) -> Response:
         body = NewPortPaperSerializer(data=request.data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
@@ -15,8 +14,8 @@ from rest_framework.response import Response
 
 from clearance import dcsa, times, tracking
 from common.api import View
-from common.problems import Fault, invalid, not_found
-from common.text import T
+from common.asked import asked_day
+from common.problems import not_found
 from parties.principals import caller
 
 
@@ -133,8 +132,8 @@ class ClearanceTimes(View):
         rows = times.statistics(
             operation=asked.get("operation", "overall"),
             by=[one for one in asked.get("by", "month").split(",") if one],
-            since=_day(asked, "since"),
-            until=_day(asked, "until"),
+            since=asked_day(asked, "since"),
+            until=asked_day(asked, "until"),
             direction=asked.get("direction", ""),
             office=asked.get("office", ""),
             with_advance=asked.get("advance", "true") != "false",
@@ -146,12 +145,3 @@ class ClearanceTimes(View):
         writer.writeheader()
         writer.writerows(rows)
         return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8")
-
-
-def _day(asked: Any, name: str) -> date | None:
-    try:
-        return date.fromisoformat(asked[name]) if asked.get(name) else None
-    except ValueError as error:
-        raise invalid(
-            [Fault(f"/{name}", "not-date", T("日期格式应为 YYYY-MM-DD", "Write days as YYYY-MM-DD"))]
-        ) from error

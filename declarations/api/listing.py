@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
 
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
+from common.asked import asked_day, asked_moment
 from common.days import LEGAL_ZONE
-from common.pagination import CursorPagination, OldestChangeFirst
+from common.pagination import OLDEST_CHANGE_FIRST, CursorPagination
 from common.problems import Fault, invalid
 from common.text import T
 from declarations.lifecycle import State
@@ -38,56 +36,21 @@ EQUAL = {
 
 def listing(view: View, request: Request) -> Response:
     found = Declaration.objects.visible_to(caller(request))
-    asked = request.query_params
-    faults: list[Fault] = []
-    if states := [state for given in asked.getlist("state") for state in given.split(",") if state]:
+    query = request.query_params
+    if states := [state for given in query.getlist("state") for state in given.split(",") if state]:
         if unknown := set(states) - set(State.values):
             text = T("没有状态 {state}", "There is no state {state}", state=", ".join(sorted(unknown)))
-            faults.append(Fault("state", "state", text))
+            raise invalid([Fault("/state", "state", text)])
         found = found.filter(state__in=states)
     for name, column in EQUAL.items():
-        if value := asked.get(name):
+        if value := query.get(name):
             found = found.filter(**{column: value})
     for name, lookup, days in (("lodged_from", "gte", 0), ("lodged_to", "lt", 1)):
-        if given := asked.get(name):
-            day = _day(given)
-            if day is None:
-                faults.append(Fault(name, "date", T("日期应为 YYYY-MM-DD", "A day is written YYYY-MM-DD")))
-            else:
-                moment = datetime(day.year, day.month, day.day, tzinfo=LEGAL_ZONE) + timedelta(days=days)
-                found = found.filter(**{f"lodged_at__{lookup}": moment})
-    pages: Any = CursorPagination()
-    if given := asked.get("updated_since"):
-        pages = OldestChangeFirst()
-        since = _moment(given)
-        if since is None:
-            faults.append(Fault("updated_since", "time", T("时间应为 ISO 8601", "A time is written as ISO 8601")))
-        else:
-            found = found.filter(updated_at__gte=since)
-    if faults:
-        raise invalid(faults)
-    rows = pages.paginate_queryset(found.order_by().values(*COLUMNS, "id"), request, view=view)
-    for row in rows:
-        del row["id"]
-    return pages.get_paginated_response(rows)
-
-
-def _day(text: str) -> date | None:
-    if len(text) != 10:
-        return None
-    try:
-        found = parse_date(text)
-    except ValueError:
-        return None
-    return found if found is not None and 1 < found.year < 9999 else None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        # A plus sign that was not escaped arrives as a blank.
-        found = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        return None
-    if found is None or not 1 < found.year < 9999:
-        return None
-    return found if timezone.is_aware(found) else found.replace(tzinfo=LEGAL_ZONE)
+        if day := asked_day(query, name):
+            begins = datetime.combine(day + timedelta(days=days), time.min, LEGAL_ZONE)
+            found = found.filter(**{f"lodged_at__{lookup}": begins})
+    ordering = CursorPagination.ordering
+    if since := asked_moment(query, "updated_since"):
+        found, ordering = found.filter(updated_at__gte=since), OLDEST_CHANGE_FIRST
+    rows = found.order_by().values(*COLUMNS, "id")
+    return view.paged(request, rows, lambda row: {name: row[name] for name in COLUMNS}, ordering=ordering)

@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
-from common.pagination import CursorPagination
 from common.problems import Fault, invalid
 from common.text import T
 from events.api import FeedQuery, query
@@ -221,9 +220,9 @@ class Reports(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        pages = ReportPages()
-        page = pages.paginate_queryset(feeds.partner_of(caller(request)).reports.all(), request, view=self)
-        return pages.get_paginated_response(ReportSerializer(page, many=True).data)
+        return self.paged(
+            request, feeds.partner_of(caller(request)).reports.all(), ReportSerializer, ordering=("-started_at", "-id")
+        )
 
     def post(self, request: Request) -> Response:
         partner = feeds.partner_of(caller(request))
@@ -258,7 +257,3 @@ class TimeLine(View):
 
     def get(self, request: Request, number: str) -> Response:
         return Response({"milestones": timelines.time_line(number, caller(request))})
-
-
-class ReportPages(CursorPagination):
-    ordering = ("-started_at", "-id")

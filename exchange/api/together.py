@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from cargo.models import Category
 from common.api import View
+from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, invalid, not_found
 from common.text import T
@@ -140,13 +141,6 @@ class TransitConfirmations(View):
         return Response(_one(request, number, "in"), status=201)
 
 
-def _day(request: Request) -> date:
-    try:
-        return date.fromisoformat(request.query_params["on"]) if "on" in request.query_params else today()
-    except ValueError as error:
-        raise invalid([Fault("/on", "not-date", T("日期格式应为 YYYY-MM-DD", "Write days as YYYY-MM-DD"))]) from error
-
-
 class FoundListSerializer(serializers.Serializer):
     source = serializers.CharField(help_text="来源省份 / the province it comes from")  # type: ignore[assignment]
     own = serializers.BooleanField(help_text="本省记录，或外省镜像 / our own record, or a mirror")
@@ -184,7 +178,13 @@ class FeeLists(View):
     def get(self, request: Request) -> Response:
         asked = request.query_params
         return Response(
-            {"results": search.fee_lists(day=_day(request), port=asked.get("port", ""), words=asked.get("q", ""))}
+            {
+                "results": search.fee_lists(
+                    day=(asked_day(request.query_params, "on") or today()),
+                    port=asked.get("port", ""),
+                    words=asked.get("q", ""),
+                )
+            }
         )
 
 
@@ -228,7 +228,10 @@ class Sites(View):
         return Response(
             {
                 "results": search.sites(
-                    day=_day(request), category=category, code=asked.get("code", ""), port=asked.get("port", "")
+                    day=(asked_day(request.query_params, "on") or today()),
+                    category=category,
+                    code=asked.get("code", ""),
+                    port=asked.get("port", ""),
                 )
             }
         )

@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
-from common.pagination import CursorPagination
 from common.problems import not_found
 from exchange import endpoints
 from exchange.models import Attempt, Delivery, Endpoint
@@ -126,10 +125,7 @@ class Endpoints(View):
 
     def get(self, request: Request) -> Response:
         found = Endpoint.objects.visible_to(caller(request)).exclude(state=Endpoint.State.DELETED)
-        pages = CursorPagination()
-        return pages.get_paginated_response(
-            EndpointSerializer(pages.paginate_queryset(found, request, view=self), many=True).data
-        )
+        return self.paged(request, found, EndpointSerializer)
 
     def post(self, request: Request) -> Response:
         made, secret = endpoints.create(principal=caller(request), **_checked(NewEndpointSerializer, request))
@@ -236,10 +232,6 @@ class ReplayEndpoint(View):
         return Response({"deliveries": number}, status=202)
 
 
-class DeliveryPages(CursorPagination):
-    ordering = ("-id",)  # type: ignore[assignment]
-
-
 class DeliveryQuery(serializers.Serializer):
     state = serializers.ChoiceField(Delivery.State.choices, required=False)
     subject_number = serializers.CharField(required=False, max_length=80)
@@ -261,10 +253,7 @@ class Deliveries(View):
             found = found.filter(state=asked.validated_data["state"])
         if "subject_number" in asked.validated_data:
             found = found.filter(payload__subject_number=asked.validated_data["subject_number"])
-        pages = DeliveryPages()
-        return pages.get_paginated_response(
-            DeliverySerializer(pages.paginate_queryset(found, request, view=self), many=True).data
-        )
+        return self.paged(request, found, DeliverySerializer, ordering=("-id",))
 
 
 @extend_schema_view(get=extend_schema(summary="投递详情及每次尝试", responses=DeliveryDetailSerializer))

@@ -14,9 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
+from common.asked import asked_day
 from common.days import today
 from common.formats import JSONParser
-from common.pagination import CursorPagination
 from common.problems import Fault, invalid, not_found
 from common.text import T
 from parties.principals import caller
@@ -103,19 +103,6 @@ def _difference_body(found: catalogues.Difference) -> dict[str, Any]:
     }
 
 
-def day_of(request: Request, name: str = "on") -> date:
-    """The legal day named by a query parameter, today where it is missing. Raises Problem 422."""
-    text = request.query_params.get(name)
-    if not text:
-        return today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise invalid(
-            [Fault(f"?{name}", "date", T("日期格式应为 YYYY-MM-DD", "The date must be YYYY-MM-DD"))]
-        ) from error
-
-
 def _items_from_json(rows: list[dict[str, Any]]) -> list[FeeItem]:
     """Lines given as JSON, read by the same readers as a sheet's cells."""
 
@@ -157,10 +144,8 @@ class Catalogues(View):
     public = True
 
     def get(self, request: Request) -> Response:
-        found = search(request.query_params, day_of(request))
-        pages = CursorPagination()
-        page: Any = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response(FeeListSerializer(page, many=True).data)
+        found = search(request.query_params, asked_day(request.query_params, "on") or today())
+        return self.paged(request, found, FeeListSerializer)
 
 
 def search(wanted: Any, day: date) -> Any:
@@ -260,9 +245,7 @@ class OwnLists(View):
 
     def get(self, request: Request) -> Response:
         found = FeeList.objects.select_related("body").filter(body_id=caller(request).organisation_id)
-        pages = CursorPagination()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response(FeeListSerializer(page, many=True).data)
+        return self.paged(request, found, FeeListSerializer)
 
     def post(self, request: Request) -> Response:
         wanted = DraftSerializer(data=request.data)

@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
-from common.pagination import CursorPagination
 from common.problems import not_found
 from parties.principals import caller
 from portfees import invoices
@@ -96,9 +95,7 @@ class Invoices(View):
         if request.query_params.get("deviating") in ("true", "1"):
             wrong = InvoiceLine.objects.filter(finding__in=["above", "not_listed", "no_list"])
             found = found.filter(pk__in=wrong.values("invoice"))
-        pages = CursorPagination()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response(InvoiceSerializer(page, many=True).data)
+        return self.paged(request, found, InvoiceSerializer)
 
     def post(self, request: Request) -> Response:
         wanted = InvoiceInput(data=request.data)
@@ -157,9 +154,7 @@ class Complaints(View):
 
     def get(self, request: Request) -> Response:
         found = Complaint.objects.visible_to(caller(request)).select_related("line__invoice")
-        pages = CursorPagination()
-        page = pages.paginate_queryset(found, request, view=self)
-        return pages.get_paginated_response(ComplaintSerializer(page, many=True).data)
+        return self.paged(request, found, ComplaintSerializer)
 
 
 @extend_schema_view(

@@ -208,7 +208,7 @@ def test_a_rule_is_written_tried_and_switched_on() -> None:
         ({"json": '{"field": "secret", "op": "eq", "value": "x"}'}, "没有此字段"),
         ({"share": "NaN"}, "比例"),
         ({"share": "120"}, "比例"),
-        ({"valid_from": "2026-02-30"}, "日期无效"),
+        ({"valid_from": "2026-02-30"}, "日期应为"),
         ({"value-0": ""}, ""),
     ],
 )
