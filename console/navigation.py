@@ -20,10 +20,12 @@ class Section:
     icon: str
     #: The page the section opens; without one, its first entry.
     page: str = ""
-    #: Further pages of the console: (URL name, title).
-    pages: tuple[tuple[str, Any], ...] = ()
+    #: Further pages of the console: (URL name, title), and the duties that see it where they are not the section's.
+    pages: tuple[tuple[Any, ...], ...] = ()
     #: App labels, or ``app.model``, whose registered models are listed here.
     models: tuple[str, ...] = ()
+    #: Of these, those that a page of the console leads to.
+    beneath: tuple[str, ...] = ()
     #: Addresses of pages that belong here beside those listed.
     paths: tuple[str, ...] = ()
     #: Who sees the console's pages of this section (none named: every officer). Models say so themselves.
@@ -79,7 +81,13 @@ SECTIONS = (
         paths=("/console/port-fees/",),
     ),
     Section("bills", T("一单制", "One bill"), "layers", models=("bills",)),
-    Section("exchange", T("数据交换", "Data exchange"), "swap", models=("exchange",)),
+    Section(
+        "exchange",
+        T("数据交换", "Data exchange"),
+        "swap",
+        models=("exchange",),
+        paths=("/console/exchange/",),
+    ),
     Section("parties", T("单位与权限", "Parties and rights"), "people", models=("parties", "auth", "oauth2_provider")),
     Section("reference", T("参考数据", "Reference data"), "book", models=("refdata",)),
     Section("audit", T("审计", "Audit"), "shield", page="audit", models=("events", "common"), duties=("supervision",)),
@@ -100,7 +108,13 @@ def sections(site: AdminSite, request: HttpRequest) -> list[dict[str, Any]]:
         home = ""
         if has_duty(request, section.duties):
             home = _url(section.page) if section.page else ""
-            entries += [(title, url) for name, title in section.pages if (url := _url(name))]
+            entries += [
+                (title, url)
+                for name, title, *duties in section.pages
+                if (not duties or has_duty(request, tuple(duties))) and (url := _url(name))
+            ]
+        for label in section.beneath:
+            models.pop(label, None)
         for wanted in section.models:
             for label in sorted(models):
                 if label == wanted or label.split(".")[0] == wanted:

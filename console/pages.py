@@ -27,6 +27,14 @@ def who(request: HttpRequest) -> Principal:
     return principal
 
 
+def officer(request: HttpRequest, duty: str) -> Principal:
+    """The officer at this page, who has ``duty``. Raises Problem 403."""
+    principal = who(request)
+    if not (principal.is_officer and principal.has_duty(duty)):
+        raise standard(403)
+    return principal
+
+
 def name_of(principal: Principal) -> str:
     return (principal.user.get_full_name() or principal.user.get_username()) if principal.user else principal.actor
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -189,19 +190,21 @@ class EndpointAdmin(ExchangeAdmin):
     search_fields = ["url", "organisation__name"]
     actions = ["pause", "resume", "send_test"]
 
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """An endpoint has a page of its own (``console.hooks``)."""
+        return redirect("admin:endpoint", object_id)
+
     @admin.action(description=T("暂停", "Pause"))
     def pause(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self.each(request, queryset, lambda row, who: endpoints.pause(
-            endpoint_id=row.pk, principal=None, actor=who.actor))  # fmt: skip
+        self.each(request, queryset, lambda row, who: endpoints.pause(endpoint_id=row.pk, principal=who))
 
     @admin.action(description=T("恢复", "Resume"))
     def resume(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self.each(request, queryset, lambda row, who: endpoints.resume(
-            endpoint_id=row.pk, principal=None, actor=who.actor))  # fmt: skip
+        self.each(request, queryset, lambda row, who: endpoints.resume(endpoint_id=row.pk, principal=who))
 
     @admin.action(description=T("发送测试消息", "Send a test message"))
     def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self.each(request, queryset[:5], lambda row, who: endpoints.test(endpoint_id=row.pk, principal=None))
+        self.each(request, queryset[:5], lambda row, who: endpoints.test(endpoint_id=row.pk, principal=who))
 
 
 class AttemptsInline(ReadOnlyInline):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,24 +28,49 @@ _RESERVED = re.compile(
 )
 CHANGEABLE = ("url", "description", "event_types", "headers", "rate_limit", "timeout")
 
+#: Least and most of what an endpoint may ask for: messages a second, seconds to answer in.
+BOUNDS = {"rate_limit": (1, 10_000), "timeout": (1, 30)}
+MOST_TYPES, MOST_DESCRIPTION = 100, 200
+#: Events that one replay queues at most.
+MOST_REPLAYED = 10_000
 
-def _faults(values: dict[str, Any]) -> list[Fault]:
-    faults = addresses.url_faults(values["url"]) if "url" in values else []
+
+def faults(values: dict[str, Any]) -> list[Fault]:
+    """Everything wrong with what is given of an endpoint."""
+    found = addresses.url_faults(values["url"]) if "url" in values else []
     if "event_types" in values:
         if not values["event_types"]:
-            faults.append(Fault("/event_types", "required", T("至少一种事件类型", "At least one event type")))
-        faults += terms.pattern_faults(values["event_types"], "/event_types")
-    headers = values.get("headers", {})
+            found.append(Fault("/event_types", "required", T("至少一种事件类型", "At least one event type")))
+        if len(values["event_types"]) > MOST_TYPES:
+            found.append(Fault("/event_types", "too-many", T("最多 {n} 种", "At most {n}", n=MOST_TYPES)))
+        found += terms.pattern_faults(values["event_types"], "/event_types")
+    if len(values.get("description", "")) > MOST_DESCRIPTION:
+        found.append(Fault("/description", "too-long", T("最多 {n} 字", "At most {n} characters", n=MOST_DESCRIPTION)))
+    for name, (least, most) in BOUNDS.items():
+        value = values.get(name)
+        if value is not None and not least <= value <= most:
+            found.append(
+                Fault(f"/{name}", "range", T("须在 {a} 至 {b} 之间", "Must be from {a} to {b}", a=least, b=most))
+            )
+    return found + _header_faults(values.get("headers", {}))
+
+
+def _header_faults(headers: dict[str, Any]) -> list[Fault]:
+    found = []
     if len(headers) > 20:
-        faults.append(Fault("/headers", "too-many", T("最多 20 个请求头", "At most 20 headers")))
+        found.append(Fault("/headers", "too-many", T("最多 20 个请求头", "At most 20 headers")))
     for name, value in headers.items():
         if not _HEADER.fullmatch(name) or _RESERVED.fullmatch(name):
-            faults.append(Fault(f"/headers/{name}", "header-name", T("不可设置此请求头", "This header cannot be set")))
+            found.append(Fault(f"/headers/{name}", "header-name", T("不可设置此请求头", "This header cannot be set")))
         elif not isinstance(value, str) or len(value) > 500 or not value.isascii() or not value.isprintable():
-            faults.append(
+            found.append(
                 Fault(f"/headers/{name}", "header-value", T("须为可见 ASCII 字符", "Must be visible ASCII characters"))
             )
-    return faults
+    return found
+
+
+def _by(principal: Principal | None, actor: str = "") -> str:
+    return actor or (principal.actor if principal else "system")
 
 
 def _say(what: str, endpoint: Endpoint, actor: str, **data: Any) -> None:
@@ -79,11 +105,16 @@ def create(
         raise not_found()
     if partner is None:
         partner = Partner.objects.filter(organisation_id=owner).first()
-    faults = _faults({"url": url, "event_types": event_types, "headers": headers or {}})
+    given = {"url": url, "event_types": event_types, "headers": headers or {}, "description": description}
+    found = faults(given | {"rate_limit": rate_limit, "timeout": timeout})
+    if partner is not None and partner.organisation_id != owner:
+        found.append(
+            Fault("/partner", "other-organisation", T("该伙伴不是此单位", "This partner is another organisation"))
+        )
     if secret is not None and not (secret.startswith(signing.SHARED) and signing.is_wellformed(secret)):
-        faults.append(Fault("/secret", "secret", T("须为 whsec_ 加 24–64 字节的 base64", "Must be whsec_ + base64")))
-    if faults:
-        raise invalid(faults)
+        found.append(Fault("/secret", "secret", T("须为 whsec_ 加 24–64 字节的 base64", "Must be whsec_ + base64")))
+    if found:
+        raise invalid(found)
     if Endpoint.objects.filter(organisation_id=owner).exclude(state=Endpoint.State.DELETED).count() >= MOST:
         raise conflict("too-many-endpoints", T("最多 {n} 个端点", "At most {n} endpoints", n=MOST))
     with connection.cursor() as cursor:
@@ -126,8 +157,8 @@ def locked(endpoint_id: UUID, principal: Principal | None) -> Endpoint:
 def change(*, endpoint_id: UUID, principal: Principal, **values: Any) -> Endpoint:
     endpoint = locked(endpoint_id, principal)
     values = {name: value for name, value in values.items() if name in CHANGEABLE}
-    if faults := _faults(values):
-        raise invalid(faults)
+    if found := faults(values):
+        raise invalid(found)
     for name, value in values.items():
         setattr(endpoint, name, value)
     endpoint.save(update_fields=list(values) or None)
@@ -143,7 +174,7 @@ def rotate(*, endpoint_id: UUID, principal: Principal | None, actor: str = "", s
     endpoint.secrets.filter(expires_at=None).update(expires_at=now + EndpointSecret.OVERLAP)
     endpoint.secrets.filter(expires_at__lte=now).delete()
     told = _new_secret(endpoint, signature)
-    _say("rotated", endpoint, actor or (principal.actor if principal else "system"))
+    _say("rotated", endpoint, _by(principal, actor))
     return told
 
 
@@ -155,7 +186,7 @@ def pause(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") ->
         raise conflict("not-active", T("端点未启用", "The endpoint is not active"))
     endpoint.state = Endpoint.State.PAUSED
     endpoint.save(update_fields=["state"])
-    _say("paused", endpoint, actor or (principal.actor if principal else "system"))
+    _say("paused", endpoint, _by(principal, actor))
     return endpoint
 
 
@@ -175,7 +206,7 @@ def resume(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -
     if missed:
         last = endpoint.deliveries.order_by("-position").values_list("position", flat=True).first() or endpoint.since
         _queue_again(endpoint, after=last)
-    _say("resumed", endpoint, actor or (principal.actor if principal else "system"))
+    _say("resumed", endpoint, _by(principal, actor))
     return endpoint
 
 
@@ -199,13 +230,42 @@ def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before
     if endpoint.state == Endpoint.State.DISABLED:
         raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
     number = _queue_again(endpoint, after=after, before=before)
-    _say(
-        "replayed", endpoint, principal.actor if principal else "system", after=after, before=before, deliveries=number
-    )
+    _say("replayed", endpoint, _by(principal), after=after, before=before, deliveries=number)
     return number
 
 
-def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None, most: int = 10_000) -> int:
+def position_after(moment: datetime) -> int:
+    """The position after which everything lies that was recorded at ``moment`` or later."""
+    with connection.cursor() as cursor:
+        # Ids are made in order of time; those of transactions that ran side by side stand close together.
+        cursor.execute(
+            "SELECT min(position) FROM (SELECT position FROM events_event WHERE id >= %s ORDER BY id LIMIT 1000) e",
+            [_first_id(moment)],
+        )
+        first = cursor.fetchone()[0]
+        if first is None:
+            cursor.execute("SELECT coalesce(max(position), 0) + 1 FROM events_event")
+            first = cursor.fetchone()[0]
+    return int(first) - 1
+
+
+def position_before(moment: datetime) -> int:
+    """The position before which everything lies that was recorded before ``moment``."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(position), 0) + 1"
+            " FROM (SELECT position FROM events_event WHERE id < %s ORDER BY id DESC LIMIT 1000) e",
+            [_first_id(moment)],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _first_id(moment: datetime) -> UUID:
+    """The least id of version 7 of the millisecond of ``moment``."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None, most: int = MOST_REPLAYED) -> int:
     """Payloads that exist are sent as they were; events handed out to nobody then get theirs now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
@@ -321,6 +381,7 @@ def test(*, endpoint_id: UUID, principal: Principal | None) -> Delivery:
             endpoint=endpoint, payload=payload, position=0, line=0, state=Delivery.State.FAILED
         )
         secrets = endpoint.signing_secrets()
+        _say("tested", endpoint, _by(principal))
     target = ledger.Target(endpoint.pk, endpoint.url, endpoint.headers, None, endpoint.timeout, 0, secrets)
 
     async def once() -> ledger.Outcome:

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from common.text import pick
+
 DATA = Path(__file__).parent / "data" / "standards.json"
 
 #: Versions of messages that are understood.
@@ -39,6 +41,13 @@ def event_types() -> list[str]:
     return sorted(
         f"{family}.{name}" for family, described in table()["families"].items() for name in described["types"]
     )
+
+
+def called(event_type: str) -> str:
+    """What people call a type, in their language; the type itself where it is not described."""
+    family, _, name = event_type.partition(".")
+    described = table()["families"].get(family, {}).get("types", {}).get(name)
+    return pick(*described["text"].split(" / ", 1)) if described else event_type
 
 
 def event_schema(event_type: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from common.api import View
 from common.problems import not_found
 from exchange import endpoints
+from exchange.endpoints import BOUNDS, MOST_DESCRIPTION, MOST_TYPES
 from exchange.models import Attempt, Delivery, Endpoint
 from parties.principals import caller
 
@@ -29,11 +30,13 @@ class EndpointSerializer(serializers.ModelSerializer):
 
 class ChangeEndpointSerializer(serializers.Serializer):
     url = serializers.CharField(max_length=500)
-    description = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    event_types = serializers.ListField(child=serializers.CharField(max_length=80), max_length=100)
+    description = serializers.CharField(max_length=MOST_DESCRIPTION, required=False, allow_blank=True)
+    event_types = serializers.ListField(child=serializers.CharField(max_length=80), max_length=MOST_TYPES)
     headers = serializers.DictField(child=serializers.CharField(max_length=500, allow_blank=True), required=False)
-    rate_limit = serializers.IntegerField(min_value=1, max_value=10_000, required=False, allow_null=True)
-    timeout = serializers.IntegerField(min_value=1, max_value=30, required=False)
+    rate_limit = serializers.IntegerField(
+        min_value=BOUNDS["rate_limit"][0], max_value=BOUNDS["rate_limit"][1], required=False, allow_null=True
+    )
+    timeout = serializers.IntegerField(min_value=BOUNDS["timeout"][0], max_value=BOUNDS["timeout"][1], required=False)
 
 
 class NewEndpointSerializer(ChangeEndpointSerializer):

@@ -54,6 +54,12 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "fee_figures": ("GET POST", ANY),
     "complaints": (GET, ANY),
     "complaint": ("GET POST", ANY),
+    "endpoint_new": ("GET POST", frozenset({"exchange"})),
+    "endpoint": (GET, frozenset({"exchange"})),
+    "endpoint_change": ("GET POST", frozenset({"exchange"})),
+    "endpoint_rotate": (POST, frozenset({"exchange"})),
+    "endpoint_replay": ("GET POST", frozenset({"exchange"})),
+    "endpoint_act": (POST, frozenset({"exchange"})),
 }
 SAMPLES = {
     "str": "I20260000000000000", "slug": "accept", "int": "999999", "uuid": "00000000-0000-4000-8000-000000000000",

@@ -11,6 +11,7 @@ from exchange.models import Endpoint, Partner
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM, Principal
 from tests import make
+from tests.browsing import browser, chromium  # noqa: F401
 from tests.exchange.receiver import Receiver
 
 

@@ -2,6 +2,8 @@
 //   tr[data-href]            a row: j/k move, Enter opens, o takes and opens
 //   [data-key="a"]           a link or button that the key presses
 //   dialog[id] + [data-dialog="id"]   a decision that asks before it is sent
+//   [data-copy="selector"]   a button that copies what stands there
+//   [data-leave="address"]   what the page shows is shown once; the address is what stays
 (() => {
   const rows = () => [...document.querySelectorAll("tr[data-href], #result_list tbody tr")];
   const at = () => document.querySelector("tr.at");
@@ -56,6 +58,19 @@
     }
     const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (target) { event.preventDefault(); target.click(); }
+  });
+
+  // A page that tells something only once: loading it again opens another.
+  const leave = document.querySelector("[data-leave]");
+  if (leave) history.replaceState(null, "", leave.dataset.leave);
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.querySelector(button.dataset.copy);
+    getSelection().selectAllChildren(source);  // where the clipboard is closed to us, one presses Ctrl+C
+    try { await navigator.clipboard.writeText(source.textContent.trim()); } catch { if (!document.execCommand("copy")) return; }
+    button.textContent = button.dataset.done;
   });
 
   // One decision, one click: the second is not sent.

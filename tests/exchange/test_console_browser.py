@@ -1,0 +1,87 @@
+"""The exchange at the console in Chromium. Screenshots go to var/screenshots/ for people to look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.models import Endpoint
+from parties.models import Officer
+from tests import make
+from tests.browsing import Browser
+from tests.exchange.conftest import make_partner
+from tests.tariffs.test_browser import FAINT
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("browser")]
+
+
+def look(browser: Browser, name: str) -> None:
+    browser.shot(name, full_page=True)
+    assert browser.page.evaluate(FAINT) == []
+
+
+def test_an_endpoint_is_made_and_its_secret_rotated_by_the_keyboard(browser: Browser, receiver) -> None:
+    partner, hook = make_partner(), receiver()
+    make.officer(username="wang", name="王敏", duties=(Officer.Duty.EXCHANGE,))
+    page = browser.page
+    browser.log_in("wang")
+    browser.open("/console/exchange/endpoint/")
+    page.keyboard.press("n")
+    page.wait_for_url("**/endpoints/new/")
+    assert page.evaluate("document.activeElement.name") == "organisation"
+    page.select_option("[name=partner]", partner.code)
+    page.fill("[name=url]", "https://10.1.2.3/hook")
+    page.fill("[name=event_types]", "declaration.*\nbill.issued")
+    page.fill("[name=headers]", "X-Tenant: 7")
+    page.click("#keep")
+    page.wait_for_selector("#e-url")
+    assert page.evaluate("document.activeElement.name") == "url"
+    assert page.input_value("[name=event_types]") == "declaration.*\nbill.issued"
+    look(browser, "exchange-endpoint-faults")
+    page.fill("[name=url]", hook.url)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#secret")
+    made = Endpoint.objects.get()
+    first = browser.text("#secret")
+    assert made.signing_secrets() == [first]
+    look(browser, "exchange-endpoint-secret")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.keyboard.press("c")
+    page.wait_for_selector("text=已复制")
+    assert page.evaluate("navigator.clipboard.readText()") == first
+    # Loading again shows the endpoint, tells nothing and makes nothing.
+    page.reload()
+    page.wait_for_selector("dialog#ask-rotate", state="attached")
+    assert page.url.endswith(f"/endpoints/{made.pk}/")
+    assert first not in page.content()
+    assert Endpoint.objects.count() == 1
+
+    # Rotation asks first; the answer says until when the old one signs too.
+    page.keyboard.press("s")
+    page.wait_for_selector("dialog#ask-rotate[open]")
+    browser.shot("exchange-endpoint-rotate")
+    page.click("dialog#ask-rotate button.main")
+    page.wait_for_selector("#old-until")
+    second = browser.text("#secret")
+    assert second != first
+    assert set(made.signing_secrets()) == {first, second}
+    look(browser, "exchange-endpoint-rotated")
+    page.reload()
+    page.wait_for_selector("dialog#ask-rotate", state="attached")
+    assert second not in page.content()
+    assert made.secrets.count() == 2
+
+    page.keyboard.press("t")
+    page.wait_for_selector("li.success")
+    assert [one.message["type"] for one in hook.received] == ["webhook_endpoint.test"]
+    page.keyboard.press("y")
+    page.wait_for_url("**/replay/")
+    page.fill("[name=after]", "0")
+    look(browser, "exchange-endpoint-replay")
+    page.click("#keep")
+    page.wait_for_selector("li.success")
+    look(browser, "exchange-endpoint")
+    page.click("button.bad[data-dialog=ask-delete]")
+    page.click("dialog#ask-delete button.bad")
+    page.wait_for_selector("li.success")
+    made.refresh_from_db()
+    assert made.state == "deleted"
