@@ -15,7 +15,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone, translation
 
 from cargo.models import Consignment
@@ -391,8 +392,8 @@ def _issue(declaration: Declaration, stored: StoredAssessment) -> None:
         actor=SYSTEM.actor,
         guarantee=_guarantee(declaration, payer, stored, day),
     )
-    if memo is None or memo.state != DutyMemo.State.OPEN:
-        return
+    if memo is None or memo.state != DutyMemo.State.OPEN or memo.assessment_id != stored.pk:
+        return  # nothing to pay, nothing to pay yet, or the memo that was told of stands
     append(
         type="declaration.duty_due",
         subject=("declaration", declaration.unified_number),
@@ -413,11 +414,17 @@ def _day(stored: StoredAssessment) -> date:
 
 
 def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment, day: date) -> str | None:
-    """The payer's guarantee that suffices, where release against one was asked for (担保验放标志)."""
+    """The payer's guarantee that suffices, where release against one was asked for (担保验放标志). What the declaration itself
+    draws on it does not count against it: a new memo takes the place of the old one."""
     if declaration.message.get("guarantee_release") != "1":
         return None
-    for account in Guarantee.objects.filter(organisation_id=payer).order_by("-summary", "number"):
-        if account.holds_on(day) and account.free() >= stored.payable:
+    own = Sum(
+        "guaranteedraw__amount",
+        filter=Q(guaranteedraw__restored_at=None, guaranteedraw__memo__subject=declaration.unified_number),
+    )
+    accounts = Guarantee.objects.filter(organisation_id=payer).annotate(own=Coalesce(own, Decimal(0)))
+    for account in accounts.order_by("-summary", "number"):
+        if account.holds_on(day) and account.free() + account.own >= stored.payable:
             return account.number
     return None
 

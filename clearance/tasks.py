@@ -14,13 +14,16 @@ from common.work import each
 
 
 def proceed(number: str) -> None:
-    """Fix the duties and select if need be, release as far as can be, close what is through."""
-    duties.assess(number)
+    """Match with the manifest, fix the duties and select if need be, release as far as can be, close what is through.
+
+    The manifest comes first: the day its means declared entry decides on the late declaration fee."""
     with transaction.atomic():
         declaration = references.locked(number, state="accepted")
         if declaration is None:
+            duties.assess(number)
             return
         case = cases.open_case(declaration)
+        duties.assess(number)
         selection.select_locked(declaration, case)
         if release.attempt_locked(declaration, case) == "final":
             release.close_locked(declaration, case)

@@ -34,20 +34,24 @@ def issue(
 ) -> DutyMemo | None:
     """Issue the memo for what the latest assessment leaves to pay; None where nothing is.
 
-    An open memo of an earlier version is voided. What was paid already counts; too much paid makes a refund.
-    With a guarantee's number the memo is drawn on it and release need not wait."""
+    An open memo of an earlier version is voided, unless it asks the same payer for the same taxes: that one stands, with its
+    day, and is returned. What was paid already counts; too much paid makes a refund. With a guarantee's number the memo is
+    drawn on it and release need not wait."""
     with transaction.atomic():
         lock(subject)
         stored = latest(subject)
         if stored is None:
             raise conflict("not-assessed", T("尚未核定税费", "nothing has been assessed yet"))
         audience = sorted({*audience, payer_id})
+        paid = refunds.net_paid(subject)
+        amount, lines = stored.payable - paid, _lines(stored.answer["zh-hans"], paid)
         for memo in DutyMemo.objects.select_for_update().filter(
             subject=subject, state__in=(State.OPEN, State.GUARANTEED)
         ):
+            asked = State.GUARANTEED if guarantee else State.OPEN
+            if (memo.state, memo.payer_id, memo.amount, memo.lines) == (asked, payer_id, amount, lines):
+                return memo
             _void(memo, actor)
-        paid = refunds.net_paid(subject)
-        amount = stored.payable - paid
         refunds.settle_due(subject=subject, amount=-amount, stored=stored, audience=audience, actor=actor)
         data: dict[str, Any] = {"declaration": subject, "version": stored.number, "paid": f"{paid:f}"}
         if amount <= 0:
@@ -70,7 +74,7 @@ def issue(
             assessment=stored,
             payer_id=payer_id,
             audience=audience,
-            lines=_lines(stored.answer["zh-hans"], paid),
+            lines=lines,
             amount=amount,
             state=State.GUARANTEED if account else State.OPEN,
             completed_on=completed_on,

@@ -19,7 +19,7 @@ from declarations import decisions, lodgement
 from declarations.models import Declaration
 from parties.principals import SYSTEM
 from tariffs import fixing, inputs, memos
-from tariffs.models import DutyMemo, StoredAssessment
+from tariffs.models import DutyMemo, Guarantee, StoredAssessment
 from tests import make
 from tests.cargo.cargo_make import acting_for
 from tests.clearance import states
@@ -298,6 +298,29 @@ def test_the_arrival_of_the_means_makes_a_new_version(firm):
     assert (stored.number, stored.request["advance"]) == (2, False)
     assert stored.request["entered_on"] == today().isoformat()
     assert duties.waiting(timedelta(0)) == []
+    # The same money: the memo the firm was told of stands, and it is told of no other.
+    (memo,) = DutyMemo.objects.filter(subject=number)
+    assert (memo.state, memo.assessment.number) == ("open", 1)
+    assert make.events_of("declaration", number).count("declaration.duty_due") == 1
+
+
+def test_a_declaration_of_goods_that_are_here_is_assessed_once(firm):
+    """The manifest is matched before the duties are worked out: it says when the means declared entry."""
+    carrier = states.carrier()
+    goods = states.goods(carrier, "DUTYBL2", arrived=False, boxes=["CSQU3054383"])
+    for what in ("arrived", "entry_declared"):
+        voyages.report(goods.voyage_id, what=what, at=timezone.now(), principal=acting_for(carrier))
+    declaration = lodged(
+        firm,
+        worked_example(
+            firm,
+            border_crossing_date=(today() - timedelta(days=1)).isoformat(),
+            transport_document_number=goods.bill_number,
+            voyage_number=goods.voyage.number,
+        ),
+    )
+    (stored,) = StoredAssessment.objects.filter(subject=declaration.unified_number)
+    assert stored.request["entered_on"] == today().isoformat()
 
 
 def test_the_sweep_finds_what_no_hint_reached(firm):
@@ -317,6 +340,31 @@ def test_release_against_a_guarantee_waits_for_no_payment(firm):
     assert DutyMemo.objects.get(subject=declaration.unified_number).state == "guaranteed"
     assert declaration.state in ("released", "cleared")
     assert "declaration.duty_due" not in make.events_of("declaration", declaration.unified_number)
+
+
+def test_a_guarantee_that_a_declaration_uses_up_secures_its_next_memo_too(firm):
+    goods = states.goods(states.carrier(), "DUTYBL3", arrived=False, boxes=["CSQU3054383"])
+    message = worked_example(
+        firm, border_crossing_date=(today() + timedelta(days=3)).isoformat(), guarantee_release="1",
+        transport_document_number=goods.bill_number, voyage_number=goods.voyage.number,
+    )  # fmt: skip
+    amount = fixing.quote(duties.request_of(lodged(firm, worked_example(firm)))).payable
+    memos.open_guarantee(
+        number="G2", organisation_id=firm.pk, amount=amount, valid_from=today(), last_day=None, summary=True,
+        actor="tests",
+    )  # fmt: skip
+    number = lodged(firm, message).unified_number
+    assert DutyMemo.objects.get(subject=number).state == "guaranteed"
+    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    goods_items = [message["goods_items"][0] | {"unit_price": "1.0000", "invoice_amount": "20000.0000"}]
+    lodgement.amend(
+        number=number, message=message | {"goods_items": goods_items}, reason="price", principal=make.principal(firm)
+    )
+    make.settle()
+    assert list(DutyMemo.objects.filter(subject=number).order_by("pk").values_list("state", flat=True)) == [
+        "void", "guaranteed",
+    ]  # fmt: skip
+    assert Guarantee.objects.get(number="G2").drawn == DutyMemo.objects.get(subject=number, state="guaranteed").amount
 
 
 def test_no_officer_releases_what_is_not_paid(firm):
