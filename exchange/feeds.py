@@ -7,7 +7,8 @@ from django.db import connection
 from common.problems import Problem
 from common.text import T
 from events import log
-from exchange.models import Partner
+from exchange import agreements, inbox
+from exchange.models import Agreement, Partner
 from parties.principals import Principal
 
 
@@ -18,6 +19,14 @@ def partner_of(principal: Principal) -> Partner:
         raise Problem(
             404, "not-a-partner", T("贵单位不是已接入的协作省份", "Your organisation is no connected partner")
         )
+    return partner
+
+
+def receiver(principal: Principal) -> Partner:
+    """:func:`partner_of`, where an agreement shares something with it today. Raises Problem 403, which is counted, or 404."""
+    partner = partner_of(principal)
+    if agreements.in_force(partner.pk, Agreement.Direction.OUT) is None:
+        raise inbox.refuse(partner.pk, inbox.no_agreement())
     return partner
 
 

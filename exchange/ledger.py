@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
+from common.days import today
 from events.log import append
 from exchange import vault
 
@@ -99,7 +100,8 @@ SELECT e.id, e.url, e.headers::text, e.rate_limit, e.timeout, e.failures,
   ARRAY(SELECT s.sealed FROM exchange_endpointsecret s WHERE s.endpoint_id = e.id
     AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.created_at DESC)
 FROM exchange_endpoint e LEFT JOIN exchange_partner p ON p.id = e.partner_id
-WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active')
+WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active' AND EXISTS (SELECT 1 FROM exchange_agreement a
+    WHERE a.partner_id = p.id AND a.direction = 'out' AND a.valid @> %s::date))
   AND (e.spared_until IS NULL OR e.spared_until <= now())
   AND abs(hashtext(e.id::text)) %% %s = %s
   AND EXISTS (SELECT 1 FROM exchange_delivery d
@@ -110,7 +112,7 @@ WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active')
 def targets(shard: int) -> list[Target]:
     """Endpoints of the shard that may be called and have something due."""
     with connection.cursor() as cursor:
-        cursor.execute(_TARGETS, [settings.EXCHANGE_SHARDS, shard])
+        cursor.execute(_TARGETS, [today(), settings.EXCHANGE_SHARDS, shard])
         return [
             Target(*row[:2], json.loads(row[2]), *row[3:6], [vault.unseal(sealed) for sealed in row[6]])  # type: ignore[call-arg]
             for row in cursor.fetchall()
@@ -148,7 +150,7 @@ def something_due(shard: int) -> bool:
         )
         if cursor.fetchone()[0]:
             return True
-        cursor.execute(f"SELECT EXISTS ({_TARGETS})", [settings.EXCHANGE_SHARDS, shard])
+        cursor.execute(f"SELECT EXISTS ({_TARGETS})", [today(), settings.EXCHANGE_SHARDS, shard])
         return bool(cursor.fetchone()[0])
 
 

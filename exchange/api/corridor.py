@@ -112,7 +112,7 @@ class PartnerFeed(View):
 
     def get(self, request: Request) -> Response:
         asked = query(request, PartnerFeedQuery)
-        partner = feeds.partner_of(caller(request))
+        partner = feeds.receiver(caller(request))
         subject = (asked["subject_kind"], asked["subject_number"]) if "subject_kind" in asked else None
         found = feeds.wait_after(partner, asked["after"], limit=asked["limit"], seconds=asked["wait"], subject=subject)
         return Response(
@@ -165,7 +165,7 @@ class Digest(View):
         wanted = DigestQuery(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         asked = wanted.validated_data
-        partner = feeds.partner_of(caller(request))
+        partner = feeds.receiver(caller(request))
         if "bucket" in asked:
             rows = digests.lines(digests.GIVEN, partner, kind=asked["kind"], day=asked["day"], bucket=asked["bucket"])
             return Response(

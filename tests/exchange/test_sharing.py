@@ -171,11 +171,13 @@ def test_the_feed_is_read_page_by_page_by_position_and_by_subject(partner, api):
 
 
 def test_a_partner_reads_only_what_was_shared_with_it(db, api):
-    one, other = make_partner("450000"), make_partner("520000", out=None)
+    one, other = make_partner("450000"), make_partner("520000", out=TERMS | {"kinds": ["bill"], "types": ["bill.*"]})
+    nobody = make_partner("530000", out=None)
     say("D1")
     share()
     assert len(api(one.organisation).get("/api/v1/exchange/events").json()["events"]) == 1
     assert api(other.organisation).get("/api/v1/exchange/events").json()["events"] == []
+    assert api(nobody.organisation).get("/api/v1/exchange/events").json()["code"] == "no-agreement"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -246,6 +248,18 @@ def test_a_missing_event_shows_in_the_digest_narrowed_down_to_its_subject(partne
 @pytest.mark.parametrize("asked", ["day=2026-01-01", "kind=bill&bucket=3", "bucket=256", "kind=bill&day=20260230"])
 def test_an_odd_digest_query_is_refused(partner, api, asked):
     assert api(partner.organisation).get(f"/api/v1/exchange/digest?{asked}").status_code == 422
+
+
+def test_an_agreement_that_ended_shares_nothing_that_was_shared_before_either(partner, api):
+    say("D1", data={"state": "lodged"})
+    share()
+    caller = api(partner.organisation)
+    assert len(caller.get("/api/v1/exchange/events").json()["events"]) == 1
+    agreements.end(agreement=agreements.in_force(partner.pk, "out"), actor=SYSTEM)
+    for path in ("events", "digest"):
+        answer = caller.get(f"/api/v1/exchange/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "no-agreement")
+    assert partner.refusals.get().count == 2
 
 
 def test_a_report_of_the_other_side_is_kept_beside_ours(partner, api):
