@@ -171,11 +171,15 @@ class Corridor:
         self.seconds["start"] = round(time.monotonic() - started, 1)
 
     def _restore(self) -> None:
-        """Migrations take long: where the tests' own server runs, its migrated template is copied over."""
+        """Migrations take long: where the tests' own server runs, its migrated template is copied over. Where none of the same
+        release runs, prepare migrates."""
         outside = os.environ.get("DATABASE_URL") or services.postgres_url()
+        release = "SHOW server_version_num"
         try:
+            if self._sql(outside, release) != self._sql(self.databases[self.codes[0]], release):
+                return
             template = migrated_template(outside)
-        except psycopg2.OperationalError:  # none runs: prepare migrates
+        except psycopg2.OperationalError:
             return
         programs = services.Postgres().install / "bin"
         source = f"{outside.rpartition('/')[0]}/{template}"
