@@ -30,6 +30,17 @@ def has_duty(request: HttpRequest, duties: tuple[str, ...]) -> bool:
     return bool(principal.is_officer and (not duties or any(principal.has_duty(duty) for duty in duties)))
 
 
+def written(valid: Any) -> str:
+    """A half-open range of days as people write it."""
+    if valid is None or valid.isempty:
+        return "—"
+    lower, upper = valid.lower, valid.upper
+    if upper is None:
+        return str(T("{day} 起", "from {day}", day=lower)) if lower else str(T("长期", "always"))
+    last = upper - timedelta(days=1)
+    return f"{lower} – {last}" if lower else str(T("至 {day}", "until {day}", day=last))
+
+
 class DutyAdmin(admin.ModelAdmin):
     """Rights by duty. ``view_duties = ()`` lets every officer read; ``change_duties = None`` lets nobody write."""
 
@@ -48,13 +59,7 @@ class DutyAdmin(admin.ModelAdmin):
     @admin.display(description=T("有效期", "in force"), ordering="valid")
     def period(self, row: Any) -> str:
         """The half-open range ``valid`` as people write it; put ``period`` in ``list_display``."""
-        if row.valid is None or row.valid.isempty:
-            return "—"
-        lower, upper = row.valid.lower, row.valid.upper
-        if upper is None:
-            return str(T("{day} 起", "from {day}", day=lower)) if lower else str(T("长期", "always"))
-        last = upper - timedelta(days=1)
-        return f"{lower} – {last}" if lower else str(T("至 {day}", "until {day}", day=last))
+        return written(row.valid)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

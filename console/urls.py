@@ -21,6 +21,7 @@ from console import (
     pages,
     rules,
     search,
+    sharing,
 )
 
 
@@ -48,6 +49,11 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("port-fees/complaints/<str:number>/", fees.complaint, "complaint"),
         page("port-fees/lists/<str:number>/", fees.fee_list, "fee_list"),
         page("port-fees/lists/<str:number>/<slug:act>/", fees.fee_list_act, "fee_list_act"),
+        page("exchange/agreements/", sharing.matrix, "agreements"),
+        page("exchange/agreements/<str:code>/<slug:direction>/", sharing.agreement, "agreement"),
+        page("exchange/agreements/<str:code>/<slug:direction>/new/", sharing.propose, "agreement_new"),
+        page("exchange/agreements/<str:code>/<slug:direction>/<int:version>/end/", sharing.end, "agreement_end"),
+        page("exchange/partners/<str:code>/<slug:act>/", sharing.partner_act, "partner_act"),
         page("exchange/endpoints/new/", hooks.new, "endpoint_new"),
         page("exchange/endpoints/<uuid:pk>/", hooks.show, "endpoint"),
         page("exchange/endpoints/<uuid:pk>/change/", hooks.change, "endpoint_change"),

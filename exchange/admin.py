@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.problems import Problem
 from common.text import T
-from exchange import cooperation, endpoints, inbox, reconciliation
+from exchange import cooperation, endpoints, inbox, partners, reconciliation
 from exchange.models import (
     Agreement,
     Attempt,
@@ -89,7 +89,7 @@ class PartnerAdmin(ExchangeAdmin):
     search_fields = ["code", "organisation__name"]
     inlines = [AgreementsInline, ReportsInline]
     exclude = ["client_secret"]
-    actions = ["compare_now", "pull_missing"]
+    actions = ["compare_now", "pull_missing", "suspend", "reinstate"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partner]:
         open_deliveries = Delivery.objects.filter(endpoint__partner=OuterRef("pk"), state__in=Delivery.OPEN).values(
@@ -159,10 +159,18 @@ class PartnerAdmin(ExchangeAdmin):
     def pull_missing(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         self.each(request, queryset, lambda partner, principal: reconciliation.pull_missing(partner))
 
+    @admin.action(description=T("暂停协作", "Suspend"))
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
+        self.each(request, queryset, lambda partner, who: partners.suspend(partner=partner, actor=who))
+
+    @admin.action(description=T("恢复协作", "Reinstate"))
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
+        self.each(request, queryset, lambda partner, who: partners.reinstate(partner=partner, actor=who))
+
 
 @admin.register(Agreement)
 class AgreementAdmin(ExchangeAdmin):
-    """As a matrix: a row per agreement, what it lets through in the columns."""
+    """All versions, with what each lets through. The page that opens first is the matrix (``console.sharing``)."""
 
     list_display = ["partner", "direction", "version", "valid", "kinds_shown", "matrix", "agreed_by", "note"]
     list_filter = ["partner", "direction"]

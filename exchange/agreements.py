@@ -16,6 +16,20 @@ from exchange import terms
 from exchange.models import Agreement, Partner
 from parties.principals import Principal
 
+MOST_NOTE = 300
+
+
+def faults(
+    kinds: list[str], types: list[str], fields: Any, valid_from: date, valid_to: date | None = None, note: str = ""
+) -> list[Fault]:
+    """Everything wrong with a proposed version."""
+    found = terms.faults(kinds, types, fields)
+    if valid_to is not None and valid_to <= valid_from:
+        found.append(Fault("/valid_to", "period", T("止期须晚于起期", "The end must be after the start")))
+    if len(note) > MOST_NOTE:
+        found.append(Fault("/note", "too-long", T("最多 {n} 字", "At most {n} characters", n=MOST_NOTE)))
+    return found
+
 
 @transaction.atomic
 def agree(
@@ -29,18 +43,22 @@ def agree(
     valid_from: date | None = None,
     valid_to: date | None = None,
     note: str = "",
+    after: int | None = None,
 ) -> Agreement:
-    """The next version, in force from ``valid_from`` (today) on; the one before ends there. Raises Problem 422 or 409."""
+    """The next version, in force from ``valid_from`` (today) on; the one before ends there. ``after`` is the version it was
+    written against (0: none). Raises Problem 422 or 409."""
     start = valid_from or today()
-    faults = terms.faults(kinds, types, fields)
+    found = faults(kinds, types, fields, start, valid_to, note)
     if direction not in Agreement.Direction.values:
-        faults.append(Fault("/direction", "direction", T("须为 in 或 out", "Must be in or out")))
-    if valid_to is not None and valid_to <= start:
-        faults.append(Fault("/valid_to", "period", T("止期须晚于起期", "The end must be after the start")))
-    if faults:
-        raise invalid(faults)
+        found.append(Fault("/direction", "direction", T("须为 in 或 out", "Must be in or out")))
+    if found:
+        raise invalid(found)
     Partner.objects.select_for_update().get(pk=partner.pk)
     earlier = list(Agreement.objects.filter(partner=partner, direction=direction).order_by("-version"))
+    if after is not None and after != (earlier[0].version if earlier else 0):
+        raise conflict(
+            "other-version", T("其间已另有新版本，请重新核对", "Another version was agreed meanwhile; look at it first")
+        )
     for row in earlier:
         if row.valid.isempty or (row.valid.upper is not None and row.valid.upper <= start):
             continue
@@ -68,6 +86,8 @@ def end(*, agreement: Agreement, actor: Principal, on: date | None = None) -> Ag
     """Nothing is shared any more from ``on`` (today)."""
     found = Agreement.objects.select_for_update().get(pk=agreement.pk)
     day = on or today()
+    if day < today():
+        raise invalid([Fault("/on", "past", T("日期不得早于今天", "The day must not lie in the past"))])
     if found.valid.isempty or (found.valid.upper is not None and found.valid.upper <= day):
         raise conflict("agreement-ended", T("协议已终止", "The agreement has ended"))
     found.valid = DateRange(found.valid.lower, max(day, found.valid.lower or day))

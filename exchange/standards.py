@@ -50,6 +50,12 @@ def called(event_type: str) -> str:
     return pick(*described["text"].split(" / ", 1)) if described else event_type
 
 
+def kind_called(kind: str) -> str:
+    """What people call a kind of subject; the kind itself where no family of types has its name."""
+    described = table()["families"].get(kind)
+    return pick(*described["text"].split(" / ", 1)) if described else kind
+
+
 def event_schema(event_type: str) -> dict[str, Any] | None:
     """The schema of a whole message of this type; None where the type is not described."""
     family, _, name = event_type.partition(".")

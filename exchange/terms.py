@@ -70,7 +70,7 @@ def faults(kinds: Iterable[Any], types: Iterable[Any], fields: Any) -> list[Faul
     """Everything wrong with proposed terms."""
     found = []
     for n, kind in enumerate(kinds):
-        if not isinstance(kind, str) or not KIND.fullmatch(kind):
+        if not isinstance(kind, str) or len(kind) > 40 or not KIND.fullmatch(kind):
             found.append(Fault(f"/kinds/{n}", "kind", T("不是对象类别", "Not a kind of subject")))
         elif kind in NEVER_SHARED:
             found.append(Fault(f"/kinds/{n}", "never-shared", T("此类对象从不共享", "This kind is never shared")))

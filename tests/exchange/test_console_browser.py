@@ -73,6 +73,7 @@ def test_an_endpoint_is_made_and_its_secret_rotated_by_the_keyboard(browser: Bro
     page.keyboard.press("t")
     page.wait_for_selector("li.success")
     assert [one.message["type"] for one in hook.received] == ["webhook_endpoint.test"]
+    page.wait_for_load_state()  # keys work once the script at the page's end has run
     page.keyboard.press("y")
     page.wait_for_url("**/replay/")
     page.fill("[name=after]", "0")
@@ -85,3 +86,47 @@ def test_an_endpoint_is_made_and_its_secret_rotated_by_the_keyboard(browser: Bro
     page.wait_for_selector("li.success")
     made.refresh_from_db()
     assert made.state == "deleted"
+
+
+def test_a_new_version_of_an_agreement_is_looked_at_and_agreed(browser: Browser) -> None:
+    for code in ("450000", "500000", "510000"):
+        make_partner(code)
+    make_partner("520000", out=None, incoming=None)
+    make.officer(username="wang", name="王敏", duties=(Officer.Duty.EXCHANGE,))
+    page = browser.page
+    browser.log_in("wang")
+    browser.open("/console/exchange/agreements/")
+    look(browser, "exchange-agreements")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/agreements/450000/out/")
+    look(browser, "exchange-agreement")
+    page.keyboard.press("n")
+    page.wait_for_url("**/agreements/450000/out/new/")
+    assert page.evaluate("document.activeElement.name") == "kinds"
+    page.locator("[name=paths]").nth(1).fill("state\nport\ngoods_items.*")
+    page.click("#preview")
+    page.wait_for_selector(".errorlist")
+    look(browser, "exchange-agreement-faults")
+    page.locator("[name=paths]").nth(1).fill("state\nport\nduty_total\nconsignee.name")
+    page.fill("[name=note]", "备忘录甲")
+    page.click("#preview")
+    page.wait_for_selector("#leaving")
+    assert page.evaluate("document.activeElement.id") == "difference"
+    look(browser, "exchange-agreement-difference")
+    page.click("#agree")
+    page.wait_for_selector("li.success")
+    assert page.locator("#versions tbody tr").count() == 2
+    page.click("text=English")
+    page.wait_for_selector("text=中文")
+    look(browser, "exchange-agreement-agreed")
+    page.click("[data-dialog=ask-end]")
+    browser.shot("exchange-agreement-end")
+    page.click("dialog#ask-end button.bad")
+    page.wait_for_selector("text=Nothing goes out.")
+    browser.open("/console/exchange/partner/")
+    page.click("#result_list tbody th a")
+    page.click("[data-dialog=ask-state]")
+    browser.shot("exchange-partner-suspend")
+    page.click("dialog#ask-state button.main")
+    page.wait_for_selector("li.success")

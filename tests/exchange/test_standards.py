@@ -53,6 +53,7 @@ MADE = {
     "transit.": set(cooperation.STEPS),
     "webhook_endpoint.": {
         "created", "changed", "rotated", "paused", "resumed", "deleted", "disabled", "replayed", "skipped", "test",
+        "tested",
     },
 }  # fmt: skip
 
