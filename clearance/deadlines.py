@@ -101,13 +101,12 @@ def start(limit: int) -> int:
     cases = (
         Case.objects.filter(
             mode="two_step", consignment__voyage__entry_declared_at__isnull=False, deadlines__isnull=True,
-            declaration__state__in=("accepted", "held", "under_inspection"),
+            declaration__state__in=("accepted", "held", "under_inspection"), declaration__document_type__regex="^..5",
         )
         .select_related("consignment__voyage", "declaration")[:limit]
     )  # fmt: skip
     for case in cases:
-        if (case.declaration.document_type or "").ljust(3)[2] != "5" or case.consignment is None:
-            continue
+        assert case.consignment is not None
         entered = case.consignment.voyage.entry_declared_at
         assert entered is not None
         _, made = Deadline.objects.get_or_create(

@@ -541,7 +541,7 @@ def waiting(older_than: timedelta = timedelta(seconds=5), limit: int = 500) -> l
     )
 
 
-def not_assessed(limit: int = 500) -> list[str]:
+def not_assessed() -> list[str]:
     """Accepted declarations whose duties could not be worked out so far: asked again when the tariff has changed."""
     last = (
         Event.objects.filter(subject_kind="duty", subject_number=OuterRef("unified_number"), type__in=OUTCOMES)
@@ -553,7 +553,7 @@ def not_assessed(limit: int = 500) -> list[str]:
         .annotate(last=Subquery(last))
         .filter(last="duty.not_assessed")
         .order_by("state_since")
-        .values_list("unified_number", flat=True)[:limit]
+        .values_list("unified_number", flat=True)
     )
 
 

@@ -4,6 +4,7 @@ asks for is fulfilled; PostgreSQL refuses it while a hold stands."""
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo import consignments
@@ -75,13 +76,9 @@ def _gone(row: Consignment) -> bool:
     return boxes <= set(out.values_list("container", flat=True))
 
 
-def to_close(limit: int = 500) -> list[str]:
-    """Released declarations that may be closed by now, oldest first."""
-    return list(
-        Declaration.objects.filter(state="released")
-        .order_by("state_since")
-        .values_list("unified_number", flat=True)[:limit]
-    )
+def to_close() -> QuerySet[Declaration]:
+    """Released declarations: their goods may have gone by now."""
+    return Declaration.objects.filter(state="released")
 
 
 def release(*, number: str, principal: Principal, note: str = "") -> Declaration:
@@ -179,13 +176,9 @@ def _audience(declaration: Declaration, case: Case) -> list[int]:
     return sorted({*declaration.parties, *(case.consignment.audience if case.consignment else [])})
 
 
-def waiting(limit: int = 500) -> list[str]:
-    """Accepted declarations that might be releasable, oldest first (the sweep's list)."""
-    return list(
-        Declaration.objects.filter(state="accepted", case__selected_version__gt=0)
-        .order_by("state_since")
-        .values_list("unified_number", flat=True)[:limit]
-    )
+def waiting() -> QuerySet[Declaration]:
+    """Accepted declarations that might be releasable."""
+    return Declaration.objects.filter(state="accepted", case__selected_version__gt=0)
 
 
 def stands(declaration: Declaration) -> bool:

@@ -6,11 +6,13 @@ from typing import Any
 
 from celery import shared_task
 from django.db import transaction
+from django.db.models import QuerySet
 
 from clearance import cases, deadlines, duties, inspections, references, release, selection, times
 from clearance.models import Case
 from clearance.references import declarations as declarations_of
-from common.work import each
+from common.work import each, in_turn
+from declarations.models import Declaration
 
 
 def proceed(number: str) -> None:
@@ -76,8 +78,12 @@ def tidy(events: list[dict[str, Any]]) -> None:
 @shared_task
 def sweep() -> None:
     each(selection.waiting(), proceed)
-    each(release.waiting(), proceed)
-    each(release.to_close(), release.close)
+    each(_in_turn("release", release.waiting()), proceed)
+    each(_in_turn("close", release.to_close()), release.close)
+
+
+def _in_turn(name: str, rows: QuerySet[Declaration]) -> list[str]:
+    return in_turn(name, rows, number="unified_number", since="state_since")
 
 
 @shared_task

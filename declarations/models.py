@@ -186,6 +186,12 @@ class Declaration(models.Model):
                 condition=~Q(transport_document_number=""),
             ),
             models.Index(fields=["lodged_at"], name="declaration_awaiting_checks", condition=Q(state=State.LODGED)),
+            # What the sweeps of clearance look for among all that was ever declared.
+            models.Index(
+                fields=["state", "state_since", "id"],
+                name="declaration_under_way",
+                condition=Q(state__in=[State.ACCEPTED, State.HELD, State.UNDER_INSPECTION, State.RELEASED]),
+            ),
         ]
         triggers = [LIFECYCLE.trigger("declaration_life_cycle")]
 
