@@ -208,7 +208,9 @@ class Bill(models.Model):
 class Version(models.Model):
     """One version of a bill as it was signed: never changed. ``document`` is its canonical form, letter by letter."""
 
-    bill = models.ForeignKey(Bill, models.PROTECT, related_name="versions", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.PROTECT, related_name="versions", verbose_name=T("提单", "bill"), db_index=False
+    )
     number = models.PositiveIntegerField(T("版本", "version"))
     checksum = models.CharField(T("摘要", "checksum"), max_length=64, db_index=True)
     content: models.JSONField[Any, Any] = models.JSONField(T("内容", "content"))
@@ -225,7 +227,9 @@ class Version(models.Model):
 class Act(models.Model):
     """One signed act on a bill, in order. ``token`` is the JWS."""
 
-    bill = models.ForeignKey(Bill, models.PROTECT, related_name="act_set", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.PROTECT, related_name="act_set", verbose_name=T("提单", "bill"), db_index=False
+    )
     sequence = models.PositiveIntegerField(T("序号", "sequence"))
     version = models.PositiveIntegerField(T("版本", "version"))
     code = models.CharField(T("行为", "act"), max_length=30)
@@ -260,8 +264,12 @@ class Involvement(models.Model):
         HOLDER = "holder", T("持有人（含曾持有）", "holder, now or before")
         PLEDGEE = "pledgee", T("质权人（含曾为）", "pledgee, now or before")
 
-    bill = models.ForeignKey(Bill, models.CASCADE, related_name="involved", verbose_name=T("提单", "bill"))
-    organisation = models.ForeignKey(Organisation, models.PROTECT, verbose_name=T("单位", "organisation"))
+    bill = models.ForeignKey(
+        Bill, models.CASCADE, related_name="involved", verbose_name=T("提单", "bill"), db_index=False
+    )
+    organisation = models.ForeignKey(
+        Organisation, models.PROTECT, verbose_name=T("单位", "organisation"), db_index=False
+    )
     role = models.CharField(T("身份", "role"), max_length=15, choices=Role.choices)
 
     class Meta:
@@ -274,7 +282,7 @@ class Involvement(models.Model):
 class Succession(models.Model):
     """``new`` came out of ``old`` by splitting or combining."""
 
-    old = models.ForeignKey(Bill, models.PROTECT, related_name="replaced_by")
+    old = models.ForeignKey(Bill, models.PROTECT, related_name="replaced_by", db_index=False)
     new = models.ForeignKey(Bill, models.PROTECT, related_name="replaces")
 
     class Meta:
@@ -292,7 +300,7 @@ class Mode(models.TextChoices):
 class Leg(models.Model):
     """A leg of the journey as it is lived: planned by the version in force, actual by what carriers report."""
 
-    bill = models.ForeignKey(Bill, models.CASCADE, related_name="legs", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(Bill, models.CASCADE, related_name="legs", verbose_name=T("提单", "bill"), db_index=False)
     sequence = models.PositiveSmallIntegerField(T("区段", "leg"))
     mode = models.CharField(T("运输方式", "mode"), max_length=12, choices=Mode.choices)
     origin = models.CharField(T("起点", "from"), max_length=5, blank=True)
@@ -316,7 +324,9 @@ class Leg(models.Model):
 class Container(models.Model):
     """A container that stands in the version in force; its number finds the bill."""
 
-    bill = models.ForeignKey(Bill, models.CASCADE, related_name="containers", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.CASCADE, related_name="containers", verbose_name=T("提单", "bill"), db_index=False
+    )
     number = models.CharField(T("箱号", "container number"), max_length=11, db_index=True)
     size_type = models.CharField(T("箱型", "size and type"), max_length=4, blank=True)
     seals: ArrayField = ArrayField(models.CharField(max_length=15), default=list, verbose_name=T("封志", "seals"))
@@ -340,7 +350,9 @@ class LegEvent(models.Model):
         DAMAGED = "damaged", T("货损", "damaged")
         DELIVERED = "delivered", T("交付", "delivered")
 
-    bill = models.ForeignKey(Bill, models.CASCADE, related_name="leg_events", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.CASCADE, related_name="leg_events", verbose_name=T("提单", "bill"), db_index=False
+    )
     leg = models.PositiveSmallIntegerField(T("区段", "leg"), null=True)
     kind = models.CharField(T("类型", "kind"), max_length=12, choices=Kind.choices)
     occurred_at = models.DateTimeField(T("发生时间", "occurred at"))
@@ -371,7 +383,9 @@ class Paper(models.Model):
         MANIFEST = "manifest", T("舱单", "manifest")
         PORT = "port_paper", T("港口单证", "port paper")
 
-    bill = models.ForeignKey(Bill, models.CASCADE, related_name="papers", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.CASCADE, related_name="papers", verbose_name=T("提单", "bill"), db_index=False
+    )
     kind = models.CharField(T("种类", "kind"), max_length=20, choices=Kind.choices)
     number = models.CharField(T("编号", "number"), max_length=40, db_index=True)
     released_at = models.DateTimeField(T("放行时间", "released at"), null=True, blank=True)
@@ -401,7 +415,9 @@ class DeliveryOrder(models.Model):
 class SupportingDocument(models.Model):
     """A document that travels with a bill in PINT envelopes."""
 
-    bill = models.ForeignKey(Bill, models.CASCADE, null=True, related_name="documents", verbose_name=T("提单", "bill"))
+    bill = models.ForeignKey(
+        Bill, models.CASCADE, null=True, related_name="documents", verbose_name=T("提单", "bill"), db_index=False
+    )
     arrival = models.ForeignKey("Arrival", models.CASCADE, null=True, related_name="documents")
     checksum = models.CharField(T("摘要", "checksum"), max_length=64, db_index=True)
     name = models.CharField(T("名称", "name"), max_length=200)

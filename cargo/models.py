@@ -183,7 +183,9 @@ class Voyage(models.Model):
     means = models.ForeignKey(
         MeansOfTransport, models.PROTECT, null=True, blank=True, verbose_name=T("运输工具", "means of transport")
     )
-    carrier = models.ForeignKey(Organisation, models.PROTECT, related_name="+", verbose_name=T("承运人", "carrier"))
+    carrier = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="+", verbose_name=T("承运人", "carrier"), db_index=False
+    )
     loading_place = models.CharField(T("装货地", "place of loading"), max_length=17, blank=True)
     unloading_place = models.CharField(T("卸货地", "place of unloading"), max_length=17, blank=True)
     planned_departure = models.DateTimeField(T("计划离港", "planned departure"), null=True, blank=True)
@@ -227,7 +229,9 @@ class Manifest(models.Model):
 
     number = models.CharField(T("舱单号", "manifest number"), max_length=32)
     kind = models.CharField(T("类别", "kind"), max_length=10, choices=Kind.choices)
-    sender = models.ForeignKey(Organisation, models.PROTECT, related_name="+", verbose_name=T("传输人", "sender"))
+    sender = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="+", verbose_name=T("传输人", "sender"), db_index=False
+    )
     voyage = models.ForeignKey(Voyage, models.PROTECT, related_name="manifests", verbose_name=T("航次", "voyage"))
     office = models.CharField(T("海关", "customs office"), max_length=4, blank=True)
     agent = models.CharField(T("代理人", "agent"), max_length=200, blank=True)
@@ -262,7 +266,9 @@ class ManifestMessage(models.Model):
         REJECTED = "03", T("海关退单", "rejected")
         DRAFT = "T", T("暂存", "draft")
 
-    sender = models.ForeignKey(Organisation, models.PROTECT, related_name="+", verbose_name=T("传输人", "sender"))
+    sender = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="+", verbose_name=T("传输人", "sender"), db_index=False
+    )
     message_id = models.CharField(T("报文编号", "message id"), max_length=64)
     message_type = models.CharField(T("报文类型", "message type"), max_length=6)
     function_code = models.CharField(T("功能代码", "function code"), max_length=2)
@@ -379,7 +385,11 @@ class Stuffing(models.Model):
     """A consignment, or a part of it, in a container."""
 
     consignment = models.ForeignKey(
-        Consignment, models.CASCADE, related_name="stuffings", verbose_name=T("提运单货物", "consignment")
+        Consignment,
+        models.CASCADE,
+        related_name="stuffings",
+        verbose_name=T("提运单货物", "consignment"),
+        db_index=False,
     )
     equipment = models.ForeignKey(
         TransportEquipment, models.PROTECT, related_name="stuffings", verbose_name=T("集装箱", "container")

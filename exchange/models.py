@@ -86,7 +86,9 @@ class Agreement(Validity):
         OUT = "out", T("发出", "out")
         IN = "in", T("收进", "in")
 
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="agreements", verbose_name=T("伙伴", "partner"))
+    partner = models.ForeignKey(
+        Partner, models.PROTECT, related_name="agreements", verbose_name=T("伙伴", "partner"), db_index=False
+    )
     direction = models.CharField(T("方向", "direction"), max_length=3, choices=Direction.choices)
     version = models.PositiveIntegerField(T("版本", "version"))
     kinds: ArrayField = ArrayField(models.CharField(max_length=40), verbose_name=T("对象类别", "kinds of subject"))
@@ -430,7 +432,7 @@ class Quarantine(models.Model):
 class Refusal(models.Model):
     """How often a partner's messages were refused, by reason and day."""
 
-    partner = models.ForeignKey(Partner, models.CASCADE, null=True, related_name="refusals")
+    partner = models.ForeignKey(Partner, models.CASCADE, null=True, related_name="refusals", db_index=False)
     code = models.CharField(T("原因", "reason"), max_length=60)
     day = models.DateField(T("日期", "day"))
     count = models.PositiveBigIntegerField(T("次数", "count"), default=0)
@@ -450,7 +452,9 @@ class Refusal(models.Model):
 class DigestReport(models.Model):
     """What a comparison with a partner found and repaired. Both sides can read it."""
 
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="reports", verbose_name=T("伙伴", "partner"))
+    partner = models.ForeignKey(
+        Partner, models.PROTECT, related_name="reports", verbose_name=T("伙伴", "partner"), db_index=False
+    )
     #: Who compared: ourselves ("own") or the partner, who sent us its report ("theirs").
     made_by = models.CharField(
         max_length=6, choices=[("own", T("本方", "own")), ("theirs", T("对方", "theirs"))], default="own"

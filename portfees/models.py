@@ -123,7 +123,11 @@ class FeeList(Validity):
 
     number = models.CharField(T("清单编号", "list number"), max_length=40, unique=True)
     body = models.ForeignKey(
-        Organisation, models.PROTECT, related_name="fee_lists", verbose_name=T("收费主体", "charging body")
+        Organisation,
+        models.PROTECT,
+        related_name="fee_lists",
+        verbose_name=T("收费主体", "charging body"),
+        db_index=False,
     )
     body_class = models.CharField(T("主体类别", "class"), max_length=20, choices=BodyClass.choices)
     #: UN/LOCODE of the port, airport, station or inland port.
@@ -189,7 +193,9 @@ class FeeList(Validity):
 class FeeItem(models.Model):
     """One line of a list. Rates are per unit, in ``currency``."""
 
-    fee_list = models.ForeignKey(FeeList, models.CASCADE, related_name="items", verbose_name=T("清单", "list"))
+    fee_list = models.ForeignKey(
+        FeeList, models.CASCADE, related_name="items", verbose_name=T("清单", "list"), db_index=False
+    )
     line = models.PositiveIntegerField(T("序号", "line"))
     #: Lines of one code are the same service at different sizes or conditions; the most specific one applies.
     code = models.CharField(T("项目代码", "item code"), max_length=40)
@@ -318,7 +324,9 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 class Invoice(models.Model):
     """What a charging body asked a firm to pay, reported by the body and checked line by line against its list."""
 
-    body = models.ForeignKey(Organisation, models.PROTECT, related_name="+", verbose_name=T("收费主体", "body"))
+    body = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="+", verbose_name=T("收费主体", "body"), db_index=False
+    )
     number = models.CharField(T("账单号", "invoice number"), max_length=60)
     payer = models.ForeignKey(Organisation, models.PROTECT, related_name="+", verbose_name=T("付费方", "payer"))
     port = models.CharField(T("口岸", "port"), max_length=5)
@@ -350,7 +358,7 @@ class Finding(models.TextChoices):
 
 
 class InvoiceLine(models.Model):
-    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines")
+    invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", db_index=False)
     line = models.PositiveIntegerField(T("行", "line"))
     code = models.CharField(T("项目代码", "item code"), max_length=40)
     service_day = models.DateField(T("服务日", "service day"))

@@ -43,7 +43,9 @@ class CodeList(models.Model):
 class Code(Validity):
     """What a code means, and from when to when. Rows come from files only (refdata.loading)."""
 
-    list = models.ForeignKey(CodeList, models.CASCADE, related_name="codes", verbose_name=T("代码表", "list"))
+    list = models.ForeignKey(
+        CodeList, models.CASCADE, related_name="codes", verbose_name=T("代码表", "list"), db_index=False
+    )
     code = models.CharField(T("代码", "code"), max_length=20, db_collation="C")
     name_zh = models.CharField(T("中文名称", "Chinese name"), max_length=250, blank=True)
     name_en = models.CharField(T("英文名称", "English name"), max_length=250, blank=True)

@@ -408,7 +408,7 @@ class PaymentChannel(models.Model):
 class Payment(models.Model):
     """A payment a bank reported. The bank's own reference makes a repeated report the same payment."""
 
-    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"))
+    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"), db_index=False)
     reference = models.CharField(T("银行流水号", "bank reference"), max_length=64)
     memo = models.ForeignKey(DutyMemo, models.PROTECT, verbose_name=T("税单", "memo"))
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
@@ -461,7 +461,7 @@ class DutyRefund(models.Model):
 class RefundConfirmation(models.Model):
     """The bank's word that a refund was given back. Its own reference makes a repeated report the same one."""
 
-    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"))
+    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"), db_index=False)
     reference = models.CharField(T("银行流水号", "bank reference"), max_length=64)
     refund = models.OneToOneField(DutyRefund, models.PROTECT, verbose_name=T("应退税款", "refund"))
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)

@@ -70,7 +70,9 @@ class Case(models.Model):
 class Confirmation(models.Model):
     """A step of a mode that somebody has to confirm: the barge left, the transit arrived, the goods are allowed in."""
 
-    case = models.ForeignKey(Case, models.CASCADE, related_name="confirmations", verbose_name=T("案件", "case"))
+    case = models.ForeignKey(
+        Case, models.CASCADE, related_name="confirmations", verbose_name=T("案件", "case"), db_index=False
+    )
     step = models.CharField(T("步骤", "step"), max_length=30)
     at = models.DateTimeField(T("发生时间", "at"))
     place = models.CharField(T("场所", "place"), max_length=17, blank=True)

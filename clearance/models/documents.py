@@ -18,7 +18,11 @@ class AttachedFile(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     declaration = models.ForeignKey(
-        Declaration, models.PROTECT, related_name="attached_files", verbose_name=T("报关单", "declaration")
+        Declaration,
+        models.PROTECT,
+        related_name="attached_files",
+        verbose_name=T("报关单", "declaration"),
+        db_index=False,
     )
     #: The number under which the declaration names it.
     document_id = models.CharField(T("单证编号", "document number"), max_length=64)

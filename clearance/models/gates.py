@@ -37,7 +37,13 @@ class Hold(models.Model):
     kind = models.CharField(T("类别", "kind"), max_length=10, choices=Kind.choices)
     reason = models.CharField(T("原因", "reason"), max_length=300)
     holder = models.ForeignKey(
-        Organisation, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=T("扣留单位", "holder")
+        Organisation,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=T("扣留单位", "holder"),
+        db_index=False,
     )
     #: The holder's own number of this hold: a repeated message is the same hold.
     holder_reference = models.CharField(T("扣留方编号", "holder's reference"), max_length=64)
@@ -72,7 +78,7 @@ class Release(models.Model):
         FINAL = "final", T("放行", "released")
 
     declaration = models.ForeignKey(
-        Declaration, models.PROTECT, related_name="releases", verbose_name=T("报关单", "declaration")
+        Declaration, models.PROTECT, related_name="releases", verbose_name=T("报关单", "declaration"), db_index=False
     )
     stage = models.CharField(T("阶段", "stage"), max_length=6, choices=Stage.choices)
     at = models.DateTimeField(T("时间", "at"), default=timezone.now)
@@ -101,7 +107,7 @@ class GateMove(models.Model):
         LADEN = "LADEN", T("重箱", "laden")
 
     reporter = models.ForeignKey(
-        Organisation, models.PROTECT, related_name="+", verbose_name=T("报送单位", "reported by")
+        Organisation, models.PROTECT, related_name="+", verbose_name=T("报送单位", "reported by"), db_index=False
     )
     message_id = models.CharField(T("报文编号", "message id"), max_length=64)
     container = models.CharField(T("集装箱号", "container"), max_length=11)

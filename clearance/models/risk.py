@@ -88,7 +88,7 @@ class Selection(models.Model):
     """What the rules of the day found in one version of a declaration. Written once, never changed."""
 
     declaration = models.ForeignKey(
-        Declaration, models.CASCADE, related_name="selections", verbose_name=T("报关单", "declaration")
+        Declaration, models.CASCADE, related_name="selections", verbose_name=T("报关单", "declaration"), db_index=False
     )
     version = models.PositiveIntegerField(T("版本", "version"))
     lane = models.CharField(T("通道", "lane"), max_length=10, choices=Case.Lane.choices)
