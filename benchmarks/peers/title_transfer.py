@@ -21,7 +21,7 @@ from parties.models import Organisation  # noqa: E402
 from parties.principals import Principal  # noqa: E402
 from parties.registration import register_organisation  # noqa: E402
 
-ROUNDS, EACH = 5, 120
+ROUNDS, EACH = 9, 80
 
 
 def principal(organisation: Organisation) -> Principal:
