@@ -44,8 +44,11 @@ def faults_of(problem: Problem) -> list[Fault]:
     return problem.errors or [Fault("", problem.code, problem.detail or problem.title)]
 
 
-def shown(fields: Iterable[Field], values: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
-    """What ``console/form.html`` draws: each field with its value and its faults, and the faults that are at no field."""
+def shown(
+    fields: Iterable[Field], values: Mapping[str, Any], faults: Sequence[Fault], *, begins: bool = True
+) -> dict[str, Any]:
+    """What ``console/form.html`` draws: each field with its value and its faults, and the faults that are at no field. The
+    first field with a fault is where one types; without faults the first of all, where the page ``begins`` with this form."""
     rows: list[dict[str, Any]] = []
     for field in fields:
         here = [
@@ -57,7 +60,7 @@ def shown(fields: Iterable[Field], values: Mapping[str, Any], faults: Sequence[F
         rows.append(
             {"field": field, "value": "" if value is None else str(value), "faults": [_at(*one) for one in here]}
         )
-    focus = next((row for row in rows if row["faults"]), rows[0] if rows else None)
+    focus = next((row for row in rows if row["faults"]), rows[0] if rows and begins else None)
     if focus is not None:
         focus["focus"] = True
     names = tuple(f"/{row['field'].name}" for row in rows)

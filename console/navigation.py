@@ -85,7 +85,10 @@ SECTIONS = (
         "exchange",
         T("数据交换", "Data exchange"),
         "swap",
-        pages=(("agreements", T("共享协议", "Agreements"), "exchange"),),
+        pages=(
+            ("agreements", T("共享协议", "Agreements"), "exchange"),
+            ("transits", T("跨省转关", "Transits"), "release"),
+        ),
         models=("exchange",),
         beneath=("exchange.agreement",),
         paths=("/console/exchange/",),

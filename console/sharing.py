@@ -88,6 +88,14 @@ def _state(row: Agreement, day: date) -> str:
     return "coming" if row.valid.lower is not None and row.valid.lower > day else "now"
 
 
+def _titled(direction: str, out: Any, in_: Any) -> Any:
+    return out if direction == Agreement.Direction.OUT else in_
+
+
+def _fields(covered: coverage.Covered) -> list[tuple[str, tuple[str, ...], str]]:
+    return [(path, types, coverage.mark(path)) for path, types in covered.fields.items()]
+
+
 @require_GET
 def agreement(request: HttpRequest, code: str, direction: str) -> HttpResponse:
     """One direction with one partner: what travels, field by field, and the versions."""
@@ -100,11 +108,11 @@ def agreement(request: HttpRequest, code: str, direction: str) -> HttpResponse:
     )
     return page(
         request, "console/agreement.html", partner=partner, direction=direction, row=row,
-        title=T("{p}：发出", "{p}: what goes out", p=partner) if direction == "out" else T("{p}：收进", "{p}: what comes in", p=partner),
+        title=_titled(direction, T("{p}：发出", "{p}: what goes out", p=partner), T("{p}：收进", "{p}: what comes in", p=partner)),
         state=_state(row, day) if row else "",
         kind=request.GET.get("kind", ""),
         parts=[
-            (kind, standards.kind_called(kind), covered, [(path, types, coverage.mark(path)) for path, types in covered.fields.items()])
+            (kind, standards.kind_called(kind), covered, _fields(covered))
             for kind, covered in (coverage.of(row.terms()).items() if row else ())
         ],
         versions=[(one, written(one.valid), _state(one, day)) for one in versions], today=day,
@@ -183,7 +191,9 @@ class Draft:
             if line is None:
                 rest.append(fault)
             else:
-                self.rows[line]["faults"].append(fault.text)
+                place = fault.pointer.rpartition("/")[2]
+                named = place.isdecimal() and fault.code == "field-path"
+                self.rows[line]["faults"].append((str(int(place) + 1) if named else "", fault.text))
         return rest
 
     def _line(self, pointer: str) -> int | None:
@@ -229,12 +239,15 @@ def propose(request: HttpRequest, code: str, direction: str) -> HttpResponse:
                 except Problem as problem:
                     faults = faults_of(problem)
     rest = draft.place(faults)
+    beneath = [one for one in rest if one.pointer.startswith(("/valid", "/note"))]
+    above = [one for one in rest if one not in beneath]
+    form = shown(_META, draft.given, above, begins=not faults and difference is None) | {"number": len(faults)}
+    period = shown(_PERIOD, draft.given, beneath, begins=False) | {"number": 0}
     return page(
         request, "console/agreement_form.html", partner=partner, direction=direction, before=before, latest=latest,
-        title=T("新版本：{p} 发出", "New version: {p}, out", p=partner) if direction == "out" else T("新版本：{p} 收进", "New version: {p}, in", p=partner),
-        form=shown(_META, draft.given, [one for one in rest if not one.pointer.startswith(("/valid", "/note"))]),
-        period=shown(_PERIOD, draft.given, [one for one in rest if one.pointer.startswith(("/valid", "/note"))]),
-        number=len(faults), rows=[*draft.rows, *({"pattern": "", "paths": "", "faults": []} for _ in range(SPARE))],
+        title=_titled(direction, T("新版本：{p} 发出", "New version: {p}, out", p=partner),
+                      T("新版本：{p} 收进", "New version: {p}, in", p=partner)),
+        form=form, period=period, rows=[*draft.rows, *({"pattern": "", "paths": "", "faults": []} for _ in range(SPARE))],
         draft=draft, difference=difference, known=standards.event_types(),
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ from console import (
     rules,
     search,
     sharing,
+    transits,
 )
 
 
@@ -54,6 +55,9 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("exchange/agreements/<str:code>/<slug:direction>/new/", sharing.propose, "agreement_new"),
         page("exchange/agreements/<str:code>/<slug:direction>/<int:version>/end/", sharing.end, "agreement_end"),
         page("exchange/partners/<str:code>/<slug:act>/", sharing.partner_act, "partner_act"),
+        page("exchange/transits/", transits.show, "transits"),
+        page("exchange/transits/new/", transits.new, "transit_new"),
+        page("exchange/transits/confirm/", transits.confirm, "transit_confirm"),
         page("exchange/endpoints/new/", hooks.new, "endpoint_new"),
         page("exchange/endpoints/<uuid:pk>/", hooks.show, "endpoint"),
         page("exchange/endpoints/<uuid:pk>/change/", hooks.change, "endpoint_change"),

@@ -3,6 +3,7 @@ leave the country. Each office says only what it did itself; the other province 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,13 @@ from events.log import append
 from events.models import Event
 from exchange.models import Agreement, Mirror, MirrorEvent, Partner
 from parties.principals import Principal
+
+#: How the number of a transit and the code of an office are written.
+NUMBER, OFFICE = "[A-Za-z0-9-]{4,40}", "[0-9]{4}"
+FORMS = {
+    NUMBER: T("4–40 个字母、数字或连字符", "4 to 40 letters, digits or hyphens"),
+    OFFICE: T("4 位关区代码", "The four digits of an office"),
+}
 
 #: Steps the office of departure may confirm, in order.
 STEPS = ("arrived", "departure_confirmed")
@@ -36,7 +44,15 @@ def open_transit(
 ) -> None:
     """Say that goods set out under customs control for an office of another province, which must be a partner that our
     agreement tells of transits. Raises Problem 409 or 422."""
+    containers = [equipment.normal(container) for container in containers]
     faults = _faults(to_province, containers)
+    for name, value, form in (
+        ("number", number, NUMBER),
+        ("from_office", from_office, OFFICE),
+        ("to_office", to_office, OFFICE),
+    ):
+        if not re.fullmatch(form, value):
+            faults.append(Fault(f"/{name}", "form", FORMS[form]))
     if declaration_number:
         declared = Declaration.objects.filter(unified_number=declaration_number).exclude(state="draft").first()
         if declared is None:
@@ -108,12 +124,16 @@ def confirmed(number: str) -> list[str]:
     return [step for step in STEPS if f"transit.{step}" in set(said)]
 
 
+def provinces() -> list[Partner]:
+    """Partners that our agreement tells of transits."""
+    agreed = Agreement.objects.filter(partner__state=Partner.State.ACTIVE, direction=Agreement.Direction.OUT)
+    found = agreed.on(today()).select_related("partner__organisation").order_by("partner__code")  # type: ignore[attr-defined]
+    return [one.partner for one in found if one.terms().covers("transit", "transit.opened")]
+
+
 def _faults(to_province: str, containers: list[str]) -> list[Fault]:
     faults = []
-    agreement = Agreement.objects.filter(
-        partner__code=to_province, partner__state=Partner.State.ACTIVE, direction=Agreement.Direction.OUT
-    )
-    if not any(one.terms().covers("transit", "transit.opened") for one in agreement.on(today())):  # type: ignore[attr-defined]
+    if to_province not in [partner.code for partner in provinces()]:
         faults.append(
             Fault(
                 "/to_province",
@@ -122,7 +142,7 @@ def _faults(to_province: str, containers: list[str]) -> list[Fault]:
             )
         )
     for n, container in enumerate(containers):
-        if not equipment.is_valid(equipment.normal(container)):
+        if not equipment.is_valid(container):
             faults.append(Fault(f"/containers/{n}", "container", T("箱号有误", "Not a container number")))
     return faults
 

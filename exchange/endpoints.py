@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,7 @@ BOUNDS = {"rate_limit": (1, 10_000), "timeout": (1, 30)}
 MOST_TYPES, MOST_DESCRIPTION = 100, 200
 #: Events that one replay queues at most.
 MOST_REPLAYED = 10_000
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def faults(values: dict[str, Any]) -> list[Fault]:
@@ -237,10 +238,12 @@ def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before
 def position_after(moment: datetime) -> int:
     """The position after which everything lies that was recorded at ``moment`` or later."""
     with connection.cursor() as cursor:
-        # Ids are made in order of time; those of transactions that ran side by side stand close together.
+        # Ids are made in order of time, to the millisecond, right before the time is noted; the positions of transactions
+        # that ran side by side stand close together.
         cursor.execute(
-            "SELECT min(position) FROM (SELECT position FROM events_event WHERE id >= %s ORDER BY id LIMIT 1000) e",
-            [_first_id(moment)],
+            "SELECT min(position) FROM (SELECT position, recorded_at FROM events_event WHERE id >= %s"
+            " ORDER BY id LIMIT 1000) e WHERE recorded_at >= %s",
+            [_first_id(moment - _MILLISECOND), moment],
         )
         first = cursor.fetchone()[0]
         if first is None:
@@ -253,9 +256,9 @@ def position_before(moment: datetime) -> int:
     """The position before which everything lies that was recorded before ``moment``."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(max(position), 0) + 1"
-            " FROM (SELECT position FROM events_event WHERE id < %s ORDER BY id DESC LIMIT 1000) e",
-            [_first_id(moment)],
+            "SELECT coalesce(max(position), 0) + 1 FROM (SELECT position, recorded_at FROM events_event WHERE id < %s"
+            " ORDER BY id DESC LIMIT 1000) e WHERE recorded_at < %s",
+            [_first_id(moment + _MILLISECOND), moment],
         )
         return int(cursor.fetchone()[0])
 

@@ -22,11 +22,13 @@ from parties.principals import caller
 
 class OpenTransitSerializer(serializers.Serializer):
     number = serializers.RegexField(
-        r"^[A-Za-z0-9-]{4,40}$", help_text="转关申报单号 / number of the transit declaration"
+        f"^{cooperation.NUMBER}$", help_text="转关申报单号 / number of the transit declaration"
     )
     to_province = serializers.RegexField(r"^[0-9]{6}$", help_text="GB/T 2260")
-    from_office = serializers.RegexField(r"^[0-9]{4}$", help_text="启运地海关 / office of departure")
-    to_office = serializers.RegexField(r"^[0-9]{4}$", help_text="指运地（出境地）海关 / office of exit or destination")
+    from_office = serializers.RegexField(f"^{cooperation.OFFICE}$", help_text="启运地海关 / office of departure")
+    to_office = serializers.RegexField(
+        f"^{cooperation.OFFICE}$", help_text="指运地（出境地）海关 / office of exit or destination"
+    )
     containers = serializers.ListField(child=serializers.CharField(max_length=20), required=False, max_length=100)
     declaration_number = serializers.CharField(required=False, allow_blank=True, max_length=18)
 

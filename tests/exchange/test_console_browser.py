@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from exchange import signing
 from exchange.models import Endpoint
 from parties.models import Officer
 from tests import make
 from tests.browsing import Browser
 from tests.exchange.conftest import make_partner
+from tests.exchange.test_cooperation import SHARED
+from tests.exchange.test_inbox import message, send
 from tests.tariffs.test_browser import FAINT
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("browser")]
@@ -107,6 +110,8 @@ def test_a_new_version_of_an_agreement_is_looked_at_and_agreed(browser: Browser)
     page.locator("[name=paths]").nth(1).fill("state\nport\ngoods_items.*")
     page.click("#preview")
     page.wait_for_selector(".errorlist")
+    assert page.evaluate("document.activeElement.value") == "declaration.*"
+    assert browser.text(".errorlist").startswith("3")
     look(browser, "exchange-agreement-faults")
     page.locator("[name=paths]").nth(1).fill("state\nport\nduty_total\nconsignee.name")
     page.fill("[name=note]", "备忘录甲")
@@ -114,6 +119,8 @@ def test_a_new_version_of_an_agreement_is_looked_at_and_agreed(browser: Browser)
     page.wait_for_selector("#leaving")
     assert page.evaluate("document.activeElement.id") == "difference"
     look(browser, "exchange-agreement-difference")
+    pattern, paths = (page.locator(f"#fields [name={name}]").first.bounding_box() for name in ("pattern", "paths"))
+    assert pattern["x"] + pattern["width"] <= paths["x"]
     page.click("#agree")
     page.wait_for_selector("li.success")
     assert page.locator("#versions tbody tr").count() == 2
@@ -130,3 +137,33 @@ def test_a_new_version_of_an_agreement_is_looked_at_and_agreed(browser: Browser)
     browser.shot("exchange-partner-suspend")
     page.click("dialog#ask-state button.main")
     page.wait_for_selector("li.success")
+
+
+def test_a_transit_is_opened_and_one_on_the_way_here_is_confirmed(browser: Browser, settings) -> None:
+    settings.PROVINCE = "500000"
+    secret = signing.new_secret()
+    make_partner("450000", secret=secret, incoming=SHARED, out=SHARED)
+    data = {"to_province": "500000", "from_office": "7201", "to_office": "8000", "containers": ["CSQU3054383"]}
+    coming = message("ZG0002", kind="transit", type="transit.opened", data=data)
+    assert send(coming, secret=secret).status_code == 200
+    make.officer(username="wang", name="王敏", offices=("8000",), duties=(Officer.Duty.RELEASE,))
+    page = browser.page
+    browser.log_in("wang")
+    browser.open("/console/exchange/transits/")
+    page.keyboard.press("n")
+    page.wait_for_url("**/transits/new/")
+    assert page.input_value("[name=from_office]") == "8000"
+    page.fill("[name=number]", "ZG0001")
+    page.select_option("[name=to_province]", "450000")
+    page.fill("[name=to_office]", "7201")
+    page.fill("[name=containers]", "CSQU3054380")
+    page.click("#keep")
+    page.wait_for_selector("#e-containers")
+    look(browser, "exchange-transit-faults")
+    page.fill("[name=containers]", "CSQU3054383")
+    page.click("#keep")
+    page.wait_for_selector("li.success")
+    assert "ZG0001" in browser.text("#leaving")
+    page.click("#coming button")
+    page.wait_for_selector("#coming .chip.ok")
+    look(browser, "exchange-transits")

@@ -201,7 +201,7 @@ def test_a_replay_begins_and_ends_at_a_time_or_a_position_and_says_how_many(desk
     assert "0 次" in replayed(desk, endpoint, from_time=soon)
     assert "2 次" in replayed(desk, endpoint, from_time=ago, before=str(last))
     # To the moment: what lies at the bound belongs to the later side.
-    moment = events["D2"].recorded_at.isoformat(timespec="milliseconds")
+    moment = events["D2"].recorded_at.isoformat()
     assert endpoints.position_after(events["D2"].recorded_at) == first
     assert "2 次" in replayed(desk, endpoint, from_time=moment)
     assert "1 次" in replayed(desk, endpoint, from_time=ago, to_time=moment)
