@@ -27,6 +27,14 @@ def who(request: HttpRequest) -> Principal:
     return principal
 
 
+def reader(request: HttpRequest, duty: str) -> Principal:
+    """Who may read what officers with ``duty`` work at: they, and whoever sets the house up. Raises Problem 403."""
+    principal = who(request)
+    if not principal.has_duty(duty):
+        raise standard(403)
+    return principal
+
+
 def officer(request: HttpRequest, duty: str) -> Principal:
     """The officer at this page, who has ``duty``. Raises Problem 403."""
     principal = who(request)

@@ -20,7 +20,7 @@ from common.days import today
 from common.problems import Fault, Problem, not_found
 from common.text import T
 from console.forms import Field, faults_of, lines, shown, typed
-from console.pages import officer, page
+from console.pages import officer, page, reader
 from exchange import agreements, coverage, partners, standards
 from exchange.models import Agreement, Partner
 from exchange.terms import Terms
@@ -41,7 +41,7 @@ def _standing(day: date) -> list[Agreement]:
 @require_GET
 def matrix(request: HttpRequest) -> HttpResponse:
     """Partners in the rows, kinds of subject in the columns; in each cell what goes out and what comes in."""
-    officer(request, DUTY)
+    reader(request, DUTY)
     day = today()
     now: dict[tuple[int, str], dict[str, coverage.Covered]] = {}
     coming: dict[int, list[Agreement]] = {}
@@ -99,7 +99,7 @@ def _fields(covered: coverage.Covered) -> list[tuple[str, tuple[str, ...], str]]
 @require_GET
 def agreement(request: HttpRequest, code: str, direction: str) -> HttpResponse:
     """One direction with one partner: what travels, field by field, and the versions."""
-    officer(request, DUTY)
+    reader(request, DUTY)
     partner, day = _partner(code), today()
     versions = _versions(partner, direction)
     asked = request.GET.get("version", "")

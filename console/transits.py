@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from common.problems import Fault, Problem, not_found
 from common.text import T
 from console.forms import Field, faults_of, lines, shown, typed
-from console.pages import officer, page
+from console.pages import officer, page, reader
 from exchange import cooperation
 from parties.models import Officer
 from parties.principals import Principal
@@ -32,7 +32,7 @@ SAID = {
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     """Transits opened here and for here, side by side, the newest first."""
-    found = cooperation.transits(officer(request, DUTY), most=SHOWN)
+    found = cooperation.transits(reader(request, DUTY), most=SHOWN)
     for row in found:
         row["next"] = {"opened": "arrived", "arrived": "departure_confirmed"}.get(row["state"], "")
     return page(

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.messages import get_messages
+from django.test import Client
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
@@ -241,6 +243,16 @@ def test_nobody_without_the_duty_comes_to_an_endpoint(subscribe):
         assert other.post(name, endpoint.pk, *args).status_code == 403, name
     endpoint.refresh_from_db()
     assert (endpoint.state, endpoint.secrets.count()) == ("active", 1)
+
+
+def test_whoever_sets_the_house_up_reads_and_leaves_the_acts_to_officers(subscribe):
+    endpoint, _ = subscribe(make.firm(), "https://example.com/a")
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    for address in ("agreements/", "transits/", f"endpoints/{endpoint.pk}/"):
+        assert client.get(f"/console/exchange/{address}").status_code == 200, address
+    assert client.post(f"/console/exchange/endpoints/{endpoint.pk}/rotate/").status_code == 403
+    assert endpoint.secrets.count() == 1
 
 
 def test_the_page_of_an_endpoint_asks_the_same_number_of_questions_however_much_was_delivered(
