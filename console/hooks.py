@@ -278,8 +278,17 @@ def replay(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             after, before = _bounds(given)
-            number = endpoints.replay(endpoint_id=row.pk, principal=principal, after=after, before=before)
-            messages.success(request, T("已重新排入 {n} 次投递。", "{n} deliveries queued again.", n=number))
+            done = endpoints.replay(endpoint_id=row.pk, principal=principal, after=after, before=before)
+            messages.success(request, T("已重新排入 {n} 次投递。", "{n} deliveries queued again.", n=done.deliveries))
+            if done.next is not None:
+                messages.warning(
+                    request,
+                    T(
+                        "未完：请从位置 {p} 之后继续重放。",
+                        "There is more: replay again after position {p}.",
+                        p=done.next,
+                    ),
+                )
             return redirect("admin:endpoint", row.pk)
         except Problem as problem:
             faults = faults_of(problem)

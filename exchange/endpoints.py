@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -33,6 +33,15 @@ BOUNDS = {"rate_limit": (1, 10_000), "timeout": (1, 30)}
 MOST_TYPES, MOST_DESCRIPTION = 100, 200
 #: Events that one replay queues at most.
 MOST_REPLAYED = 10_000
+
+
+class Replayed(NamedTuple):
+    """How many deliveries were queued again, and the position after which more lies."""
+
+    deliveries: int
+    next: int | None
+
+
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -206,7 +215,9 @@ def resume(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -
     )
     if missed:
         last = endpoint.deliveries.order_by("-position").values_list("position", flat=True).first() or endpoint.since
-        _queue_again(endpoint, after=last)
+        end: int | None = last
+        while end is not None:
+            _, end = _queue_again(endpoint, after=end)
     _say("resumed", endpoint, _by(principal, actor))
     return endpoint
 
@@ -225,14 +236,15 @@ def delete(*, endpoint_id: UUID, principal: Principal) -> None:
 
 
 @transaction.atomic
-def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before: int | None = None) -> int:
-    """Queue again what the endpoint may have between two positions of the log; returns how many. Receivers know the ids."""
+def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before: int | None = None) -> Replayed:
+    """Queue again what the endpoint may have between two positions of the log. Receivers know the ids. Of very much only the
+    beginning (:data:`MOST_REPLAYED` events): ``next`` is then where to go on after."""
     endpoint = locked(endpoint_id, principal)
     if endpoint.state == Endpoint.State.DISABLED:
         raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
-    number = _queue_again(endpoint, after=after, before=before)
-    _say("replayed", endpoint, _by(principal), after=after, before=before, deliveries=number)
-    return number
+    done = _queue_again(endpoint, after=after, before=before)
+    _say("replayed", endpoint, _by(principal), after=after, before=before, deliveries=done.deliveries)
+    return done
 
 
 def position_after(moment: datetime) -> int:
@@ -268,7 +280,7 @@ def _first_id(moment: datetime) -> UUID:
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
-def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None, most: int = MOST_REPLAYED) -> int:
+def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None) -> Replayed:
     """Payloads that exist are sent as they were; events handed out to nobody then get theirs now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
@@ -277,26 +289,31 @@ def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None, m
             cursor.execute(
                 "SELECT position, payload_id FROM exchange_share WHERE partner_id = %s AND position > %s"
                 " AND position <= %s ORDER BY position LIMIT %s",
-                [endpoint.partner_id, after, upto, most],
+                [endpoint.partner_id, after, upto, MOST_REPLAYED],
             )
             wanted = dict(cursor.fetchall())
+            seen = list(wanted)
             events = {event.position: event for event in Event.objects.filter(position__in=list(wanted))}
         else:
-            events = {
-                event.position: event
-                for event in Event.objects.raw(
+            told = list(
+                Event.objects.raw(
                     "SELECT e.* FROM events_audience a JOIN events_event e ON e.position = a.position"
                     " WHERE a.organisation_id = %s AND a.position > %s AND a.position <= %s"
                     " ORDER BY a.position LIMIT %s",
-                    [endpoint.organisation_id, after, upto, most],
+                    [endpoint.organisation_id, after, upto, MOST_REPLAYED],
                 )
+            )
+            seen = [event.position for event in told if event.position is not None]
+            events = {
+                event.position: event
+                for event in told
                 if any(terms.matches(pattern, event.type) for pattern in endpoint.event_types)
             }
             wanted = _whole_payloads(events, cursor)
         rows = [(endpoint.pk, events[position], payload) for position, payload in sorted(wanted.items())]
         if rows:
             fanout.queue(rows, cursor)
-    return len(rows)
+    return Replayed(len(rows), seen[-1] if len(seen) == MOST_REPLAYED else None)
 
 
 def _whole_payloads(events: dict[int | None, Event], cursor: Any) -> dict[int, int]:

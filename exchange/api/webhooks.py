@@ -67,6 +67,9 @@ class ReplaySerializer(serializers.Serializer):
 
 class ReplayedSerializer(serializers.Serializer):
     deliveries = serializers.IntegerField()
+    next = serializers.IntegerField(
+        allow_null=True, help_text="未完时：从此位置之后继续 / where to go on after, if there is more"
+    )
 
 
 class AttemptSerializer(serializers.ModelSerializer):
@@ -229,10 +232,10 @@ class ReplayEndpoint(View):
 
     def post(self, request: Request, pk: UUID) -> Response:
         wanted = _checked(ReplaySerializer, request)
-        number = endpoints.replay(
+        done = endpoints.replay(
             endpoint_id=pk, principal=caller(request), after=wanted["after"], before=wanted.get("before")
         )
-        return Response({"deliveries": number}, status=202)
+        return Response(done._asdict(), status=202)
 
 
 class DeliveryQuery(serializers.Serializer):

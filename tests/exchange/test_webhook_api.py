@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import socket
+from uuid import UUID
 
 import pytest
 
-from exchange import addresses, delivery
+from exchange import addresses, delivery, endpoints, ledger
 from exchange.models import Attempt, Delivery, Endpoint
 from parties.models import OrganisationRole
 from tests import make
@@ -82,7 +83,7 @@ def test_pause_resume_rotate_and_replay_over_the_api(api, receiver):
     assert caller.post(f"{path}/rotate").json()["secret"] != made["secret"]
     say("D1", audience=[firm.pk])
     deliver()
-    assert caller.post(f"{path}/replay", {"after": 0}).json() == {"deliveries": 1}
+    assert caller.post(f"{path}/replay", {"after": 0}).json() == {"deliveries": 1, "next": None}
     deliver()
     assert len(hook.taken) == 2
 
@@ -202,3 +203,28 @@ def test_a_partner_that_makes_an_endpoint_gets_what_its_agreement_says(api, rece
     assert [one.message["data"] for one in hook.taken] == [{"state": "lodged"}]
     assert OrganisationRole.PARTNER_PROVINCE in partner.organisation.roles
     assert delivery.IN_THE_AIR > delivery.PER_ENDPOINT
+
+
+def test_a_replay_of_very_much_says_where_to_go_on_and_a_disabled_endpoint_misses_nothing(
+    db, api, receiver, monkeypatch
+):
+    monkeypatch.setattr(endpoints, "MOST_REPLAYED", 2)
+    firm = make.firm()
+    caller, hook = api(firm), receiver()
+    made = caller.post(ENDPOINTS, {"url": hook.url, "event_types": ["declaration.*"]}).json()
+    path = f"{ENDPOINTS}/{made['id']}"
+    ledger.disable(UUID(made["id"]), "test")
+    for nth in range(5):
+        say(f"D{nth}", audience=[firm.pk])
+    deliver()
+    assert hook.taken == []
+    caller.post(f"{path}/resume")
+    deliver()
+    assert {number for number, _ in hook.numbers()} == {"D0", "D1", "D2", "D3", "D4"}
+    again, after = [], 0
+    while after is not None:
+        answer = caller.post(f"{path}/replay", {"after": after}).json()
+        again.append(answer["deliveries"])
+        after = answer["next"]
+    assert sum(again) == 5
+    assert max(again) == 2
