@@ -27,6 +27,8 @@ class View(APIView):
     scopes: ClassVar[dict[str, str]] = {}
     #: POST, PUT, PATCH and DELETE honour ``Idempotency-Key``, recorded in the transaction of the work.
     idempotent: ClassVar[bool] = False
+    #: Members of an answer that are told once: what is kept for the same key's next request has null in their place.
+    told_once: ClassVar[tuple[str, ...]] = ()
 
     def paged(
         self,
@@ -59,10 +61,10 @@ class View(APIView):
         key = request.headers.get("Idempotency-Key")
         if key and self.idempotent and request.method not in ("GET", "HEAD", "OPTIONS"):
             handler_name = request.method.lower()  # type: ignore[union-attr]
-            setattr(self, handler_name, _once(getattr(self, handler_name), key))
+            setattr(self, handler_name, _once(getattr(self, handler_name), key, self.told_once))
 
 
-def _once(method: Any, key: str) -> Any:
+def _once(method: Any, key: str, told_once: tuple[str, ...]) -> Any:
     """``method`` run at most once for ``key``; the first answer is given again."""
 
     def run(request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -83,7 +85,9 @@ def _once(method: Any, key: str) -> Any:
                         fingerprint,
                         status=response.status_code,
                         headers={name: response[name] for name in ("Location", "ETag") if response.has_header(name)},
-                        body=response.data,
+                        body=response.data | {name: None for name in told_once if name in response.data}
+                        if told_once
+                        else response.data,
                     )
         except idempotency.Taken:
             stored = idempotency.find(caller, key, fingerprint)

@@ -17,11 +17,15 @@ from common.text import T
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: Shared address space (carrier NAT) and the clouds' metadata addresses that count as "global".
+#: What counts as "global" and yet leads inside: shared address space (carrier NAT), a cloud's metadata service, relays to IPv4
+#: (NAT64, 6to4, IPv4-compatible and -translated addresses), old site-local addresses.
 _REFUSED = [
     ipaddress.ip_network(network)
-    for network in ("100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-]
+    for network in (
+        "100.64.0.0/10", "168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "64:ff9b::/96",
+        "64:ff9b:1::/48", "2002::/16", "::/96", "::ffff:0:0:0/96", "fec0::/10",
+    )
+]  # fmt: skip
 
 
 class ForbiddenAddress(OSError):

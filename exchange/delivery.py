@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,15 +20,19 @@ import structlog
 from django.db import connection
 
 from events import log as event_log
-from exchange import addresses, fanout, ledger, signing
+from exchange import addresses, fanout, ledger, messages, signing
 from exchange.ledger import Due, Outcome, Target
 
 log = structlog.get_logger(__name__)
 
-#: POSTs in the air at once: in all, to one endpoint, and to one that has been failing.
+#: POSTs in the air at once: in all, to one endpoint, and to one that has been failing or has never answered;
 IN_THE_AIR = 256
 PER_ENDPOINT = 24
 PER_FAILING = 2
+#: … to all endpoints of one organisation, and to all that are failing or have never answered: those that hang must leave
+#: room for the others.
+PER_OWNER = 64
+DOUBTFUL = 64
 #: Bytes of an answer that are read and kept.
 ANSWER_BYTES = 512
 #: Seconds without anything due after which the process ends; how often it looks meanwhile, at first and then.
@@ -89,12 +94,16 @@ async def post(client: aiohttp.ClientSession, target: Target, delivery: Due) -> 
     )
 
 
+def _is_doubtful(target: Target) -> bool:
+    return target.failures > 0 or not target.proven
+
+
 def describe(problem: Exception) -> str:
     """What went wrong, without what a receiver could put into it."""
     cause: BaseException | None = problem
     while cause is not None:
         if isinstance(cause, addresses.ForbiddenAddress):
-            return "address refused: " + str(cause).partition(" ")[0]
+            return "address refused"  # which one would tell what names mean inside
         cause = getattr(cause, "os_error", None) or cause.__cause__
         if cause is problem:
             break
@@ -119,6 +128,9 @@ class Engine:
         #: endpoint -> (requests it may have now, when that was true)
         self.allowance: dict[UUID, tuple[float, float]] = {}
         self.news = asyncio.Event()
+        #: endpoints as they were last seen
+        self.known: dict[UUID, Target] = {}
+        self.turns = 0
 
     async def _in_database(self, work: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
@@ -133,20 +145,61 @@ class Engine:
         if free <= 0:
             return [], [], handed_out
         found = ledger.targets(self.shard)
-        return found, ledger.due(self._slots(found, free), under_way), handed_out
+        due = ledger.due(self._slots(found, free), under_way)
+        return found, self._as_agreed(due, {target.id: target for target in found}), handed_out
+
+    def _as_agreed(self, due: list[Due], targets: dict[UUID, Target]) -> list[Due]:
+        """``due`` as today's agreements let it out: what was made under wider terms is narrowed, under an id of its own (an id
+        has one body); what is not shared any more is given up."""
+        kept, gone = [], []
+        for delivery in due:
+            terms = targets[delivery.endpoint].terms
+            if terms is None or (today := terms.fingerprint()) == delivery.terms:
+                kept.append(delivery)
+            elif (text := messages.narrowed(delivery.body.decode(), terms)) is None:
+                gone.append(delivery)
+            elif (body := text.encode()) == delivery.body:
+                kept.append(delivery)
+            else:
+                kept.append(delivery._replace(body=body, message_id=f"{delivery.message_id}.{today:016x}"))
+        if gone:
+            ledger.withdraw(gone)
+        return kept
 
     def _slots(self, found: list[Target], free: int) -> dict[UUID, int]:
-        """How many more POSTs each endpoint may have now."""
-        slots = {}
-        for target in found:
-            room = (PER_FAILING if target.failures else PER_ENDPOINT) - self.per_endpoint.get(target.id, 0)
-            room = min(room, self._allowed(target), free)
-            if room > 0:
-                slots[target.id] = room
-        if sum(slots.values()) > free:  # a fair share each
-            share = max(1, free // len(slots))
-            slots = {endpoint: min(room, share) for endpoint, room in slots.items()}
-        return slots
+        """How many more POSTs each endpoint may have now: one each in turn, as long as there is room for it, for its owner and,
+        where it is failing or has never answered, for such endpoints together."""
+        self.known |= {target.id: target for target in found}
+        doubtful, owners = 0, Counter[int]()
+        for endpoint, count in self.per_endpoint.items():
+            owners[self.known[endpoint].organisation_id] += count
+            doubtful += count * _is_doubtful(self.known[endpoint])
+        room = {
+            target.id: min(
+                (PER_FAILING if _is_doubtful(target) else PER_ENDPOINT) - self.per_endpoint.get(target.id, 0),
+                self._allowed(target),
+            )
+            for target in found
+        }
+        slots: Counter[UUID] = Counter()
+        start = self.turns % max(1, len(found))
+        self.turns += 1
+        waiting = deque(found[start:] + found[:start])
+        while waiting and free > 0:
+            target = waiting.popleft()
+            unsure = _is_doubtful(target)
+            if (
+                slots[target.id] >= room[target.id]
+                or owners[target.organisation_id] >= PER_OWNER
+                or (unsure and doubtful >= DOUBTFUL)
+            ):
+                continue
+            slots[target.id] += 1
+            owners[target.organisation_id] += 1
+            doubtful += unsure
+            free -= 1
+            waiting.append(target)
+        return {endpoint: count for endpoint, count in slots.items() if count}
 
     def _allowed(self, target: Target) -> int:
         if target.rate_limit is None:
@@ -184,6 +237,8 @@ class Engine:
         taken = []
         for outcome in landed:
             self.per_endpoint[outcome.endpoint] -= 1
+            if not self.per_endpoint[outcome.endpoint]:
+                del self.per_endpoint[outcome.endpoint]
             sent_in = self.sent_in.pop(outcome.delivery)
             taken.append(outcome._replace(news=sent_in == self.rounds.get(outcome.endpoint, 0)))
         for endpoint in {outcome.endpoint for outcome in taken if not outcome.delivered}:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -29,7 +29,6 @@ class Line(NamedTuple):
     count: int  # type: ignore[assignment]
     sequence: int
     last_id: str
-    changed_at: datetime
 
 
 #: Which table tells a side of the comparison: what we gave, or what we were given.
@@ -39,11 +38,19 @@ _LINE = "convert_to(concat(subject_number, ':', count, ':', sequence, ':', last_
 
 
 def groups(
-    side: str, partner: Partner, *, kind: str | None = None, day: date | None = None, buckets: bool = False
+    side: str,
+    partner: Partner,
+    *,
+    kinds: Iterable[str] | None = None,
+    kind: str | None = None,
+    day: date | None = None,
+    buckets: bool = False,
 ) -> list[Group]:
-    """Sums per kind and day, or, with ``buckets``, per bucket of one kind and day."""
+    """Sums per kind (of ``kinds``, where they are named) and day, or, with ``buckets``, per bucket of one kind and day."""
     where = ""
     values: list[Any] = []
+    if kinds is not None:
+        where, values = " AND subject_kind = ANY(%s)", [list(kinds)]
     if kind is not None:
         where, values = where + " AND subject_kind = %s", [*values, kind]
     if day is not None:
@@ -62,7 +69,7 @@ def groups(
 def lines(side: str, partner: Partner, *, kind: str, day: date, bucket: int) -> list[Line]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT subject_number, count, sequence, last_id::text, changed_at"  # noqa: S608 one of two constants
+            "SELECT subject_number, count, sequence, last_id::text"  # noqa: S608 one of two constants
             f" FROM {side} WHERE partner_id = %s AND count > 0 AND subject_kind = %s AND day = %s AND bucket = %s"
             ' ORDER BY subject_number COLLATE "C"',
             [partner.pk, kind, day, bucket],

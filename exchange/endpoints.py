@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 
-from common.problems import Fault, conflict, invalid, not_found
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
 from events.models import Event
@@ -33,6 +35,10 @@ BOUNDS = {"rate_limit": (1, 10_000), "timeout": (1, 30)}
 MOST_TYPES, MOST_DESCRIPTION = 100, 200
 #: Events that one replay queues at most.
 MOST_REPLAYED = 10_000
+
+
+#: Tests that one process sends at a time: each waits for somebody else's answer, and the other threads keep answering.
+_testing = threading.BoundedSemaphore(4)
 
 
 class Replayed(NamedTuple):
@@ -121,6 +127,8 @@ def create(
         found.append(
             Fault("/partner", "other-organisation", T("该伙伴不是此单位", "This partner is another organisation"))
         )
+    else:
+        found += _partner_faults(partner, event_types)
     if secret is not None and not (secret.startswith(signing.SHARED) and signing.is_wellformed(secret)):
         found.append(Fault("/secret", "secret", T("须为 whsec_ 加 24–64 字节的 base64", "Must be whsec_ + base64")))
     if found:
@@ -128,8 +136,7 @@ def create(
     if Endpoint.objects.filter(organisation_id=owner).exclude(state=Endpoint.State.DELETED).count() >= MOST:
         raise conflict("too-many-endpoints", T("最多 {n} 个端点", "At most {n} endpoints", n=MOST))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
-        since = cursor.fetchone()[0]
+        place = fanout.position(cursor)
     endpoint = Endpoint.objects.create(
         organisation_id=owner,
         partner=partner,
@@ -139,11 +146,19 @@ def create(
         headers=headers or {},
         rate_limit=rate_limit,
         timeout=timeout,
-        since=since,
+        queued_to=place,
     )
     told = _new_secret(endpoint, signature, secret)
     _say("created", endpoint, principal.actor, event_types=event_types)
     return endpoint, told
+
+
+def _partner_faults(partner: Partner | None, event_types: list[str]) -> list[Fault]:
+    """What a partner is sent is what its agreement says: left out one by one, events would look lost (``prev``)."""
+    if partner is None or event_types == ["*"]:
+        return []
+    text = T('协作省份的端点须为 ["*"]：发送内容由协议决定', 'Must be ["*"] for a partner: the agreement decides')
+    return [Fault("/event_types", "agreement-decides", text)]
 
 
 def _new_secret(endpoint: Endpoint, signature: str, secret: str | None = None) -> str:
@@ -152,12 +167,17 @@ def _new_secret(endpoint: Endpoint, signature: str, secret: str | None = None) -
     return signing.public_key(secret) if secret.startswith(signing.PRIVATE) else secret
 
 
+def _there(principal: Principal | None) -> Any:
+    found = Endpoint.objects.exclude(state=Endpoint.State.DELETED)
+    return found if principal is None else found.visible_to(principal)
+
+
 def locked(endpoint_id: UUID, principal: Principal | None) -> Endpoint:
     """The endpoint, locked. Raises Problem 404 where it is not ``principal``'s (None: an operator)."""
-    found = Endpoint.objects.exclude(state=Endpoint.State.DELETED)
-    if principal is not None:
-        found = found.visible_to(principal)
-    endpoint = found.select_for_update(of=("self",)).filter(pk=endpoint_id).first()
+    # Only what names the row is left to others: a delivery may be written meanwhile.
+    endpoint: Endpoint | None = (
+        _there(principal).select_for_update(of=("self",), no_key=True).filter(pk=endpoint_id).first()
+    )
     if endpoint is None:
         raise not_found()
     return endpoint
@@ -167,7 +187,10 @@ def locked(endpoint_id: UUID, principal: Principal | None) -> Endpoint:
 def change(*, endpoint_id: UUID, principal: Principal, **values: Any) -> Endpoint:
     endpoint = locked(endpoint_id, principal)
     values = {name: value for name, value in values.items() if name in CHANGEABLE}
-    if found := faults(values):
+    found = faults(values)
+    if "event_types" in values and not found:
+        found = _partner_faults(endpoint.partner, values["event_types"])
+    if found:
         raise invalid(found)
     for name, value in values.items():
         setattr(endpoint, name, value)
@@ -202,22 +225,20 @@ def pause(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") ->
 
 @transaction.atomic
 def resume(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -> Endpoint:
-    """Call the endpoint again, at once, with everything that waits; a disabled one also gets what it missed meanwhile."""
+    """Call the endpoint again, at once, with everything that waits; a disabled one also gets what it missed meanwhile, as it
+    catches up with the log (:func:`exchange.fanout.catch_up`)."""
     endpoint = locked(endpoint_id, principal)
     if endpoint.state == Endpoint.State.ACTIVE:
         raise conflict("already-active", T("端点已启用", "The endpoint is active already"))
-    missed = endpoint.state == Endpoint.State.DISABLED
+    if endpoint.state == Endpoint.State.DISABLED:
+        last = endpoint.deliveries.aggregate(last=Max("position"))["last"]
+        endpoint.queued_to = max(endpoint.queued_to or 0, last or 0)
     endpoint.state, endpoint.state_reason = Endpoint.State.ACTIVE, ""
     endpoint.failures, endpoint.failing_since, endpoint.spared_until = 0, None, None
-    endpoint.save(update_fields=["state", "state_reason", "failures", "failing_since", "spared_until"])
+    endpoint.save(update_fields=["state", "state_reason", "failures", "failing_since", "spared_until", "queued_to"])
     endpoint.deliveries.filter(state=Delivery.State.PENDING, ready_at__gt=timezone.now()).update(
         ready_at=timezone.now()
     )
-    if missed:
-        last = endpoint.deliveries.order_by("-position").values_list("position", flat=True).first() or endpoint.since
-        end: int | None = last
-        while end is not None:
-            _, end = _queue_again(endpoint, after=end)
     _say("resumed", endpoint, _by(principal, actor))
     return endpoint
 
@@ -239,10 +260,19 @@ def delete(*, endpoint_id: UUID, principal: Principal) -> None:
 def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before: int | None = None) -> Replayed:
     """Queue again what the endpoint may have between two positions of the log. Receivers know the ids. Of very much only the
     beginning (:data:`MOST_REPLAYED` events): ``next`` is then where to go on after."""
-    endpoint = locked(endpoint_id, principal)
-    if endpoint.state == Endpoint.State.DISABLED:
-        raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
-    done = _queue_again(endpoint, after=after, before=before)
+    endpoint = _there(principal).filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise not_found()
+    with connection.cursor() as cursor:
+        upto = min(before - 1 if before else 2**62, fanout.position(cursor))
+        wanted, following = fanout.missed(endpoint, after=after, upto=upto, limit=MOST_REPLAYED, cursor=cursor)
+        # Whoever hands out the log writes into the same lines. Locked late: deliveries go on while bodies are made.
+        cursor.execute("SELECT 1 FROM events_reader WHERE name = %s FOR UPDATE", [fanout.READER])
+        if locked(endpoint_id, principal).state == Endpoint.State.DISABLED:
+            raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
+        if wanted:
+            fanout.queue(wanted, cursor)
+    done = Replayed(len(wanted), following)
     _say("replayed", endpoint, _by(principal), after=after, before=before, deliveries=done.deliveries)
     return done
 
@@ -280,55 +310,8 @@ def _first_id(moment: datetime) -> UUID:
     return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
-def _queue_again(endpoint: Endpoint, *, after: int, before: int | None = None) -> Replayed:
-    """Payloads that exist are sent as they were; events handed out to nobody then get theirs now."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0)")
-        upto = min(before - 1 if before else 2**62, cursor.fetchone()[0])
-        if endpoint.partner_id:
-            cursor.execute(
-                "SELECT position, payload_id FROM exchange_share WHERE partner_id = %s AND position > %s"
-                " AND position <= %s ORDER BY position LIMIT %s",
-                [endpoint.partner_id, after, upto, MOST_REPLAYED],
-            )
-            wanted = dict(cursor.fetchall())
-            seen = list(wanted)
-            events = {event.position: event for event in Event.objects.filter(position__in=list(wanted))}
-        else:
-            told = list(
-                Event.objects.raw(
-                    "SELECT e.* FROM events_audience a JOIN events_event e ON e.position = a.position"
-                    " WHERE a.organisation_id = %s AND a.position > %s AND a.position <= %s"
-                    " ORDER BY a.position LIMIT %s",
-                    [endpoint.organisation_id, after, upto, MOST_REPLAYED],
-                )
-            )
-            seen = [event.position for event in told if event.position is not None]
-            events = {
-                event.position: event
-                for event in told
-                if any(terms.matches(pattern, event.type) for pattern in endpoint.event_types)
-            }
-            wanted = _whole_payloads(events, cursor)
-        rows = [(endpoint.pk, events[position], payload) for position, payload in sorted(wanted.items())]
-        if rows:
-            fanout.queue(rows, cursor)
-    return Replayed(len(rows), seen[-1] if len(seen) == MOST_REPLAYED else None)
-
-
-def _whole_payloads(events: dict[int | None, Event], cursor: Any) -> dict[int, int]:
-    if not events:
-        return {}
-    bodies = {}
-    for event in events.values():
-        text = messages.body(event, data=event.data)
-        key = (event.position or 0, messages.digest(text))
-        bodies[key] = fanout.Body(event, text, key[1])
-    return {key[0]: payload for key, payload in fanout.store_payloads(bodies, cursor).items()}
-
-
 @transaction.atomic
-def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
+def retry(*, delivery_id: int, principal: Principal | None, actor: str = "") -> Delivery:
     """Try now. A parked line goes on from here. Raises Problem 404 or 409."""
     found = _locked_delivery(delivery_id, principal)
     if found.state not in Delivery.OPEN:
@@ -341,6 +324,7 @@ def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
     found.state, found.ready_at, found.tries = Delivery.State.PENDING, timezone.now(), 0
     found.save(update_fields=["state", "ready_at", "tries"])
     Endpoint.objects.filter(pk=found.endpoint_id).update(spared_until=None)
+    _say("retried", found.endpoint, _by(principal, actor), delivery=found.pk, position=found.position)
     return found
 
 
@@ -359,17 +343,30 @@ def skip(*, delivery_id: int, principal: Principal | None, actor: str) -> Delive
 
 
 def _locked_delivery(delivery_id: int, principal: Principal | None) -> Delivery:
-    found = Delivery.objects.select_related("endpoint")
-    if principal is not None:
-        found = found.visible_to(principal)
-    one = found.select_for_update(of=("self",)).filter(pk=delivery_id).first()
-    if one is None:
+    found = Delivery.objects.all() if principal is None else Delivery.objects.visible_to(principal)
+    endpoint_id = found.filter(pk=delivery_id).values_list("endpoint_id", flat=True).first()
+    if endpoint_id is None:
         raise not_found()
+    endpoint = locked(endpoint_id, principal)  # before its deliveries, as everywhere
+    one = Delivery.objects.select_for_update().get(pk=delivery_id)
+    one.endpoint = endpoint
     return one
 
 
 def test(*, endpoint_id: UUID, principal: Principal | None) -> Delivery:
-    """Send one test message now, once, whatever the endpoint's state. Must run outside a transaction."""
+    """Send one test message now, once, whatever the endpoint's state. Must run outside a transaction. Raises Problem 404, or 429
+    where this process is busy with others' tests already."""
+    if not _testing.acquire(blocking=False):
+        raise Problem(
+            429, "tests-under-way", T("正在测试其他端点，请稍候", "Other endpoints are being tested; try again")
+        )
+    try:
+        return _test(endpoint_id, principal)
+    finally:
+        _testing.release()
+
+
+def _test(endpoint_id: UUID, principal: Principal | None) -> Delivery:
     with transaction.atomic():
         endpoint = locked(endpoint_id, principal)
         with connection.cursor() as cursor:
@@ -406,7 +403,7 @@ def test(*, endpoint_id: UUID, principal: Principal | None) -> Delivery:
 
     async def once() -> ledger.Outcome:
         async with addresses.session(connections=1) as client:
-            due = ledger.Due(sent.pk, endpoint.pk, str(event_id), text.encode(), 0)
+            due = ledger.Due(sent.pk, endpoint.pk, str(event_id), text.encode())
             return await delivery.post(client, target, due)
 
     outcome = asyncio.run(once())

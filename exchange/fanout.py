@@ -9,34 +9,42 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from common.days import legal_day
 from events import log
 from events.models import Event
 from exchange import messages
-from exchange.models import Agreement, Partner
-from exchange.terms import Terms
+from exchange.models import Agreement, Endpoint
+from exchange.terms import Terms, matches
 
 READER = "exchange"
 BATCH = 500
+
+_NOBODY = """
+INSERT INTO events_reader AS r (name, position)
+SELECT %s, coalesce(max(position), 0) FROM events_event
+HAVING NOT EXISTS (SELECT 1 FROM exchange_endpoint WHERE state <> 'deleted')
+  AND NOT EXISTS (SELECT 1 FROM exchange_agreement WHERE direction = 'out')
+ON CONFLICT (name) DO UPDATE SET position = greatest(r.position, excluded.position)
+"""
 
 #: Endpoints of firms get the events of their organisation's feed; those of partners what was shared with the partner.
 _FIRMS = """
 SELECT a.position, ep.id FROM events_audience a
 JOIN events_event e ON e.position = a.position
 JOIN exchange_endpoint ep ON ep.organisation_id = a.organisation_id AND ep.partner_id IS NULL
-WHERE a.position BETWEEN %(first)s AND %(last)s AND a.position > ep.since AND ep.state IN ('active', 'paused')
+WHERE a.position BETWEEN %(first)s AND %(last)s AND ep.queued_to IS NULL AND ep.state IN ('active', 'paused')
   AND EXISTS (SELECT 1 FROM unnest(ep.event_types) t WHERE e.type LIKE replace(replace(t, '_', '\\_'), '*', '%%'))
 """
 
 _PAYLOADS = """
 WITH given AS (
-  SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
-  WITH ORDINALITY AS g(position, event_id, type, kind, number, body, digest, nth)
+  SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
+  WITH ORDINALITY AS g(position, event_id, type, kind, number, body, digest, terms, nth)
 ), made AS (
-  INSERT INTO exchange_payload (position, event_id, type, subject_kind, subject_number, body, digest, created_at)
-  SELECT position, event_id, type, kind, number, body, digest, now() FROM given ORDER BY nth
+  INSERT INTO exchange_payload (position, event_id, type, subject_kind, subject_number, body, digest, terms, created_at)
+  SELECT position, event_id, type, kind, number, body, digest, terms, now() FROM given ORDER BY nth
   ON CONFLICT (position, event_id, digest) DO NOTHING RETURNING id, position, event_id, digest
 )
 SELECT g.nth, coalesce(m.id, p.id) FROM given g
@@ -89,30 +97,103 @@ class Body(NamedTuple):
     event: Event
     text: str
     digest: bytes
+    #: Fingerprint of the terms it was made under; None for an organisation's own events.
+    terms: int | None = None
 
 
 def nobody_listens() -> bool:
     """Whether there is neither endpoint nor agreement to hand events to. The reader then goes to the end of the log: what
     is agreed later is shared from then on."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM exchange_endpoint WHERE state <> 'deleted')"
-            " OR EXISTS (SELECT 1 FROM exchange_agreement WHERE direction = 'out')"
-        )
-        if cursor.fetchone()[0]:
-            return False
-        cursor.execute(
-            "INSERT INTO events_reader AS r (name, position)"
-            " SELECT %s, coalesce(max(position), 0) FROM events_event"
-            " ON CONFLICT (name) DO UPDATE SET position = greatest(r.position, excluded.position)",
-            [READER],
-        )
-    return True
+        cursor.execute(_NOBODY, [READER])
+        return cursor.rowcount > 0
 
 
 def run(limit: int = BATCH) -> int:
     """Hand out the next events of the log; returns how many were looked at."""
-    return log.follow(READER, hand_out, limit=limit)
+    return log.follow(READER, hand_out, limit=limit) + catch_up(limit)
+
+
+@transaction.atomic
+def catch_up(limit: int = BATCH) -> int:
+    """Queue the next ``limit`` events for an endpoint that is new or back, until it stands where everybody stands; returns how
+    many places of the log it came on. Nothing is handed out meanwhile, so that no event falls between the two."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM exchange_endpoint WHERE queued_to IS NOT NULL AND state = 'active')"
+        )
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute("SELECT position FROM events_reader WHERE name = %s FOR UPDATE SKIP LOCKED", [READER])
+        if (row := cursor.fetchone()) is None:
+            return 0
+        endpoint = (
+            Endpoint.objects.select_for_update(no_key=True, skip_locked=True)
+            .filter(queued_to__isnull=False, state=Endpoint.State.ACTIVE)
+            .order_by("queued_to")
+            .first()
+        )
+        if endpoint is None:
+            return 0
+        assert endpoint.queued_to is not None
+        wanted, seen = missed(endpoint, after=endpoint.queued_to, upto=row[0], limit=limit, cursor=cursor)
+        if wanted:
+            queue(wanted, cursor)
+        whole = seen is None
+        Endpoint.objects.filter(pk=endpoint.pk).update(queued_to=None if whole else seen)
+        return len(wanted) if whole else limit
+
+
+def position(cursor: Any) -> int:
+    """How far the log has been handed out."""
+    cursor.execute("SELECT coalesce((SELECT position FROM events_reader WHERE name = %s), 0)", [READER])
+    return int(cursor.fetchone()[0])
+
+
+def missed(
+    endpoint: Endpoint, *, after: int, upto: int, limit: int, cursor: Any
+) -> tuple[list[tuple[UUID, Event, int]], int | None]:
+    """(endpoint, event, payload) of the next ``limit`` events of the log that ``endpoint`` may have between two positions, and the
+    position to go on after where there are more. Payloads that exist are sent as they were; events handed out to nobody
+    then get theirs now."""
+    if endpoint.partner_id:
+        cursor.execute(
+            "SELECT position, payload_id FROM exchange_share WHERE partner_id = %s AND position > %s"
+            " AND position <= %s ORDER BY position LIMIT %s",
+            [endpoint.partner_id, after, upto, limit],
+        )
+        payloads = dict(cursor.fetchall())
+        seen = list(payloads)
+        events = {event.position: event for event in Event.objects.filter(position__in=seen)}
+    else:
+        told = list(
+            Event.objects.raw(
+                "SELECT e.* FROM events_audience a JOIN events_event e ON e.position = a.position"
+                " WHERE a.organisation_id = %s AND a.position > %s AND a.position <= %s"
+                " ORDER BY a.position LIMIT %s",
+                [endpoint.organisation_id, after, upto, limit],
+            )
+        )
+        seen = [event.position for event in told if event.position is not None]
+        events = {
+            event.position: event
+            for event in told
+            if any(matches(pattern, event.type) for pattern in endpoint.event_types)
+        }
+        payloads = _whole_payloads(events, cursor)
+    rows = [(endpoint.pk, events[place], payload) for place, payload in sorted(payloads.items())]
+    return rows, seen[-1] if len(seen) == limit else None
+
+
+def _whole_payloads(events: dict[int | None, Event], cursor: Any) -> dict[int, int]:
+    if not events:
+        return {}
+    bodies = {}
+    for event in events.values():
+        text = messages.body(event, data=event.data)
+        key = (event.position or 0, messages.digest(text))
+        bodies[key] = Body(event, text, key[1])
+    return {key[0]: payload for key, payload in store_payloads(bodies, cursor).items()}
 
 
 def hand_out(events: list[Event]) -> None:
@@ -132,8 +213,8 @@ def hand_out(events: list[Event]) -> None:
             wanted.append((endpoint, whole[position]))
         shares = _shares(events, bodies, cursor)
         endpoints = _partner_endpoints(cursor)
-        for partner, position, key in shares:
-            wanted += [(endpoint, key) for endpoint, since in endpoints[partner] if position > since]
+        for partner, _, key in shares:
+            wanted += [(endpoint, key) for endpoint in endpoints[partner]]
         if not bodies:
             return
         payloads = store_payloads(bodies, cursor)
@@ -147,10 +228,11 @@ def _shares(
     events: list[Event], bodies: dict[tuple[int, bytes], Body], cursor: Any
 ) -> list[tuple[int, int, tuple[int, bytes]]]:
     """(partner, position, body) of what the agreements let out; partners with the same terms share a body."""
-    agreements = list(Agreement.objects.filter(direction="out", partner__state=Partner.State.ACTIVE))
+    agreements = list(Agreement.objects.filter(direction="out"))
     if not agreements:
         return []
     terms = {agreement.pk: agreement.terms() for agreement in agreements}
+    fingerprints = {one: one.fingerprint() for one in set(terms.values())}
     let_out: list[tuple[int, Event, Terms]] = []
     for event in events:
         day = legal_day(event.recorded_at)
@@ -171,7 +253,7 @@ def _shares(
         if same not in made:
             text = messages.body(event, data=agreed.view(event.type, event.data), previous=previous)
             made[same] = (position, messages.digest(text))
-            bodies[made[same]] = Body(event, text, made[same][1])
+            bodies[made[same]] = Body(event, text, made[same][1], fingerprints[agreed])
         shares.append((partner, position, made[same]))
     return shares
 
@@ -197,14 +279,14 @@ def _last_shared(subjects: set[tuple[int, str, str]], cursor: Any) -> dict[tuple
     return {(partner, kind, number): sequence for partner, kind, number, sequence in cursor.fetchall()}
 
 
-def _partner_endpoints(cursor: Any) -> dict[int, list[tuple[UUID, int]]]:
+def _partner_endpoints(cursor: Any) -> dict[int, list[UUID]]:
     cursor.execute(
-        "SELECT partner_id, id, since FROM exchange_endpoint"
-        " WHERE partner_id IS NOT NULL AND state IN ('active', 'paused')"
+        "SELECT partner_id, id FROM exchange_endpoint"
+        " WHERE partner_id IS NOT NULL AND queued_to IS NULL AND state IN ('active', 'paused')"
     )
-    found: dict[int, list[tuple[UUID, int]]] = defaultdict(list)
-    for partner, endpoint, since in cursor.fetchall():
-        found[partner].append((endpoint, since))
+    found: dict[int, list[UUID]] = defaultdict(list)
+    for partner, endpoint in cursor.fetchall():
+        found[partner].append(endpoint)
     return found
 
 
@@ -218,6 +300,7 @@ def store_payloads(bodies: dict[tuple[int, bytes], Body], cursor: Any) -> dict[t
             body.event.subject_number,
             body.text,
             body.digest,
+            body.terms,
         )
         for body in bodies.values()
     ]

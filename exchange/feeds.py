@@ -1,4 +1,4 @@
-"""The feed of a partner: what was shared with it, in the order of the log."""
+"""The feed of a partner: what was shared with it, in the order of the log, as today's agreement lets it out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from django.db import connection
 from common.problems import Problem
 from common.text import T
 from events import log
-from exchange import agreements, inbox
-from exchange.models import Agreement, Partner
+from exchange import agreements, inbox, messages
+from exchange.models import Agreement, Delivery, Partner
+from exchange.terms import Terms
 from parties.principals import Principal
 
 
@@ -22,31 +23,72 @@ def partner_of(principal: Principal) -> Partner:
     return partner
 
 
-def receiver(principal: Principal) -> Partner:
-    """:func:`partner_of`, where an agreement shares something with it today. Raises Problem 403, which is counted, or 404."""
+def receiver(principal: Principal) -> tuple[Partner, Terms]:
+    """:func:`partner_of`, and what may be shared with it today. Raises Problem 403, which is counted, where that is nothing, or
+    404."""
     partner = partner_of(principal)
-    if agreements.in_force(partner.pk, Agreement.Direction.OUT) is None:
+    if (agreement := agreements.in_force(partner.pk, Agreement.Direction.OUT)) is None:
         raise inbox.refuse(partner.pk, inbox.no_agreement())
-    return partner
+    return partner, agreement.terms()
+
+
+#: Bytes of bodies in one page at most (but one event at least).
+PAGE_BYTES = 8 * 1024 * 1024
+
+_AFTER = """
+SELECT position, body, terms FROM (
+  SELECT s.position, p.body, p.terms, sum(length(p.body)) OVER (ORDER BY s.position) - length(p.body) AS before
+  FROM (
+    SELECT position, payload_id FROM exchange_share
+    WHERE partner_id = %(partner)s AND position > %(after)s AND subject_kind = ANY(%(kinds)s)
+      AND (%(number)s::text IS NULL OR subject_number = %(number)s)
+    ORDER BY position LIMIT %(limit)s
+  ) s JOIN exchange_payload p ON p.id = s.payload_id
+) page WHERE before < %(bytes)s ORDER BY position
+"""
 
 
 def read_after(
-    partner: Partner, position: int, *, limit: int, subject: tuple[str, str] | None = None
+    partner: Partner, terms: Terms, position: int, *, limit: int, subject: tuple[str, str] | None = None
 ) -> list[tuple[int, str]]:
     """(position, body) of what the partner may know after ``position``; of one subject only, where it is given."""
-    kind, number = subject or (None, None)
+    kinds = [kind for kind in terms.kinds if terms.shares(kind) and (subject is None or kind == subject[0])]
+    today = terms.fingerprint()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT s.position, p.body FROM exchange_share s JOIN exchange_payload p ON p.id = s.payload_id"
-            " WHERE s.partner_id = %(partner)s AND s.position > %(after)s"
-            " AND (%(kind)s::text IS NULL OR (s.subject_kind = %(kind)s AND s.subject_number = %(number)s))"
-            " ORDER BY s.position LIMIT %(limit)s",
-            {"partner": partner.pk, "after": position, "kind": kind, "number": number, "limit": limit},
+            _AFTER,
+            {
+                "partner": partner.pk,
+                "after": position,
+                "kinds": kinds,
+                "number": subject[1] if subject else None,
+                "limit": limit,
+                "bytes": PAGE_BYTES,
+            },
         )
-        return cursor.fetchall()
+        return [
+            (place, body if made_under == today else messages.narrowed(body, terms) or "")
+            for place, body, made_under in cursor.fetchall()
+        ]
 
 
 def wait_after(
-    partner: Partner, position: int, *, limit: int, seconds: float, subject: tuple[str, str] | None = None
+    partner: Partner,
+    terms: Terms,
+    position: int,
+    *,
+    limit: int,
+    seconds: float,
+    subject: tuple[str, str] | None = None,
 ) -> list[tuple[int, str]]:
-    return log.wait_for(lambda: read_after(partner, position, limit=limit, subject=subject), seconds=seconds)
+    return log.wait_for(lambda: read_after(partner, terms, position, limit=limit, subject=subject), seconds=seconds)
+
+
+def body_for(delivery: Delivery) -> str:
+    """The body of a delivery as its receiver may read it today."""
+    if (partner := delivery.endpoint.partner_id) is None:
+        return delivery.payload.body
+    agreement = agreements.in_force(partner, Agreement.Direction.OUT)
+    if agreement is None:
+        return ""
+    return messages.narrowed(delivery.payload.body, agreement.terms()) or ""

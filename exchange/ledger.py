@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from common.days import today
 from events.log import append
 from exchange import vault
+from exchange.terms import Terms, of_row
 
 #: Seconds to wait before the 2nd, 3rd, … try, each ± 10 %.
 SCHEDULE = tuple(settings.EXCHANGE_SCHEDULE)
@@ -45,6 +46,11 @@ class Target(NamedTuple):
     timeout: int
     failures: int
     secrets: list[str]
+    #: Whether it ever answered with 2xx.
+    proven: bool = True
+    organisation_id: int = 0
+    #: What may be shared with a partner today; None for an organisation's own endpoint, which gets its events whole.
+    terms: Terms | None = None
 
 
 class Due(NamedTuple):
@@ -52,7 +58,8 @@ class Due(NamedTuple):
     endpoint: UUID
     message_id: str
     body: bytes
-    tries: int
+    #: Fingerprint of the terms the body was made under.
+    terms: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -98,10 +105,11 @@ def taken(shard: int) -> bool:
 _TARGETS = """
 SELECT e.id, e.url, e.headers::text, e.rate_limit, e.timeout, e.failures,
   ARRAY(SELECT s.sealed FROM exchange_endpointsecret s WHERE s.endpoint_id = e.id
-    AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.created_at DESC)
+    AND (s.expires_at IS NULL OR s.expires_at > now()) ORDER BY s.created_at DESC),
+  e.last_success_at IS NOT NULL, e.organisation_id, a.kinds, a.types, a.fields::text
 FROM exchange_endpoint e LEFT JOIN exchange_partner p ON p.id = e.partner_id
-WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active' AND EXISTS (SELECT 1 FROM exchange_agreement a
-    WHERE a.partner_id = p.id AND a.direction = 'out' AND a.valid @> %s::date))
+LEFT JOIN exchange_agreement a ON a.partner_id = p.id AND a.direction = 'out' AND a.valid @> %s::date
+WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active' AND a.id IS NOT NULL)
   AND (e.spared_until IS NULL OR e.spared_until <= now())
   AND abs(hashtext(e.id::text)) %% %s = %s
   AND EXISTS (SELECT 1 FROM exchange_delivery d
@@ -114,17 +122,41 @@ def targets(shard: int) -> list[Target]:
     with connection.cursor() as cursor:
         cursor.execute(_TARGETS, [today(), settings.EXCHANGE_SHARDS, shard])
         return [
-            Target(*row[:2], json.loads(row[2]), *row[3:6], [vault.unseal(sealed) for sealed in row[6]])  # type: ignore[call-arg]
-            for row in cursor.fetchall()
+            Target(
+                endpoint,
+                url,
+                json.loads(headers),
+                rate_limit,
+                timeout,
+                failures,
+                [vault.unseal(one) for one in sealed],
+                proven,
+                organisation,
+                None if kinds is None else of_row(kinds, types, fields),
+            )
+            for (
+                endpoint,
+                url,
+                headers,
+                rate_limit,
+                timeout,
+                failures,
+                sealed,
+                proven,
+                organisation,
+                kinds,
+                types,
+                fields,
+            ) in cursor.fetchall()
         ]
 
 
 # Each endpoint gets its own small share of a batch, so that one with a million waiting does not starve the others.
 _DUE = """
-SELECT x.id, x.endpoint_id, p.event_id, p.body, x.tries
+SELECT x.id, x.endpoint_id, p.event_id, p.body, p.terms
 FROM unnest(%s::uuid[], %s::integer[]) AS e(id, slots)
 CROSS JOIN LATERAL (
-  SELECT d.id, d.endpoint_id, d.payload_id, d.tries FROM exchange_delivery d
+  SELECT d.id, d.endpoint_id, d.payload_id FROM exchange_delivery d
   WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.ready_at <= now() AND d.id <> ALL(%s)
   ORDER BY d.ready_at LIMIT e.slots
 ) x
@@ -147,12 +179,18 @@ def something_due(shard: int) -> bool:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM events_event WHERE position >"
             " coalesce((SELECT position FROM events_reader WHERE name = 'exchange'), 0))"
+            " OR EXISTS (SELECT 1 FROM exchange_endpoint WHERE queued_to IS NOT NULL AND state = 'active')"
         )
         if cursor.fetchone()[0]:
             return True
         cursor.execute(f"SELECT EXISTS ({_TARGETS})", [today(), settings.EXCHANGE_SHARDS, shard])
         return bool(cursor.fetchone()[0])
 
+
+# Endpoints before their deliveries, here as in every command (exchange.endpoints).
+_LOCK_ENDPOINTS = """
+SELECT id FROM exchange_endpoint WHERE id = ANY(%s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+"""
 
 # Done ones and the ends of their lines, in one order: the fan-out locks line ends in the same order.
 _LOCK_DONE = """
@@ -197,21 +235,25 @@ UPDATE exchange_delivery SET ready_at = now() WHERE id IN (
 )
 """
 
+# What the circuit breaker spared is spared no longer; a receiver that asked for time gets it.
 _HEALTHY = """
-UPDATE exchange_endpoint SET failures = 0, failing_since = NULL, spared_until = NULL, last_success_at = now()
+UPDATE exchange_endpoint SET failures = 0, failing_since = NULL, last_success_at = now(),
+  spared_until = CASE WHEN failures < %s THEN spared_until END
 WHERE id = ANY(%s::uuid[]) AND (failures > 0 OR failing_since IS NOT NULL OR last_success_at IS NULL
   OR last_success_at < now() - interval '10 seconds')
 """
 
-#: An endpoint that failed is back: what waits for its next try is tried now, spread over a few seconds.
+#: An endpoint that failed is back: what waits for its next try is tried now, spread over a few seconds. Not what has used up the
+#: schedule's tries: that fails by itself, and is tried when the schedule says.
 _WAKE = """
 UPDATE exchange_delivery d SET ready_at = now() + make_interval(secs => random() * 5)
 WHERE d.endpoint_id IN (SELECT id FROM exchange_endpoint WHERE id = ANY(%s::uuid[]) AND failures >= %s)
-  AND d.state = 'pending' AND d.ready_at > now() + interval '5 seconds'
+  AND d.state = 'pending' AND d.ready_at > now() + interval '5 seconds' AND d.tries < %s
 """
 
 _FAILING = """
-UPDATE exchange_endpoint e SET failures = e.failures + f.failed, failing_since = coalesce(e.failing_since, now()),
+UPDATE exchange_endpoint e SET failures = e.failures + f.failed,
+  failing_since = CASE WHEN f.failed > 0 THEN coalesce(e.failing_since, now()) ELSE e.failing_since END,
   spared_until = CASE
     WHEN f.wait > 0 THEN greatest(e.spared_until, now() + make_interval(secs => f.wait))
     WHEN f.failed > 0 AND e.failures + f.failed >= %(break_after)s THEN now() + make_interval(secs =>
@@ -228,6 +270,7 @@ def settle(outcomes: list[Outcome]) -> None:
     """Write down what came of a batch of tries and make ready what was waiting behind the delivered ones."""
     ids = [outcome.delivery for outcome in outcomes]
     with connection.cursor() as cursor:
+        cursor.execute(_LOCK_ENDPOINTS, [sorted({str(outcome.endpoint) for outcome in outcomes})])
         cursor.execute(_LOCK_DONE, {"ids": ids})
         cursor.execute(
             _SETTLE,
@@ -250,20 +293,36 @@ def settle(outcomes: list[Outcome]) -> None:
         worked = {outcome.endpoint for outcome in outcomes if outcome.delivered}
         failed = {outcome.endpoint for outcome in outcomes} - worked
         if worked:
-            cursor.execute(_WAKE, [[str(endpoint) for endpoint in worked], WAKE_AFTER])
-            cursor.execute(_HEALTHY, [[str(endpoint) for endpoint in worked]])
-        if failed:
-            _note_failures([outcome for outcome in outcomes if outcome.endpoint in failed], cursor)
+            cursor.execute(_WAKE, [[str(endpoint) for endpoint in worked], WAKE_AFTER, len(SCHEDULE)])
+            cursor.execute(_HEALTHY, [BREAK_AFTER, [str(endpoint) for endpoint in worked]])
+        if told := [outcome for outcome in outcomes if outcome.endpoint in failed or outcome.wait]:
+            _note_failures(told, failed, cursor)
         for endpoint in sorted({str(outcome.endpoint) for outcome in outcomes if outcome.gone}):
             disable(UUID(endpoint), "410 Gone")
 
 
-def _note_failures(outcomes: list[Outcome], cursor: object) -> None:
+@transaction.atomic
+def withdraw(deliveries: list[Due]) -> None:
+    """Give up what the agreement of today shares no longer, so that what stands behind it goes on."""
+    ids = [delivery.id for delivery in deliveries]
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_ENDPOINTS, [sorted({str(delivery.endpoint) for delivery in deliveries})])
+        cursor.execute(_LOCK_DONE, {"ids": ids})
+        cursor.execute(
+            "UPDATE exchange_delivery SET state = 'skipped', ready_at = NULL, done_at = now(),"
+            " last_error = 'no longer agreed' WHERE id = ANY(%s) AND state = 'pending' RETURNING line",
+            [ids],
+        )
+        cursor.execute(ADVANCE, [[line for (line,) in cursor.fetchall()]])
+
+
+def _note_failures(outcomes: list[Outcome], failed: set[UUID], cursor: object) -> None:
+    """Count a round of failures of the ``failed`` endpoints, and give every endpoint the time it asked for."""
     waits: dict[UUID, float] = {}
     news: dict[UUID, bool] = {}
     for outcome in outcomes:
         waits[outcome.endpoint] = max(waits.get(outcome.endpoint, 0.0), outcome.wait or 0.0)
-        news[outcome.endpoint] = news.get(outcome.endpoint, False) or outcome.news
+        news[outcome.endpoint] = news.get(outcome.endpoint, False) or (outcome.news and outcome.endpoint in failed)
     cursor.execute(  # type: ignore[attr-defined]
         _FAILING,
         {
@@ -303,7 +362,8 @@ def disable(endpoint: UUID, reason: str) -> bool:
     """Stop calling an endpoint and tell its owner; False where it was not active."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE exchange_endpoint SET state = 'disabled', state_reason = %s WHERE id = %s AND state = 'active'"
+            "UPDATE exchange_endpoint SET state = 'disabled', state_reason = %s, queued_to = coalesce(queued_to,"
+            " (SELECT position FROM events_reader WHERE name = 'exchange'), 0) WHERE id = %s AND state = 'active'"
             " RETURNING organisation_id, url",
             [reason, str(endpoint)],
         )
@@ -324,9 +384,13 @@ def disable_dead() -> int:
     """Disable endpoints that failed past their term without one success; returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM exchange_endpoint WHERE state = 'active'"
-            " AND failing_since < now() - make_interval(secs => %s)",
-            [TERM_SECONDS],
+            # Failing still: what is not tried (nothing waits, the partner is suspended) proves nothing.
+            "SELECT e.id FROM exchange_endpoint e WHERE e.state = 'active'"
+            " AND e.failing_since < now() - make_interval(secs => %(term)s)"
+            " AND EXISTS (SELECT 1 FROM exchange_delivery d JOIN exchange_attempt a ON a.delivery_id = d.id"
+            "  WHERE d.endpoint_id = e.id AND d.state IN ('pending', 'parked')"
+            "  AND a.at BETWEEN now() - make_interval(secs => %(recent)s) AND now())",
+            {"term": TERM_SECONDS, "recent": max(SCHEDULE) * 1.1 + 3600},
         )
         dead = [endpoint for (endpoint,) in cursor.fetchall()]
     return sum(disable(endpoint, "no success within the term") for endpoint in dead)

@@ -14,11 +14,13 @@ from common.formats import parse_json
 from common.problems import Fault, Problem, invalid
 from common.text import T
 from events.models import Event
-from exchange.terms import PATTERN
+from exchange.terms import PATTERN, Terms
 
-#: Largest message taken (bytes) and deepest nesting of its data.
-MAX_BODY = 256 * 1024
+#: Largest message taken or sent (bytes) and deepest nesting of its data.
+MAX_BODY = 4 * 1024 * 1024
 MAX_DEPTH = 20
+#: Times that an event may have: what every part of the system can hold, in every time zone.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC)
 
 #: Keys of an event's data that name other subjects: they join what several provinces say of one consignment.
 LINKS = (
@@ -56,7 +58,32 @@ def body(event: Event, *, data: Any, previous: int | None = None) -> str:
     if previous is not None:
         message["prev"] = previous
     message["data"] = data
-    return orjson.dumps(message).decode()
+    return _fitting(message)
+
+
+def _fitting(message: dict[str, Any]) -> str:
+    """As it travels; where it would be too large for any inbox, without the largest values of its data, which it names."""
+    text = orjson.dumps(message)
+    if len(text) > MAX_BODY and isinstance(message["data"], dict):
+        sizes = {name: len(orjson.dumps(value)) for name, value in message["data"].items()}
+        room, kept = MAX_BODY - (len(text) - sum(sizes.values())) - 10_000, {}
+        for name in sorted(sizes, key=sizes.__getitem__):
+            if (room := room - sizes[name]) < 0:
+                break
+            kept[name] = message["data"][name]
+        text = orjson.dumps(message | {"data": kept, "omitted": sorted(sizes.keys() - kept.keys())})
+    return text.decode()
+
+
+def narrowed(text: str, terms: Terms) -> str | None:
+    """A body made under earlier terms as today's let it out: what both name, and None where they share nothing of its kind. Of an
+    event whose type they cover no more the frame is left, so that the order of its subject stays whole."""
+    message = orjson.loads(text)
+    if not terms.shares(message["subjectkind"]):
+        return None
+    covered = terms.covers(message["subjectkind"], message["type"])
+    data = terms.view(message["type"], message["data"]) if covered else {}
+    return text if data == message["data"] else orjson.dumps(message | {"data": data}).decode()
 
 
 def digest(text: str) -> bytes:
@@ -133,10 +160,11 @@ def read_value(value: dict[str, Any], message_id: str | None = None) -> Message:
         faults.append(Fault("/id", "uuid", T("须为 UUID", "Must be a UUID")))
     try:
         moment = datetime.fromisoformat(_text(value, "time", 40, faults))
-        if moment.tzinfo is None:
+        if moment.tzinfo is None or not EARLIEST <= moment <= LATEST:
             raise ValueError
     except ValueError:
-        faults.append(Fault("/time", "time", T("须为带时区的时间", "Must be a time with an offset")))
+        text = T("须为带时区的时间，1970 至 2199 年", "Must be a time with an offset, from 1970 to 2199")
+        faults.append(Fault("/time", "time", text))
     event_type = _text(value, "type", 80, faults)
     if event_type and (not PATTERN.fullmatch(event_type) or "*" in event_type):
         faults.append(Fault("/type", "event-type", T("不是事件类型", "Not an event type")))

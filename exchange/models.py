@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -16,7 +16,7 @@ from django.utils import timezone
 from common.text import T
 from common.validity import Validity, ValidityQuerySet, no_overlap
 from exchange import vault
-from exchange.terms import Terms
+from exchange.terms import Terms, of_row
 from parties.models import Organisation
 
 if TYPE_CHECKING:
@@ -51,8 +51,10 @@ class Partner(models.Model):
     base_url = models.CharField(T("接口地址", "API address"), max_length=300, blank=True)
     client_id = models.CharField(T("客户端标识", "client id"), max_length=100, blank=True)
     client_secret = models.TextField(blank=True)
-    #: Its feed has been read to here (rebuilding, and partners that are only pulled from).
+    #: While its whole feed is read again: read to here. 0: nothing of that kind is under way.
     pulled_to = models.BigIntegerField(T("已拉取至", "pulled to"), default=0)
+    #: Version of the agreement that its mirrors were last cut down to.
+    obeyed = models.PositiveIntegerField(default=0)
     #: Since when something is known to be missing; empty when nothing is.
     missing_since = models.DateTimeField(T("缺失自", "missing since"), null=True, blank=True)
     last_received_at = models.DateTimeField(T("最近收到", "last received"), null=True, blank=True)
@@ -114,11 +116,7 @@ class Agreement(Validity):
         return f"{self.partner.code} {self.get_direction_display()} v{self.version}"
 
     def terms(self) -> Terms:
-        return Terms(
-            tuple(self.kinds),
-            tuple(self.types),
-            tuple((pattern, tuple(paths)) for pattern, paths in sorted(self.fields.items())),
-        )
+        return of_row(self.kinds, self.types, self.fields)
 
 
 class Endpoint(models.Model):
@@ -150,8 +148,9 @@ class Endpoint(models.Model):
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField(T("原因", "reason"), max_length=200, blank=True)
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
-    #: Only events published after this position are queued.
-    since = models.BigIntegerField(default=0)
+    #: New, or back after it was disabled: what follows this position is queued for it in turn, until it has caught up with
+    #: everybody's place in the log (empty).
+    queued_to = models.BigIntegerField(null=True, blank=True)
     #: The circuit breaker: failures in a row, since when, and until when it is spared.
     failures = models.PositiveIntegerField(T("连续失败", "failures in a row"), default=0)
     failing_since = models.DateTimeField(T("失败自", "failing since"), null=True, blank=True)
@@ -202,6 +201,8 @@ class Payload(models.Model):
     body = models.TextField()
     #: sha256 of the body: partners with different agreements get different bodies of the same event.
     digest = models.BinaryField(max_length=32)
+    #: Fingerprint of the terms it was made under (exchange.terms); empty for a firm's own events and where it is not known.
+    terms = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -259,6 +260,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["line", "position"], condition=Q(state__in=["pending", "parked"]), name="delivery_line"
             ),
+            BrinIndex(fields=["done_at"], name="delivery_done"),
             models.Index(fields=["endpoint", "-id"], name="delivery_of_endpoint"),
         ]
 
@@ -280,7 +282,7 @@ class Attempt(models.Model):
     class Meta:
         verbose_name = T("尝试", "attempt")
         verbose_name_plural = T("尝试", "attempts")
-        ordering = ["number"]
+        ordering = ["pk"]  # numbers begin anew when somebody retries by hand
 
 
 class Share(models.Model):
@@ -336,6 +338,8 @@ class Mirror(Summary):
     )
     #: Events whose predecessor has not come.
     missing = models.PositiveIntegerField(T("缺口", "gaps"), default=0)
+    #: When its owner was last asked for what is missing, and had nothing new.
+    asked_at = models.DateTimeField(null=True, blank=True)
     last_type = models.CharField(T("最近事件", "last event"), max_length=80)
     last_time = models.DateTimeField(T("最近时间", "last time"))
     #: The values told so far, later over earlier by sequence.
@@ -347,7 +351,10 @@ class Mirror(Summary):
         constraints = [
             models.UniqueConstraint(fields=["partner", "subject_kind", "subject_number"], name="mirror_once")
         ]
-        indexes = [models.Index(fields=["subject_number"], name="mirror_number")]
+        indexes = [
+            models.Index(fields=["subject_number"], name="mirror_number"),
+            models.Index(fields=["partner"], condition=Q(missing__gt=0), name="mirror_missing"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.partner.code}/{self.subject_kind}/{self.subject_number}"
@@ -404,6 +411,7 @@ class InboxMessage(models.Model):
         verbose_name = T("收件", "inbox message")
         verbose_name_plural = T("收件", "inbox messages")
         constraints = [models.UniqueConstraint(fields=["partner", "message_id"], name="inbox_message_once")]
+        indexes = [BrinIndex(fields=["received_at"], name="inbox_message_received")]
 
 
 class Quarantine(models.Model):

@@ -1,5 +1,6 @@
 """Old deliveries are forgotten: what was settled long enough ago, its attempts, and bodies that nothing names any more. What is
-not delivered stays, however old; so do the partners' feeds, from which a mirror can be rebuilt."""
+not delivered stays, however old; so do the partners' feeds, from which a mirror can be rebuilt. Of what came in the raw messages
+are forgotten later still; the events in them stay."""
 
 from __future__ import annotations
 
@@ -35,6 +36,17 @@ DELETE FROM exchange_payload p WHERE p.id = ANY(%s)
 """
 
 
+_PRUNE_INBOX = """
+WITH old AS (
+  SELECT m.id FROM exchange_inboxmessage m LEFT JOIN exchange_quarantine q ON q.message_id = m.id
+  WHERE m.received_at < %(before)s AND q.state IS DISTINCT FROM 'waiting' LIMIT %(batch)s
+), settled AS (
+  DELETE FROM exchange_quarantine WHERE message_id IN (SELECT id FROM old)
+)
+DELETE FROM exchange_inboxmessage WHERE id IN (SELECT id FROM old)
+"""
+
+
 def prune(before: datetime, *, batch: int = 5000, most: int = 200_000) -> Pruned:
     """Forget what was settled before a moment, in small transactions, ``most`` deliveries at a time."""
     total = Pruned(0, 0, 0)
@@ -47,6 +59,18 @@ def prune(before: datetime, *, batch: int = 5000, most: int = 200_000) -> Pruned
         total = Pruned(total.deliveries + deliveries, total.attempts + attempts, total.payloads + bodies)
         if deliveries < batch:
             break
+    return total
+
+
+def prune_inbox(before: datetime, *, batch: int = 5000, most: int = 200_000) -> int:
+    """Forget partners' raw messages that came before a moment, but none that waits in quarantine; returns how many."""
+    total = 0
+    while total < most:
+        with connection.cursor() as cursor:
+            cursor.execute(_PRUNE_INBOX, {"before": before, "batch": batch})
+            total += cursor.rowcount
+            if cursor.rowcount < batch:
+                break
     return total
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from time import monotonic
 from typing import Any, Self
@@ -14,7 +15,7 @@ import aiohttp
 import orjson
 import structlog
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from common.days import last_time
@@ -29,10 +30,16 @@ log = structlog.get_logger(__name__)
 
 PAGE = 500
 TIMEOUT = 30
-#: Largest answer read (bytes): a page of messages.
+#: Largest answer read (bytes): a page of messages, or the lines of a digest.
 MAX_ANSWER = 64 * 1024 * 1024
-#: Subjects repaired in one comparison at most; the next one goes on.
-MOST_REPAIRS = 50_000
+#: Events of one subject that are read at most.
+MOST_EVENTS = 20_000
+#: Subjects that are asked for one by one; where more differ, the whole feed is read again.
+ONE_BY_ONE = 500
+#: Seconds that reading a whole feed takes at a time; the next round goes on.
+READ_SECONDS = 240.0
+#: Minutes until an owner who had nothing new is asked again for what is missing of a subject.
+ASK_AGAIN = 10
 
 #: partner -> (bearer token, monotonic time until which it is used), per process
 _tokens: dict[int, tuple[str, float]] = {}
@@ -40,6 +47,10 @@ _tokens: dict[int, tuple[str, float]] = {}
 
 class Unreachable(Exception):
     """The partner could not be asked; the text says why."""
+
+
+class Busy(Unreachable):
+    """Somebody attends to this partner right now."""
 
 
 class Line:
@@ -132,6 +143,7 @@ class Line:
 
 
 def _pages(line: Line, after: int, **subject: str) -> Iterator[tuple[list[Any], int]]:
+    read = 0
     while True:
         page = line.get("/exchange/events", after=after, limit=PAGE, **subject)
         events, following = page.get("events"), page.get("next")
@@ -140,21 +152,22 @@ def _pages(line: Line, after: int, **subject: str) -> Iterator[tuple[list[Any], 
         yield events, following
         if not events or following <= after:
             return
-        after = following
+        after, read = following, read + len(events)
+        if subject and read > MOST_EVENTS:
+            raise Unreachable(f"/exchange/events: more than {MOST_EVENTS} events of one subject")
 
 
 def _take_all(sender: inbox.Sender, events: list[Any]) -> int:
-    """File a page; returns how many were new. What is refused is counted and does not stop the rest."""
+    """File events; returns how many were new. What is refused is counted and does not stop the rest."""
     fresh = 0
-    with transaction.atomic():
-        for event in events:
-            try:
-                with transaction.atomic():
-                    answer = inbox.take(sender, dumps(event))
-            except Problem as problem:
-                inbox.refuse(sender.id, problem)
-            else:
-                fresh += answer["status"] in ("applied", "late", "gap")
+    for event in events:
+        try:
+            with transaction.atomic():
+                answer = inbox.take(sender, dumps(event))
+        except Problem as problem:
+            inbox.refuse(sender.id, problem)
+        else:
+            fresh += answer["status"] in ("applied", "late", "gap")
     return fresh
 
 
@@ -165,29 +178,58 @@ def _sender(partner: Partner) -> inbox.Sender:
     return sender
 
 
-def pull(partner: Partner) -> int:
-    """Read the partner's feed from where it was left; returns how many events were new."""
-    sender, fresh = _sender(partner), 0
-    with Line(partner) as line:
-        for events, following in _pages(line, partner.pulled_to):
-            fresh += _take_all(sender, events)
-            Partner.objects.filter(pk=partner.pk, pulled_to__lt=following).update(pulled_to=following)
-    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
-    return fresh
+@contextmanager
+def _attending(partner: Partner) -> Iterator[None]:
+    """One at a time asks a partner, whichever door it came through. Raises Busy."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_ATTENDING, partner.pk])
+        if not cursor.fetchone()[0]:
+            raise Busy("being asked already")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_ATTENDING, partner.pk])
+
+
+def _read_feed(line: Line, sender: inbox.Sender, partner: Partner) -> bool:
+    """Read the whole feed again, from where the last round stopped; returns whether its end was reached."""
+    until, after = monotonic() + READ_SECONDS, partner.pulled_to
+    for events, following in _pages(line, after):
+        _take_all(sender, events)
+        Partner.objects.filter(pk=partner.pk).update(pulled_to=following)
+        if monotonic() > until:
+            return False
+    Partner.objects.filter(pk=partner.pk).update(pulled_to=0)
+    return True
 
 
 def pull_missing(partner: Partner) -> int:
-    """Pull the subjects of which an event is known to be missing; returns how many events were new."""
+    """Pull the subjects of which an event is known to be missing; returns how many events were new. A subject whose owner had
+    nothing new (what is missing waits in quarantine here, or is not let in) is asked for again some minutes later."""
+    with _attending(partner):
+        return _pull_missing(partner)
+
+
+def _pull_missing(partner: Partner) -> int:
     noticed = partner.missing_since
     sender, fresh = _sender(partner), 0
     with Line(partner) as line:
-        waiting = Mirror.objects.filter(partner=partner, missing__gt=0).values_list("subject_kind", "subject_number")
-        for kind, number in list(waiting[:MOST_REPAIRS]):
+        waiting = _with_gaps(timezone.now()).filter(partner=partner).values_list("pk", "subject_kind", "subject_number")
+        for mirror, kind, number in list(waiting[:ONE_BY_ONE]):
             fresh += _pull_subject(line, sender, kind, number)
+            Mirror.objects.filter(pk=mirror, missing__gt=0).update(asked_at=timezone.now())
     if not Mirror.objects.filter(partner=partner, missing__gt=0).exists():
         Partner.objects.filter(pk=partner.pk, missing_since=noticed).update(missing_since=None)
     Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
     return fresh
+
+
+def _with_gaps(now: datetime) -> QuerySet[Mirror]:
+    """Mirrors with something missing, whose owner was not asked just now."""
+    return Mirror.objects.filter(missing__gt=0).filter(
+        Q(asked_at=None) | Q(asked_at__lt=now - timedelta(minutes=ASK_AGAIN))
+    )
 
 
 def _pull_subject(line: Line, sender: inbox.Sender, kind: str, number: str) -> int:
@@ -197,17 +239,24 @@ def _pull_subject(line: Line, sender: inbox.Sender, kind: str, number: str) -> i
 def _groups(answer: dict[str, Any]) -> list[Group]:
     try:
         return [
-            Group(row["kind"], date.fromisoformat(row["day"]), row.get("bucket"), row["count"], row["hash"])
+            Group(
+                str(row["kind"]),
+                date.fromisoformat(row["day"]),
+                None if row.get("bucket") is None else int(row["bucket"]),
+                int(row["count"]),
+                str(row["hash"]),
+            )
             for row in answer["groups"]
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unreachable("/exchange/digest: not a digest") from error
 
 
-def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
-    """(kind, number) of every subject that is not the same on both sides, narrowed down step by step."""
+def _differing_subjects(line: Line, partner: Partner, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(kind, number) of every subject of ``kinds`` that is not the same on both sides, narrowed down step by step."""
     found: list[tuple[str, str]] = []
-    for kind, day, _ in digests.differing(digests.groups(RECEIVED, partner), _groups(line.get("/exchange/digest"))):
+    theirs = [group for group in _groups(line.get("/exchange/digest")) if group.kind in kinds]
+    for kind, day, _ in digests.differing(digests.groups(RECEIVED, partner, kinds=kinds), theirs):
         own = digests.groups(RECEIVED, partner, kind=kind, day=day, buckets=True)
         theirs = _groups(line.get("/exchange/digest", kind=kind, day=day))
         for _, _, bucket in digests.differing(own, theirs):
@@ -218,7 +267,7 @@ def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
             }
             answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
             try:
-                other = {row["number"]: (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
+                other = {str(row["number"]): (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
             except (KeyError, TypeError) as error:
                 raise Unreachable("/exchange/digest: not a digest") from error
             found += [(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)]
@@ -226,20 +275,30 @@ def _differing_subjects(line: Line, partner: Partner) -> list[tuple[str, str]]:
 
 
 def compare(partner: Partner) -> DigestReport:
-    """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both."""
+    """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both. Where very much
+    differs (a mirror that was wiped), the whole feed is read again, in as many rounds as it takes."""
+    with _attending(partner):
+        return _compare(partner)
+
+
+def _compare(partner: Partner) -> DigestReport:
     started, clock = timezone.now(), monotonic()
     sender, repaired = _sender(partner), 0
+    assert sender.terms is not None
+    kinds = tuple(kind for kind in sender.terms.kinds if sender.terms.shares(kind))
     with Line(partner) as line:
-        differing = _differing_subjects(line, partner)
-        for kind, number in differing[:MOST_REPAIRS]:
+        differing = left_over = _differing_subjects(line, partner, kinds)
+        if len(differing) > ONE_BY_ONE and _read_feed(line, sender, partner):
+            left_over = _differing_subjects(line, partner, kinds)
+        for kind, number in left_over[:ONE_BY_ONE]:
             _rebuild(line, sender, partner, kind, number)
-        left = set(_differing_subjects(line, partner)) if differing else set()
+        left = set(_differing_subjects(line, partner, kinds)) if differing else set()
         repaired = len(set(differing) - left)
         report = _report(
             partner,
             started_at=started,
             seconds=round(monotonic() - clock, 3),
-            subjects=sum(group.count for group in digests.groups(RECEIVED, partner)),
+            subjects=sum(group.count for group in digests.groups(RECEIVED, partner, kinds=kinds)),
             differing=len(differing),
             repaired=repaired,
             agrees=not left,
@@ -268,22 +327,25 @@ def compare(partner: Partner) -> DigestReport:
 
 
 def _rebuild(line: Line, sender: inbox.Sender, partner: Partner, kind: str, number: str) -> None:
-    """Pull a subject; where the partner's history is not the one we hold, ours gives way (the raw messages stay)."""
+    """Pull a subject; where the partner's history is not the one we hold, ours gives way (the raw messages stay). What arrived
+    while we asked is news that the answer could not hold."""
+    began = timezone.now()
     events = [event for page, _ in _pages(line, 0, subject_kind=kind, subject_number=number) for event in page]
     ids = {str(event.get("id")) for event in events if isinstance(event, dict)}
     with transaction.atomic():
+        mirror = Mirror.objects.select_for_update().filter(partner=partner, subject_kind=kind, subject_number=number)
+        mirror.first()
         held = MirrorEvent.objects.filter(partner=partner, subject_kind=kind, subject_number=number)
-        if foreign := [row.pk for row in held if str(row.event_id) not in ids]:
-            held.filter(pk__in=foreign).delete()
+        foreign = [row.pk for row in held.filter(received_at__lt=began) if str(row.event_id) not in ids]
+        held.filter(pk__in=foreign).delete()
         # Summed up anew from the events: a mirror whose sum was damaged heals as well.
-        Mirror.objects.filter(partner=partner, subject_kind=kind, subject_number=number).update(count=0, sequence=0)
-        if not events:
-            Mirror.objects.filter(partner=partner, subject_kind=kind, subject_number=number).delete()
+        inbox.refold(partner.pk, kind, number)
         _take_all(sender, events)
 
 
 def _report(partner: Partner, **values: Any) -> DigestReport:
     with transaction.atomic():
+        Partner.objects.select_for_update(no_key=True).get(pk=partner.pk)  # its events have one order
         report = DigestReport.objects.create(partner=partner, **values)
         append(
             type="partner.compared",
@@ -295,19 +357,10 @@ def _report(partner: Partner, **values: Any) -> DigestReport:
     return report
 
 
-def compare_now(partner_id: int) -> None:
-    """:func:`compare` for a door that has nobody to tell of a failure but the partner's page."""
-    partner = Partner.objects.get(pk=partner_id)
-    try:
-        compare(partner)
-    except Unreachable as error:
-        Partner.objects.filter(pk=partner.pk).update(last_error=str(error)[:500])
-
-
 #: Seconds until a partner that could not be asked is asked again.
 PAUSE = 15.0
 #: Partners asked at the same time: one that hangs holds up no other.
-AT_ONCE = 8
+AT_ONCE = 4
 #: First half of the advisory lock that whoever attends to a partner holds (the second is its key).
 _ATTENDING = 7230918
 
@@ -315,7 +368,7 @@ _ATTENDING = 7230918
 def due(now: datetime, *, nightly: time | None, every: float, missing_after: float) -> QuerySet[Partner]:
     """Partners to be asked: ``missing`` where something is known to be missing for ``missing_after`` seconds, ``old`` where
     the last comparison began before the hour ``nightly`` (legal time, so a night in which nothing ran is made up for) or
-    ``every`` seconds ago, where that is given."""
+    ``every`` seconds ago, where that is given, or where a feed is half read."""
     began = DigestReport.objects.filter(partner=OuterRef("pk"), made_by="own").order_by("-started_at")
     since = [now - timedelta(seconds=every)] if every else []
     if nightly is not None:
@@ -326,8 +379,11 @@ def due(now: datetime, *, nightly: time | None, every: float, missing_after: flo
         .exclude(spared_until__gt=now)
         .annotate(compared_at=Subquery(began.values("started_at")[:1]))
         .annotate(
-            missing=Q(missing_since__lte=now - timedelta(seconds=missing_after)),
-            old=Q(compared_at=None) | Q(compared_at__lt=max(since, default=datetime.min.replace(tzinfo=UTC))),
+            missing=Q(missing_since__lte=now - timedelta(seconds=missing_after))
+            & Exists(_with_gaps(now).filter(partner=OuterRef("pk"))),
+            old=Q(compared_at=None)
+            | Q(pulled_to__gt=0)
+            | Q(compared_at__lt=max(since, default=datetime.min.replace(tzinfo=UTC))),
         )
         .filter(Q(missing=True) | Q(old=True))
     )
@@ -354,20 +410,19 @@ def _attend_beside(partner: Any, pause: float) -> None:
 
 
 def _attend(partner: Any, pause: float) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_ATTENDING, partner.pk])
-        if not cursor.fetchone()[0]:
-            return
     try:
-        if partner.missing:
-            pull_missing(partner)
-        if partner.old:
-            compare(partner)
-    except Unreachable as error:
+        with _attending(partner):
+            if partner.missing:
+                _pull_missing(partner)
+            if partner.old:
+                _compare(partner)
+    except Busy:
+        return
+    except Exception as error:  # whatever a partner answers: the others are asked all the same
+        said = str(error) if isinstance(error, Unreachable) else type(error).__name__
+        if not isinstance(error, Unreachable):
+            log.exception("partner not understood", partner=partner.code)
         Partner.objects.filter(pk=partner.pk).update(
-            last_error=str(error)[:500], spared_until=timezone.now() + timedelta(seconds=pause)
+            last_error=said[:500], spared_until=timezone.now() + timedelta(seconds=pause)
         )
-        log.warning("partner not reached", partner=partner.code, reason=str(error))
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_ATTENDING, partner.pk])
+        log.warning("partner not reached", partner=partner.code, reason=said)

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from exchange import conformance, delivery, fanout, ledger, pruning, reconciliation
+from exchange import conformance, delivery, fanout, inbox, ledger, pruning, reconciliation
 
 
 @shared_task(name="exchange.tasks.deliver")
@@ -28,11 +28,6 @@ def attend() -> None:
     reconciliation.attend(nightly=settings.EXCHANGE_COMPARE_AT, every=settings.EXCHANGE_COMPARE_EVERY)
 
 
-@shared_task(name="exchange.tasks.compare")
-def compare(partner_id: int) -> None:
-    reconciliation.compare_now(partner_id)
-
-
 @shared_task(name="exchange.tasks.check_conformance")
 def check_conformance(run_id: str) -> None:
     conformance.run(UUID(run_id))
@@ -42,4 +37,7 @@ def check_conformance(run_id: str) -> None:
 def housekeeping() -> None:
     ledger.unblock()
     ledger.disable_dead()
-    pruning.prune(timezone.now() - timedelta(days=settings.EXCHANGE_KEEP_DAYS))
+    inbox.obey()
+    now = timezone.now()
+    pruning.prune(now - timedelta(days=settings.EXCHANGE_KEEP_DAYS))
+    pruning.prune_inbox(now - timedelta(days=settings.EXCHANGE_KEEP_RAW_DAYS))

@@ -6,6 +6,8 @@ added later is out until somebody names it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -32,8 +34,15 @@ class Terms(NamedTuple):
     #: event type or pattern -> paths
     fields: tuple[tuple[str, tuple[str, ...]], ...]
 
+    def shares(self, kind: str) -> bool:
+        return kind in self.kinds and kind not in NEVER_SHARED
+
     def covers(self, kind: str, event_type: str) -> bool:
-        return kind in self.kinds and kind not in NEVER_SHARED and any(matches(one, event_type) for one in self.types)
+        return self.shares(kind) and any(matches(one, event_type) for one in self.types)
+
+    def fingerprint(self) -> int:
+        """The same for the same terms, whatever the version (63 bits)."""
+        return int.from_bytes(hashlib.sha256(json.dumps(self).encode()).digest()[:8], "big") >> 1
 
     def view(self, event_type: str, data: Any) -> dict[str, Any]:
         """What of ``data`` may be seen."""
@@ -46,6 +55,12 @@ class Terms(NamedTuple):
                         branch = branch.setdefault(name, {})
         picked = _pick(data, tree)
         return picked if isinstance(picked, dict) else {}
+
+
+def of_row(kinds: list[str], types: list[str], fields: str | dict[str, list[str]]) -> Terms:
+    """Terms out of a row's columns; ``fields`` as JSON or read already."""
+    named = json.loads(fields) if isinstance(fields, str) else fields
+    return Terms(tuple(kinds), tuple(types), tuple((name, tuple(paths)) for name, paths in sorted(named.items())))
 
 
 _NOTHING = object()

@@ -47,6 +47,8 @@ EXCHANGE_COMPARE_AT = time.fromisoformat(env("EXCHANGE_COMPARE_AT", default="02:
 EXCHANGE_COMPARE_EVERY = env.float("EXCHANGE_COMPARE_EVERY", default=0.0)
 #: Days that settled deliveries and their attempts are kept. What is not delivered is kept until it is.
 EXCHANGE_KEEP_DAYS = env.int("EXCHANGE_KEEP_DAYS", default=90)
+#: Days that partners' messages are kept as they came. Their events stay; those in quarantine wait however long.
+EXCHANGE_KEEP_RAW_DAYS = env.int("EXCHANGE_KEEP_RAW_DAYS", default=365)
 #: Seconds before the 2nd, 3rd, … try of a delivery, each ± 10 %: about three days (Standard Webhooks).
 EXCHANGE_SCHEDULE = [
     float(seconds)

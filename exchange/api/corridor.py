@@ -112,9 +112,11 @@ class PartnerFeed(View):
 
     def get(self, request: Request) -> Response:
         asked = query(request, PartnerFeedQuery)
-        partner = feeds.receiver(caller(request))
+        partner, terms = feeds.receiver(caller(request))
         subject = (asked["subject_kind"], asked["subject_number"]) if "subject_kind" in asked else None
-        found = feeds.wait_after(partner, asked["after"], limit=asked["limit"], seconds=asked["wait"], subject=subject)
+        found = feeds.wait_after(
+            partner, terms, asked["after"], limit=asked["limit"], seconds=asked["wait"], subject=subject
+        )
         return Response(
             {
                 "events": [orjson.Fragment(body) for _, body in found],
@@ -165,7 +167,9 @@ class Digest(View):
         wanted = DigestQuery(data=request.query_params)
         wanted.is_valid(raise_exception=True)
         asked = wanted.validated_data
-        partner = feeds.receiver(caller(request))
+        partner, terms = feeds.receiver(caller(request))
+        if "kind" in asked and not terms.shares(asked["kind"]):
+            return Response({"subjects": []} if "bucket" in asked else {"groups": []})
         if "bucket" in asked:
             rows = digests.lines(digests.GIVEN, partner, kind=asked["kind"], day=asked["day"], bucket=asked["bucket"])
             return Response(
@@ -177,7 +181,12 @@ class Digest(View):
                 }
             )
         groups = digests.groups(
-            digests.GIVEN, partner, kind=asked.get("kind"), day=asked.get("day"), buckets="day" in asked
+            digests.GIVEN,
+            partner,
+            kinds=terms.kinds,
+            kind=asked.get("kind"),
+            day=asked.get("day"),
+            buckets="day" in asked,
         )
         return Response({"groups": [digests.as_json(group) for group in groups]})
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from common.api import View
 from common.problems import not_found
-from exchange import endpoints
+from exchange import endpoints, feeds
 from exchange.endpoints import BOUNDS, MOST_DESCRIPTION, MOST_TYPES
 from exchange.models import Attempt, Delivery, Endpoint
 from parties.principals import caller
@@ -45,7 +45,10 @@ class NewEndpointSerializer(ChangeEndpointSerializer):
 
 
 class CreatedEndpointSerializer(EndpointSerializer):
-    secret = serializers.CharField(help_text="仅此一次给出 / told only now (whsec_… or whpk_…)")
+    secret = serializers.CharField(
+        allow_null=True,
+        help_text="仅此一次给出，重复请求时为空 / told only now (whsec_… or whpk_…); null where the request is repeated",
+    )
 
     class Meta(EndpointSerializer.Meta):
         fields = [*EndpointSerializer.Meta.fields, "secret"]
@@ -53,7 +56,7 @@ class CreatedEndpointSerializer(EndpointSerializer):
 
 
 class SecretSerializer(serializers.Serializer):
-    secret = serializers.CharField()
+    secret = serializers.CharField(allow_null=True)
 
 
 class RotateSerializer(serializers.Serializer):
@@ -95,11 +98,14 @@ class DeliverySerializer(serializers.ModelSerializer):
 
 
 class DeliveryDetailSerializer(DeliverySerializer):
-    body = serializers.CharField(source="payload.body")
+    body = serializers.SerializerMethodField()
     attempts = AttemptSerializer(many=True)
 
     class Meta(DeliverySerializer.Meta):
         fields = [*DeliverySerializer.Meta.fields, "body", "attempts"]
+
+    def get_body(self, delivery: Delivery) -> str:
+        return feeds.body_for(delivery)
 
 
 def _checked(form: type[serializers.Serializer], request: Request, **options: Any) -> dict[str, Any]:
@@ -128,6 +134,7 @@ class Endpoints(View):
 
     scopes = {"GET": "webhooks:write", "POST": "webhooks:write"}
     idempotent = True
+    told_once = ("secret",)
 
     def get(self, request: Request) -> Response:
         found = Endpoint.objects.visible_to(caller(request)).exclude(state=Endpoint.State.DELETED)
@@ -190,6 +197,7 @@ class TestEndpoint(View):
 class RotateEndpoint(View):
     scopes = {"POST": "webhooks:write"}
     idempotent = True
+    told_once = ("secret",)
 
     def post(self, request: Request, pk: UUID) -> Response:
         wanted = _checked(RotateSerializer, request)
@@ -267,7 +275,7 @@ class DeliveryDetail(View):
     scopes = {"GET": "webhooks:write"}
 
     def get(self, request: Request, pk: int) -> Response:
-        found = Delivery.objects.visible_to(caller(request)).select_related("payload").filter(pk=pk).first()
+        found = Delivery.objects.visible_to(caller(request)).select_related("payload", "endpoint").filter(pk=pk).first()
         if found is None:
             raise not_found()
         return Response(DeliveryDetailSerializer(found).data)

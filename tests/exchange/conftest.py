@@ -6,8 +6,9 @@ import pytest
 from django.db import connection, transaction
 
 from events import log
-from exchange import agreements, delivery, endpoints, partners
+from exchange import agreements, delivery, endpoints, fanout, partners
 from exchange.models import Endpoint, Partner
+from exchange.terms import Terms
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM, Principal
 from tests import make
@@ -40,6 +41,13 @@ def principal_of(organisation) -> Principal:
 def say(number: str, *, type: str = "declaration.lodged", kind: str = "declaration", audience=(), data=None) -> None:
     with transaction.atomic():
         log.append(type=type, subject=(kind, number), actor="test", audience=audience, data=data or {})
+
+
+def share() -> None:
+    """Hand out what was said, without delivering it."""
+    log.publish()
+    while fanout.run():
+        pass
 
 
 def deliver(**options) -> int | None:
@@ -77,6 +85,12 @@ def make_partner(code: str = "450000", *, out=TERMS, incoming=TERMS, **details) 
     if incoming:
         agreements.agree(partner=partner, direction="in", actor=SYSTEM, **incoming)
     return partner
+
+
+def terms_of(partner: Partner) -> Terms:
+    """What may be shared with it today."""
+    agreement = agreements.in_force(partner.pk, "out")
+    return agreement.terms() if agreement else Terms((), (), ())
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_every_page_opens_for_the_duty_exchange_and_for_no_other(receiver, subsc
     partner = make_partner(secret=SECRET)
     send(message())
     send(message(seq=2, dataschema="x/9"))
-    subscribe(partner.organisation, receiver().url)
+    subscribe(partner.organisation, receiver().url, ["*"])
     say("D1", data={"state": "x"})
     deliver()
     mine, other = console(Officer.Duty.EXCHANGE), console(Officer.Duty.EXAMINATION)
@@ -49,7 +49,7 @@ def test_every_page_opens_for_the_duty_exchange_and_for_no_other(receiver, subsc
 
 def test_a_delivery_is_retried_with_one_click(receiver, subscribe):
     partner, hook = make_partner(), receiver(lambda received, nth: 500 if nth == 0 else 200)
-    subscribe(partner.organisation, hook.url)
+    subscribe(partner.organisation, hook.url, ["*"])
     say("D1", data={"state": "x"})
     deliver()
     failed = Delivery.objects.get(tries=1)

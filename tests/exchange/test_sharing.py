@@ -21,21 +21,15 @@ from exchange import agreements, digests, fanout, feeds, inbox, reconciliation, 
 from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Partner, Payload, Share, SharedSubject
 from parties.principals import SYSTEM
 from tests import make
-from tests.exchange.conftest import TERMS, deliver, make_partner, say
+from tests.exchange.conftest import TERMS, deliver, make_partner, say, share, terms_of
 
 pytestmark = pytest.mark.django_db
 
 SECRET = "MARKED-SECRET"
 
 
-def share() -> None:
-    log.publish()
-    while fanout.run():
-        pass
-
-
 def bodies(partner) -> list[dict]:
-    return [orjson.loads(body) for _, body in feeds.read_after(partner, 0, limit=1000)]
+    return [orjson.loads(body) for _, body in feeds.read_after(partner, terms_of(partner), 0, limit=1000)]
 
 
 def everything_secret() -> dict:
@@ -210,7 +204,7 @@ def test_the_feed_skips_nothing_that_commits_late(api):
 def feed_into_mirror(partner) -> None:
     """What goes out to a partner comes in as if the partner were ourselves: two sides in one database."""
     sender = inbox.sender(partner.code)
-    for _, body in feeds.read_after(partner, 0, limit=1000):
+    for _, body in feeds.read_after(partner, terms_of(partner), 0, limit=1000):
         inbox.take(sender, body.encode())
 
 
