@@ -138,7 +138,7 @@ class Postgres:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(SOCKETS),
-            "max_connections": "300",
+            "max_connections": "500",
             "shared_buffers": "512MB",
             "max_wal_size": "4GB",
             "random_page_cost": "1.1",

@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
     held = [report for report in terminalreporter.stats.get("passed", []) if "test_golden[" in report.nodeid]
     if held:
         terminalreporter.line(f"{len(held)} golden cases of duty and tax arithmetic passed")
-    for report in terminalreporter.stats.get("passed", []):
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
         for name, value in report.user_properties:
             if name == "tally":
                 terminalreporter.line(value)

@@ -7,7 +7,7 @@ import json
 import random
 import sys
 
-from tests.faults.corridor import CODES, corridor
+from tests.faults.corridor import CODES, corridor, wrong
 
 
 def main() -> int:
@@ -23,11 +23,9 @@ def main() -> int:
     with corridor(given.instances, given.seed) as provinces:
         facts = int(given.seconds * given.rate)
         provinces.run(facts, rate=given.rate, troubles=max(4, int(given.seconds / given.every)))
-        seconds = provinces.wait_for_agreement(idle=given.patience)
-        wrong = {"lost": provinces.lost(), "leaks": provinces.leaks()}
-        tally = provinces.result(seconds) | wrong
+        tally = provinces.result(provinces.wait_for_agreement(idle=given.patience))
     print(json.dumps(tally))
-    return 1 if any(wrong.values()) else 0
+    return 1 if wrong(tally) else 0
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ import aiohttp
 import orjson
 from aiohttp import web
 
-#: fault -> weight; "none" is the rest of a hundred
+#: fault -> weight; "none" is the rest of a hundred. The worst is a middleman who says 200 and forwards later ("reorder": what is
+#: sent next overtakes it) or never ("swallow"): the sender holds it for delivered, and only the receiver can notice.
 WEIGHTS = {
-    "delay": 6, "duplicate": 6, "reorder": 5, "corrupt": 4, "drop": 4, "lose_answer": 4, "500": 3, "429": 2,
-    "timeout": 1,
+    "delay": 6, "duplicate": 6, "reorder": 4, "swallow": 1, "corrupt": 4, "drop": 4, "lose_answer": 4, "500": 3,
+    "429": 2, "timeout": 1,
 }  # fmt: skip
 
 
@@ -32,6 +33,8 @@ class FaultProxy:
         #: (source, target) pairs that are answered 410 once
         self.gone: set[tuple[str, str]] = set()
         self._random: dict[tuple[str, str], random.Random] = {}
+        #: on their way although the sender was told that they had arrived
+        self.held: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         threading.Thread(target=self._serve, args=(started,), daemon=True).start()
@@ -95,8 +98,12 @@ class FaultProxy:
             self._cut(request)
         if fault == "delay":
             await asyncio.sleep(0.3)
-        if fault == "reorder":  # what is sent later overtakes it
-            await asyncio.sleep(1.0)
+        if fault == "reorder":
+            task = asyncio.create_task(self._later(request, source, target, body))
+            self.held.add(task)
+            task.add_done_callback(self.held.discard)
+        if fault in ("reorder", "swallow"):
+            return web.json_response({"status": "applied"})
         if fault == "corrupt":
             body = body[:40] + bytes([body[40] ^ 1]) + body[41:]
         answer = await self._forward(request, source, target, body)
@@ -105,6 +112,10 @@ class FaultProxy:
         if fault == "lose_answer":
             self._cut(request)
         return answer
+
+    async def _later(self, request: web.Request, source: str, target: str, body: bytes) -> None:
+        await asyncio.sleep(1.0)
+        await self._forward(request, source, target, body)
 
     def _cut(self, request: web.Request) -> None:
         if request.transport is not None:
