@@ -152,16 +152,18 @@ class Engine:
         """``due`` as today's agreements let it out: what was made under wider terms is narrowed, under an id of its own (an id
         has one body); what is not shared any more is given up."""
         kept, gone = [], []
+        today = {target.id: target.terms.fingerprint() for target in targets.values() if target.terms is not None}
         for delivery in due:
             terms = targets[delivery.endpoint].terms
-            if terms is None or (today := terms.fingerprint()) == delivery.terms:
+            if terms is None or today[delivery.endpoint] == delivery.terms:
                 kept.append(delivery)
             elif (text := messages.narrowed(delivery.body.decode(), terms)) is None:
                 gone.append(delivery)
             elif (body := text.encode()) == delivery.body:
                 kept.append(delivery)
             else:
-                kept.append(delivery._replace(body=body, message_id=f"{delivery.message_id}.{today:016x}"))
+                name = f"{delivery.message_id}.{today[delivery.endpoint]:016x}"
+                kept.append(delivery._replace(body=body, message_id=name))
         if gone:
             ledger.withdraw(gone)
         return kept
