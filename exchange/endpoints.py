@@ -157,7 +157,7 @@ def _partner_faults(partner: Partner | None, event_types: list[str]) -> list[Fau
     """What a partner is sent is what its agreement says: left out one by one, events would look lost (``prev``)."""
     if partner is None or event_types == ["*"]:
         return []
-    text = T('协作省份的端点须为 ["*"]：发送内容由协议决定', 'Must be ["*"] for a partner: the agreement decides')
+    text = T("协作省份的端点只填 *：发送内容由协议决定", "Only * for a partner: the agreement decides what is sent")
     return [Fault("/event_types", "agreement-decides", text)]
 
 
