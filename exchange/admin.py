@@ -151,9 +151,9 @@ class PartnerAdmin(ExchangeAdmin):
     def last_agreement(self, partner: Any) -> Any:
         return partner.agreed or "—"
 
-    @admin.action(description=T("立即对账", "Compare now"))
+    @admin.action(description=T("立即对账（数秒后见报告）", "Compare now (the report follows in seconds)"))
     def compare_now(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
-        self.each(request, queryset, lambda partner, principal: reconciliation.compare(partner))
+        self.each(request, queryset, lambda partner, principal: reconciliation.want(partner=partner, actor=principal))
 
     @admin.action(description=T("补拉缺失", "Pull what is missing"))
     def pull_missing(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:

@@ -59,6 +59,8 @@ class Partner(models.Model):
     missing_since = models.DateTimeField(T("缺失自", "missing since"), null=True, blank=True)
     last_received_at = models.DateTimeField(T("最近收到", "last received"), null=True, blank=True)
     last_pulled_at = models.DateTimeField(T("最近拉取", "last pulled"), null=True, blank=True)
+    #: When somebody last wanted it compared with.
+    wanted_at = models.DateTimeField(T("要求对账", "comparison wanted"), null=True, blank=True)
     last_error = models.TextField(T("最近错误", "last error"), blank=True)
     #: Until then it is not asked: it could not be the last time.
     spared_until = models.DateTimeField(T("暂缓至", "spared until"), null=True, blank=True)

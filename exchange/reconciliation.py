@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import structlog
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from common.days import last_time
@@ -25,6 +25,7 @@ from events.log import append
 from exchange import addresses, digests, inbox, vault
 from exchange.digests import RECEIVED, Group
 from exchange.models import DigestReport, Mirror, MirrorEvent, Partner
+from parties.principals import Principal
 
 log = structlog.get_logger(__name__)
 
@@ -281,6 +282,19 @@ def compare(partner: Partner) -> DigestReport:
         return _compare(partner)
 
 
+@transaction.atomic
+def want(*, partner: Partner, actor: Principal) -> None:
+    """Have a partner compared with in a few seconds, by the sweep: nobody waits for it. One that is spared is asked at once."""
+    Partner.objects.filter(pk=partner.pk).update(wanted_at=timezone.now(), spared_until=None)
+    append(
+        type="partner.comparison_wanted",
+        subject=("partner", partner.code),
+        actor=actor.actor,
+        audience=[partner.organisation_id],
+        data={"code": partner.code},
+    )
+
+
 def _compare(partner: Partner) -> DigestReport:
     started, clock = timezone.now(), monotonic()
     sender, repaired = _sender(partner), 0
@@ -368,7 +382,7 @@ _ATTENDING = 7230918
 def due(now: datetime, *, nightly: time | None, every: float, missing_after: float) -> QuerySet[Partner]:
     """Partners to be asked: ``missing`` where something is known to be missing for ``missing_after`` seconds, ``old`` where
     the last comparison began before the hour ``nightly`` (legal time, so a night in which nothing ran is made up for) or
-    ``every`` seconds ago, where that is given, or where a feed is half read."""
+    ``every`` seconds ago, where that is given, where somebody wants it (:func:`want`), or where a feed is half read."""
     began = DigestReport.objects.filter(partner=OuterRef("pk"), made_by="own").order_by("-started_at")
     since = [now - timedelta(seconds=every)] if every else []
     if nightly is not None:
@@ -383,6 +397,7 @@ def due(now: datetime, *, nightly: time | None, every: float, missing_after: flo
             & Exists(_with_gaps(now).filter(partner=OuterRef("pk"))),
             old=Q(compared_at=None)
             | Q(pulled_to__gt=0)
+            | Q(compared_at__lt=F("wanted_at"))
             | Q(compared_at__lt=max(since, default=datetime.min.replace(tzinfo=UTC))),
         )
         .filter(Q(missing=True) | Q(old=True))

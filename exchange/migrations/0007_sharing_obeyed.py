@@ -191,6 +191,11 @@ class Migration(migrations.Migration):
         migrations.RemoveField(model_name="endpoint", name="since"),
         migrations.AddField(model_name="mirror", name="asked_at", field=models.DateTimeField(blank=True, null=True)),
         migrations.AddField(model_name="partner", name="obeyed", field=models.PositiveIntegerField(default=0)),
+        migrations.AddField(
+            model_name="partner",
+            name="wanted_at",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="要求对账"),
+        ),
         migrations.AddField(model_name="payload", name="terms", field=models.BigIntegerField(null=True)),
         migrations.AddIndex(model_name="delivery", index=BrinIndex(fields=["done_at"], name="delivery_done")),
         migrations.AddIndex(

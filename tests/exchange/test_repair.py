@@ -192,3 +192,14 @@ def test_mirrors_agree_after_the_owner_narrowed_what_it_shares(mirrored):
     assert report.agrees
     assert {str(data) for data in Mirror.objects.values_list("data", flat=True)} == {"{'state': 'released'}"}
     assert digests.groups(digests.GIVEN, mirrored) == digests.groups(digests.RECEIVED, mirrored)
+
+
+def test_a_comparison_an_operator_wants_is_made_by_the_sweep(mirrored):
+    DigestReport.objects.create(partner=mirrored, agrees=True)
+    Partner.objects.filter(pk=mirrored.pk).update(spared_until=timezone.now() + timedelta(hours=1))
+    reconciliation.attend(every=3600)
+    assert DigestReport.objects.count() == 1
+    reconciliation.want(partner=mirrored, actor=SYSTEM)
+    for _ in range(2):  # once is enough
+        reconciliation.attend(every=3600)
+    assert sorted(DigestReport.objects.values_list("made_by", flat=True)) == ["own", "own", "theirs"]
