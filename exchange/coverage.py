@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from exchange import standards
-from exchange.terms import NEVER_SHARED, Terms, matches
+from exchange.terms import DRAFTS, NEVER_SHARED, Terms, matches
 
 _WORDS = re.compile(r"[._]")
 #: Words of fields that tell what goods cost or whose they are. Only a mark for whoever agrees: the allow-list decides.
@@ -76,7 +76,11 @@ def of(terms: Terms) -> dict[str, Covered]:
 
 def _of_kind(terms: Terms, kind: str, known: list[str]) -> Covered:
     mine = families(kind)
-    types = [one for one in known if one.split(".")[0] in mine and any(matches(each, one) for each in terms.types)]
+    types = [
+        one
+        for one in known
+        if one.split(".")[0] in mine and one not in DRAFTS and any(matches(each, one) for each in terms.types)
+    ]
     for pattern in terms.types:
         family = pattern.split(".")[0]
         here = family in mine if mine else family not in standards.table()["families"]

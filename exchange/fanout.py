@@ -16,7 +16,7 @@ from events import log
 from events.models import Event
 from exchange import messages
 from exchange.models import Agreement, Endpoint
-from exchange.terms import Terms, matches
+from exchange.terms import Terms, is_draft, matches
 
 READER = "exchange"
 BATCH = 500
@@ -235,6 +235,8 @@ def _shares(
     fingerprints = {one: one.fingerprint() for one in set(terms.values())}
     let_out: list[tuple[int, Event, Terms]] = []
     for event in events:
+        if is_draft(event.type, event.data):
+            continue
         day = legal_day(event.recorded_at)
         let_out += [
             (agreement.partner_id, event, terms[agreement.pk])

@@ -22,6 +22,17 @@ KIND = re.compile(r"[a-z][a-z0-9_]*")
 #: Subjects that are this instance's own business, whatever an agreement says.
 NEVER_SHARED = frozenset({"organisation", "mandate", "webhook_endpoint", "agreement", "partner", "officer"})
 
+#: What is not said to anybody yet, whatever an agreement says: drafts are their maker's alone.
+DRAFTS = frozenset({
+    "declaration.drafted", "declaration.draft_changed", "bill.drafted", "fee_list.drafted", "fee_list.checked",
+    "fee_list.reopened",
+})  # fmt: skip
+
+
+def is_draft(event_type: str, data: dict[str, Any]) -> bool:
+    """Whether an event tells of a draft: one that is made, or thrown away before anybody else was to see it."""
+    return event_type in DRAFTS or (event_type == "declaration.withdrawn" and data.get("from") == "draft")
+
 
 def matches(pattern: str, event_type: str) -> bool:
     """``declaration.*`` meets every type that begins with ``declaration.``; ``*`` meets all."""

@@ -310,3 +310,17 @@ def test_a_partner_that_hangs_holds_up_no_other(receiver):
     assert [partner.last_error for partner in Partner.objects.all()] == ["log-in: HTTP 503"] * 3
     reconciliation.attend(every=60)
     assert len(hook.received) == 3, "those that could not be asked are spared"
+
+
+def test_drafts_are_shared_with_nobody_whatever_the_agreement_says(partner):
+    say("D1", type="declaration.drafted", data={"state": "draft"})
+    say("D1", type="declaration.draft_changed", data={"state": "draft"})
+    say("D1", type="declaration.withdrawn", data={"state": "withdrawn", "from": "draft"})
+    say("D2", type="declaration.drafted", data={"state": "draft"})
+    say("D2", type="declaration.lodged", data={"state": "lodged", "from": "draft"})
+    say("D2", type="declaration.withdrawn", data={"state": "withdrawn", "from": "lodged"})
+    say("B1", kind="bill", type="bill.drafted", data={"state": "draft"})
+    share()
+    assert [(body["subjectnumber"], body["type"], body["prev"]) for body in bodies(partner)] == [
+        ("D2", "declaration.lodged", 0), ("D2", "declaration.withdrawn", 2)
+    ]  # fmt: skip

@@ -46,6 +46,8 @@ TERMS = {
 }
 #: The first two share less with each other than the rest: nothing about bills.
 NARROW = {"kinds": ["declaration", "fee_list"], "types": ["declaration.*", "fee_list.*"], "fields": {"*": ["n"]}}
+#: Said to nobody, whatever was agreed.
+DRAFTS = {"bill.drafted", "fee_list.drafted", "fee_list.checked"}
 #: Leave logs and databases behind, for whoever looks for a cause.
 KEEP = bool(os.environ.get("FAULTS_KEEP"))
 #: Share of the facts that come by a command over HTTP; the others go straight into the log.
@@ -431,7 +433,9 @@ class Corridor:
                 if name in data and not isinstance(value := data[name], (dict, list))
             }
             for kind, number, sequence, event_type, data in self.logs[source]
-            if kind in terms["kinds"] and any(event_type.startswith(one[:-1]) for one in terms["types"])
+            if kind in terms["kinds"]
+            and event_type not in DRAFTS
+            and any(event_type.startswith(one[:-1]) for one in terms["types"])
         }
 
     def _read_logs(self) -> None:
