@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -217,15 +217,12 @@ def _samples(load: Load) -> list[dict[str, Any]]:
 
 @admin.register(StoredAssessment)
 class StoredAssessmentAdmin(ReadOnlyAdmin):
-    """An assessment with every figure's arithmetic; an officer on duty for taxes may override a value or a rate."""
+    """An assessment with every figure's arithmetic; an officer on duty for taxes may override a value or a rate (the console's
+    page ``see_to_duties`` does it, for a declaration's memo follows)."""
 
     list_display = ["subject", "number", "payable", "customs_value", "rate_day", "reason", "actor", "created_at"]
     search_fields = ["=subject"]
     change_form_template = "tariffs/assessment.html"
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.override)
-        return [path("<int:pk>/override/", view, name="tariffs_override"), *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         stored: StoredAssessment = context["original"]
@@ -238,31 +235,11 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
             "versions": versions,
             "latest": versions[0].pk == stored.pk,
             "may_override": has_duty(request, DUTIES) and not stored.subject.startswith("Q"),
+            "items": [(item["number"], item["code"]) for item in fixing.answer(stored)["items"]],
             "memos": DutyMemo.objects.filter(subject=stored.subject),
             "refunds": DutyRefund.objects.filter(subject=stored.subject).select_related("channel"),
         }
         return super().render_change_form(request, context, *args, **options)
-
-    def override(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if request.method != "POST":
-            raise standard(405)
-        if not has_duty(request, DUTIES):
-            raise standard(403)
-        stored = self.get_queryset(request).filter(pk=pk).first()
-        if stored is None:
-            raise standard(404)
-        item = request.POST.get("item", "")
-        values = {name: request.POST.get(name, "").strip() for name in ("customs_value", "rate", "reduction")}
-        try:
-            new = fixing.override(
-                subject=stored.subject, changes={item: values}, reason=request.POST.get("reason", "")[:500],
-                actor=actor_of(request),
-            )  # fmt: skip
-        except Problem as problem:
-            messages.error(request, str(problem))
-            return redirect(reverse("admin:tariffs_storedassessment_change", args=[pk]))
-        messages.success(request, T("已作为第 {n} 版核定", "fixed as version {n}", n=new.number))
-        return redirect(reverse("admin:tariffs_storedassessment_change", args=[new.pk]))
 
 
 STATUSES = {

@@ -404,7 +404,7 @@ def refund_json(refund: DutyRefund) -> dict[str, Any]:
         "state_text": str(DutyRefund.State(refund.state).label),
         "amount": refund.amount,
         "currency": "CNY",
-        "bank": refund.channel.code,
+        "bank": refund.channel.code if refund.channel is not None else None,
         "created_at": refund.created_at,
         "refunded_on": refund.refunded_on,
     }

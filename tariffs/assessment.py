@@ -35,6 +35,8 @@ from .rates import (
 )
 from .selection import Claim, Selection, select_export, select_import
 
+#: What quotas are kept in.
+KILOGRAM = "035"
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 REMEDY_TAXES = {
     "anti_dumping": "anti-dumping", "countervailing": "countervailing", "safeguard": "safeguard",
@@ -70,6 +72,11 @@ class ItemResult:
     def due(self) -> Decimal:
         return sum((line.due for line in self.taxes), ZERO)
 
+    def quota(self) -> str | None:
+        """The quota the goods come in under, blank where its row names none; None where they come in under none."""
+        duty = self.selection.duty
+        return duty.quota if duty is not None and duty.kind.startswith("quota_in") else None
+
 
 @dataclass(slots=True)
 class Assessment:
@@ -101,17 +108,18 @@ class Assessment:
         return self.total() + self.late_declaration_fee + self.deferred_interest
 
 
-def assess(request: AssessmentInput, book: Book) -> Assessment:
-    """Fix everything. Raises Problem 422 with every fault found."""
+def assess(request: AssessmentInput, book: Book, subject: str = "") -> Assessment:
+    """Fix everything. Raises Problem 422 with every fault found. ``subject`` is the declaration it is for, if there is one:
+    what it drew on a quota before does not count against it."""
     with localcontext(EXACT):
-        return _Assessor(with_pointers(request), book).run()
+        return _Assessor(with_pointers(request), book, subject).run()
 
 
 class _Assessor:
     """One run; holds what the steps share."""
 
-    def __init__(self, request: AssessmentInput, book: Book) -> None:
-        self.request, self.book = request, book
+    def __init__(self, request: AssessmentInput, book: Book, subject: str) -> None:
+        self.request, self.book, self.subject = request, book, subject
         self.day = request.rate_day()
         self.steps: list[Step] = []
         self.notices: list[Notice] = []
@@ -141,6 +149,7 @@ class _Assessor:
             assert commodity is not None
             make = self._export_item if export else self._import_item
             results.append(make(item, commodity, built.values[place]))
+        self._quotas(results)
         if self.faults:
             raise invalid(self.faults)
         if not export:
@@ -256,7 +265,12 @@ class _Assessor:
         for measure in measures:
             if measure.kind in ("vat", "consumption"):
                 result.measures[measure.kind] = measure
-        self._quota(item, chosen)
+        if item.quota and (chosen.duty is None or not chosen.duty.kind.startswith("quota_in")):
+            self.faults.append(
+                Fault(f"{item.pointer}/quota", "no-quota-for-code", T(
+                    "该商品没有关税配额", "there is no tariff quota for this code and origin"
+                ))
+            )  # fmt: skip
         rate = self._fixed(item, result)
         if rate is None:
             if chosen.duty is None:
@@ -320,27 +334,32 @@ class _Assessor:
         ]
         return rate
 
-    def _quota(self, item: Item, chosen: Selection) -> None:
-        if not item.quota:
-            return
-        if chosen.duty is None or not chosen.duty.kind.startswith("quota_in"):
-            self.faults.append(
-                Fault(f"{item.pointer}/quota", "no-quota-for-code", T(
-                    "该商品没有关税配额", "there is no tariff quota for this code and origin"
-                ))
-            )  # fmt: skip
-            return
-        measure = chosen.duty
-        left = self.book.quota_left(measure.quota, self.day) if measure.quota else None
-        if left is None:
-            return
-        wanted = item.quantities.get("035", ZERO) or item.quantities.get("070", ZERO) * 1000
-        if wanted > left:
-            self.faults.append(
-                Fault(f"{item.pointer}/quota", "quota-exhausted", T(
-                    "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=plain(left)
-                ))
-            )  # fmt: skip
+    def _quotas(self, results: list[ItemResult]) -> None:
+        """Tariff Law art. 14: what the items import within a quota, taken together, is left of it."""
+        wanted: dict[str, Decimal] = {}
+        for result in results:
+            if (quota := result.quota()) is None:
+                continue
+            if not quota:
+                self.notices.append(Notice("quota-volume-unknown", result.item.number))
+                continue
+            try:
+                quantity = result.goods.quantity(KILOGRAM, "")
+            except RateMissing as missing:
+                self._missing(result.item, missing)
+                continue
+            if quota not in wanted:
+                wanted[quota] = ZERO
+                if self.book.quota_left(quota, self.day, self.subject) is None:
+                    self.notices.append(Notice("quota-volume-unknown", result.item.number))
+            wanted[quota] += quantity
+            left = self.book.quota_left(quota, self.day, self.subject)
+            if left is not None and wanted[quota] > left:
+                self.faults.append(
+                    Fault(f"{result.item.pointer}/quota", "quota-exhausted", T(
+                        "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=plain(left)
+                    ))
+                )  # fmt: skip
 
     def _missing(self, item: Item, missing: RateMissing) -> None:
         texts = {

@@ -164,6 +164,10 @@ NOTICES: dict[str, tuple[str, str]] = {
         "over the single limit with one article only: taxed in full as goods",
     ),
     "secured": ("税款以保证金或保函担保", "secured by deposit or guarantee"),
+    "quota-volume-unknown": (
+        "未加载该配额的数量，未核对余量",
+        "the volume of the quota is not loaded; what is left was not checked",
+    ),
     "vat-default": ("未列增值税税率，按基本税率计算", "no VAT rate listed; the standard rate was used"),
 }
 

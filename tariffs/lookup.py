@@ -197,12 +197,12 @@ class DatabaseBook:
             self._effects[key] = pick_effect(self._all_effects, direction, regime, levy_nature, day)
         return self._effects[key]
 
-    def quota_left(self, quota: str, day: date) -> Decimal | None:
-        """Volume less what was drawn: never from the cache."""
+    def quota_left(self, quota: str, day: date, without: str = "") -> Decimal | None:
+        """Volume less what was drawn, except by one declaration: never from the cache."""
         row = models.Quota.objects.known().on(day).filter(number=quota).first()
         if row is None:
             return None
-        drawn = models.QuotaDraw.objects.filter(quota=quota, day__gte=row.valid.lower)
+        drawn = models.QuotaDraw.objects.filter(quota=quota, day__gte=row.valid.lower).exclude(subject=without)
         if row.valid.upper is not None:
             drawn = drawn.filter(day__lt=row.valid.upper)
         return row.volume - (drawn.aggregate(total=Sum("quantity"))["total"] or Decimal(0))

@@ -22,7 +22,7 @@ from common.text import T
 from . import latefees, lookup, memos
 from .fixing import lock
 from .models import DutyMemo, Payment, PaymentChannel
-from .reports import read_report
+from .reports import read_report, receipt_number
 
 #: A signature older or newer than this is not taken.
 TOLERANCE_SECONDS = 300
@@ -94,5 +94,26 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
         memos.settle(
             memo, paid_on=paid_on, late_charge=late.amount, actor=actor,
             data={"bank": channel.code, "reference": reference, "days_late": late.days},
+        )  # fmt: skip
+    return payment
+
+
+def at_counter(*, subject: str, reference: str, actor: str) -> Payment:
+    """Record that the open memo was paid at the counter, now, with the late charge of today. Raises Problem 409 where none is
+    open, 422 without the receipt's number."""
+    reference = receipt_number(reference)
+    with transaction.atomic():
+        lock(subject)
+        memo = DutyMemo.objects.select_for_update().filter(subject=subject, state=DutyMemo.State.OPEN).first()
+        if memo is None:
+            raise conflict("nothing-open", T("没有未缴的税单", "No memo of it is open"))
+        now = timezone.now()
+        late = latefees.late_payment(memo.amount, memo.due_on, legal_day(now), lookup.current())
+        payment = Payment.objects.create(
+            channel=None, reference=reference, memo=memo, amount=memo.amount + late.amount, paid_at=now
+        )
+        memos.settle(
+            memo, paid_on=legal_day(now), late_charge=late.amount, actor=actor,
+            data={"reference": reference, "days_late": late.days, "counter": True},
         )  # fmt: skip
     return payment

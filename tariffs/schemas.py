@@ -297,7 +297,7 @@ class RefundSerializer(s.Serializer):
     state_text = s.CharField()
     amount = s.CharField()
     currency = s.CharField()
-    bank = s.CharField()
+    bank = s.CharField(allow_null=True, help_text="空：在柜台退还 / null: given back at the counter")
     created_at = s.DateTimeField()
     refunded_on = s.DateField(allow_null=True)
 

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from tariffs import fixing, loads
-from tariffs.models import Load, StoredAssessment, TariffMeasure
+from tariffs.models import Load, TariffMeasure
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -39,24 +39,6 @@ def test_an_assessment_shows_its_explanation_and_its_candidates(officer_client, 
     assert "计税价格 157369.07" not in html  # the line carries its own arithmetic
     assert "增值税法第十条、第十四条" in html
     assert "最惠国税率" in html
-
-
-def test_an_officer_overrides_with_a_reason_and_sees_both_versions(officer_client, stored):
-    address = reverse("admin:tariffs_override", args=[stored.pk])
-    answer = officer_client.post(address, {"item": "1", "customs_value": "200000", "rate": "", "reason": "磋商"})
-    new = StoredAssessment.objects.get(number=2)
-    assert answer.headers["Location"] == change("storedassessment", new.pk)
-    assert new.customs_value == 200000
-    html = officer_client.get(change("storedassessment", stored.pk)).content.decode()
-    assert "磋商" in html
-    assert change("storedassessment", new.pk) in html
-
-
-def test_an_override_without_reason_or_duty_changes_nothing(client, officer_client, stored):
-    address = reverse("admin:tariffs_override", args=[stored.pk])
-    officer_client.post(address, {"item": "1", "customs_value": "200000", "reason": ""})
-    assert as_officer(client, "inspection").post(address, {"item": "1", "rate": "1%", "reason": "x"}).status_code == 403
-    assert StoredAssessment.objects.count() == 1
 
 
 def upload(client, content, **fields):

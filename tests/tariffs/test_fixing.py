@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 from standardwebhooks import Webhook
 
 from common.problems import Problem
-from tariffs import fixing, memos, payments
+from tariffs import fixing, inputs, memos, payments
 from tariffs.models import DutyMemo, Guarantee, Payment, PaymentChannel, QuotaDraw, StoredAssessment
 from tests import make
 
@@ -101,20 +101,47 @@ def test_an_assessment_reads_in_both_languages():
     assert "增值税" in fixing.explanation(stored)[-1]["line"]
 
 
+def override(subject=NUMBER, *, request=None, reason="x", **changes):
+    """``changes`` of item 1, or of those named; of what was asked last, or of another request."""
+    return fixing.override(
+        subject=subject, request=request or inputs.from_json(fixing.latest(subject).request), audience=[1],
+        changes=changes.pop("items", {"1": changes}), reason=reason, actor="officer",
+    )  # fmt: skip
+
+
 def test_an_officer_fixes_value_and_rate_with_a_reason_and_both_versions_stay():
     first = fix()
-    second = fixing.override(
-        subject=NUMBER, changes={"1": {"customs_value": "200000", "rate": "10%"}}, reason="价格磋商", actor="officer"
-    )
+    second = override(customs_value="200000", rate="10%", reason="价格磋商")
     assert second.number == 2
     assert second.reason == "价格磋商"
     assert second.customs_value == 200000
     assert fixing.answer(second)["items"][0]["taxes"][0]["payable"] == "20000.00"
     assert StoredAssessment.objects.get(pk=first.pk).customs_value == first.customs_value
-    third = fixing.override(
-        subject=NUMBER, changes={"1": {"customs_value": "", "rate": ""}}, reason="恢复申报价格", actor="officer"
-    )
+    third = override(customs_value="", rate="", reason="恢复申报价格")
     assert third.payable == first.payable
+
+
+def test_what_an_officer_fixes_later_leaves_what_was_fixed_before():
+    fix()
+    override(customs_value="200000")
+    second = override(rate="10%")
+    assert second.overrides == {"1": {"customs_value": "200000", "rate": "10%"}}
+    assert override(customs_value="").overrides == {"1": {"rate": "10%"}}
+    with pytest.raises(Problem) as caught:
+        override(rate="10%")
+    assert [fault.code for fault in caught.value.errors] == ["nothing-fixed"]
+
+
+def test_what_was_fixed_goes_with_its_item_and_is_dropped_when_the_item_is_another():
+    rows = [{"code": "8509801000", "total": total, "currency": "USD", "origin": "DEU"} for total in ("1", "2", "3")]
+    fixing.fix(subject=NUMBER, request=make.assessment_request(items=rows), audience=[1], actor="test")
+    override(items={"2": {"rate": "10%"}, "3": {"rate": "20%"}})
+    without_the_first = make.assessment_request(items=rows[1:])
+    assert fixing.kept(fixing.latest(NUMBER), without_the_first) == {"1": {"rate": "10%"}, "2": {"rate": "20%"}}
+    dearer = make.assessment_request(items=[rows[0], rows[1] | {"total": "9"}, rows[2]])
+    assert fixing.kept(fixing.latest(NUMBER), dearer) == {"3": {"rate": "20%"}}
+    twins = make.assessment_request(items=[rows[1] | {"total": "9"}, rows[2], rows[2]])
+    assert fixing.kept(fixing.latest(NUMBER), twins) == {"3": {"rate": "20%"}}
 
 
 def test_an_override_without_reason_or_with_a_wrong_rate_is_refused():
@@ -126,7 +153,7 @@ def test_an_override_without_reason_or_with_a_wrong_rate_is_refused():
         ({"1": {"customs_value": "-1"}}, "x", "not-an-amount"),
     ):
         with pytest.raises(Problem) as caught:
-            fixing.override(subject=NUMBER, changes=changes, reason=reason, actor="officer")
+            override(items=changes, reason=reason)
         assert [fault.code for fault in caught.value.errors] == [code]
     assert StoredAssessment.objects.count() == 1
 
@@ -304,6 +331,43 @@ def test_a_quota_is_drawn_once_a_declaration_and_runs_out():
     assert fix(subject="800020261000000002", **wheat("10000001")).number == 1
 
 
+def test_items_of_a_declaration_draw_on_a_quota_together():
+    """Tariff Law art. 14."""
+    more = wheat("30000000")
+    item = more.pop("item")
+    with pytest.raises(Problem) as caught:
+        fix(items=[item, item], **more)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("/items/1/quota", "quota-exhausted")]
+    fix(items=[item, item | {"quantities": {"036": "20000000000"}}], **more)  # 20 000 t in grams
+    assert sum(QuotaDraw.objects.values_list("quantity", flat=True)) == 50000000
+
+
+def test_goods_within_a_quota_need_their_weight():
+    more = wheat("1")
+    more["item"]["quantities"] = {"001": "7"}
+    with pytest.raises(Problem) as caught:
+        fix(**more)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [
+        ("/items/0/quantities/035", "quantity-missing")
+    ]
+
+
+def test_a_quota_without_a_volume_is_said():
+    from tariffs.models import Quota
+
+    Quota.objects.all().delete()
+    stored = fix(**wheat("1"))
+    assert "quota-volume-unknown" in [notice["code"] for notice in stored.answer["en"]["notices"]]
+
+
+def test_what_a_declaration_has_drawn_on_a_quota_does_not_count_against_its_amendment():
+    fix(**wheat("40000000"))  # of 50 million
+    amended = make.assessment_request(**wheat("45000000"))
+    with pytest.raises(Problem):
+        fixing.quote(amended)
+    assert fixing.quote(amended, subject=NUMBER).payable > 0
+
+
 def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_number():
     def buy(subject, total):
         return fix(subject=subject, regime="9610", trade_terms="1", freight=None, insurance=None,
@@ -320,7 +384,7 @@ def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_n
     assert RetailPurchase.objects.values("buyer").distinct().count() == 1
     kept = StoredAssessment.objects.filter(subject="retail-1").get()
     assert "500101199001011234" not in str(kept.request)
-    again = fixing.override(subject="retail-1", changes={"1": {"customs_value": "4000"}}, reason="x", actor="test")
+    again = override("retail-1", customs_value="4000")
     assert again.request["buyer"]["reference"] == kept.request["buyer"]["reference"]
     assert RetailPurchase.objects.values("buyer").distinct().count() == 1
 
