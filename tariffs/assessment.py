@@ -16,7 +16,20 @@ from common.text import T
 
 from . import latefees, retail, valuation
 from .basis import Notice, Step
-from .book import AS_PRESCRIBED, BY_MODE, EXEMPT, LEVY, SUSPEND, Book, Commodity, Effect, ExchangeRate, Measure
+from .book import (
+    ALL,
+    AS_PRESCRIBED,
+    BY_MODE,
+    EXEMPT,
+    LEVY,
+    SUSPEND,
+    TAX_KINDS,
+    Book,
+    Commodity,
+    Effect,
+    ExchangeRate,
+    Measure,
+)
 from .inputs import AssessmentInput, Item, with_pointers
 from .rates import (
     NOTHING,
@@ -260,11 +273,15 @@ class _Assessor:
         )
         groups = self.book.groups(item.origin, self.day)
         preferred = self.book.groups(item.preferential_origin, self.day) if item.preferential_origin else groups
-        chosen = select_import(measures, groups, claim, goods, preferred)
+        chosen = select_import(
+            measures, groups, claim, goods, preferred, lambda origin: self.book.groups(origin, self.day)
+        )
         result = ItemResult(item, commodity, value, goods, self._effect(item), chosen)
         for measure in measures:
-            if measure.kind in ("vat", "consumption"):
-                result.measures[measure.kind] = measure
+            if measure.kind in TAX_KINDS and measure.group in groups:
+                held = result.measures.get(measure.kind)
+                if held is None or held.group == ALL:
+                    result.measures[measure.kind] = measure
         if item.quota and (chosen.duty is None or not chosen.duty.kind.startswith("quota_in")):
             self.faults.append(
                 Fault(f"{item.pointer}/quota", "no-quota-for-code", T(
@@ -282,12 +299,17 @@ class _Assessor:
                 )  # fmt: skip
                 return result
             rate = chosen.duty.rate
+            for missing in chosen.needs:
+                self._missing(item, missing)
         self._duty(result, "duty", rate, "tariff-law-23")
         for remedy in chosen.remedies:
             basis = "tariff-law-19" if chosen.reason.startswith("art19") or not item.origin_proven else (
                 "tariff-law-18" if remedy.kind == "retaliation" else "tariff-law-16"
             )  # fmt: skip
             self._duty(result, REMEDY_TAXES[remedy.kind], remedy.rate, basis)
+        if chosen.exporters:
+            named = [f"{measure.exporter} {measure.rate}" for measure in chosen.exporters[:10]]
+            self.notices.append(Notice("exporter-rates", item.number, {"rates": "; ".join(named)}))
         for other in chosen.unclaimed:
             self.notices.append(
                 Notice("preference-not-used", item.number, {"agreement": other.agreement or other.group,
@@ -299,15 +321,15 @@ class _Assessor:
         chosen = select_export(self.book.measures(item.code, self.day))
         result = ItemResult(item, commodity, fob, self._goods(item, fob), self._effect(item), chosen)
         rate = self._fixed(item, result) or (chosen.duty.rate if chosen.duty is not None else None)
-        try:
-            value, worked = valuation.export_value(fob, rate, result.goods)
-        except RateMissing as missing:
-            self._missing(item, missing)
-            return result
         if item.fixed_value is not None:
             value = fen(item.fixed_value)
             self.steps.append(Step("customs-value-fixed", item.number, f"{value:f}", value, "officer"))
         else:
+            try:
+                value, worked = valuation.export_value(fob, rate, result.goods)
+            except RateMissing as missing:
+                self._missing(item, missing)
+                return result
             self.steps.append(
                 Step("customs-value-export", item.number, worked, value, "tariff-law-29", inputs={"fob": f"{fob:f}"})
             )
@@ -373,8 +395,9 @@ class _Assessor:
                 "税率须由海关核定：{name}", "customs must fix the rate: {name}", name=missing.name)),
         }  # fmt: skip
         part, code, message = texts[missing.what]
-        where = f"{part}/{missing.name}" if part in ("quantities", "parts") else part
-        self.faults.append(Fault(f"{item.pointer}/{where}", code, message))
+        where = f"{item.pointer}/{part}/{missing.name}" if part in ("quantities", "parts") else f"{item.pointer}/{part}"
+        if not any((fault.pointer, fault.code) == (where, code) for fault in self.faults):
+            self.faults.append(Fault(where, code, message))
 
     def _duty(self, result: ItemResult, tax: str, rate: Rate, basis: str) -> None:
         try:
@@ -432,12 +455,12 @@ class _Assessor:
 
     def _taxes(self, results: list[ItemResult]) -> None:
         self._threshold(results, ("duty", *REMEDY_TAXES.values()))
-        self._each(results, self._consumption)
+        self.each(results, self._consumption)
         self._threshold(results, ("consumption-tax",))
-        self._each(results, self._vat)
+        self.each(results, self._vat)
         self._threshold(results, ("vat",))
 
-    def _each(self, results: list[ItemResult], levy: Callable[[ItemResult], None]) -> None:
+    def each(self, results: list[ItemResult], levy: Callable[[ItemResult], None]) -> None:
         for result in results:
             try:
                 levy(result)
@@ -466,6 +489,8 @@ class _Assessor:
                 worked.append(term.worked(result.goods))
             else:
                 raise RateMissing("reference", str(rate))
+        if percent >= 100:  # no base has so much tax in it; loading refuses it
+            raise RateMissing("reference", str(rate))
         number = result.item.number
         duties = result.due()
         base = result.value

@@ -164,6 +164,10 @@ NOTICES: dict[str, tuple[str, str]] = {
         "over the single limit with one article only: taxed in full as goods",
     ),
     "secured": ("税款以保证金或保函担保", "secured by deposit or guarantee"),
+    "exporter-rates": (
+        "该原产地另有为出口商规定的税率，申报的出口商不在其中：{rates}",
+        "there are rates for named exporters of this origin, none of which is the one declared: {rates}",
+    ),
     "quota-volume-unknown": (
         "未加载该配额的数量，未核对余量",
         "the volume of the quota is not loaded; what is left was not checked",

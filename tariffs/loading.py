@@ -210,6 +210,9 @@ def _typed(
             start = cells[starts].strip() if starts < len(cells) else ""
             last = cells[ends].strip() if 0 <= ends < len(cells) else ""
             values.append(_period(spec, start, last))
+            if (wrong := spec.check(values)) is not None:
+                name, error = wrong
+                raise error
         except CellError as error:
             yield number, Fault(f"row {number}, {name}", error.code, error.text)
             continue

@@ -55,32 +55,31 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
             )  # fmt: skip
             return
         run.notices.append(Notice("retail-over-limit"))
-        _taxes(run, results, Decimal(100), "retail-2018-49")
+        run.each(results, lambda result: _taxes(run, result, Decimal(100), "retail-2018-49"))
         return
     share = run.book.parameter("retail.levied_percent", run.day)
     for result in results:
         for line in result.taxes:
             line.due = line.payable = NOTHING
             line.status = "exempt"
-    _taxes(run, results, share, "retail-2016-18")
+    run.each(results, lambda result: _taxes(run, result, share, "retail-2016-18"))
 
 
-def _taxes(run: _Assessor, results: list[ItemResult], share: Decimal, basis: str) -> None:
-    for result in results:
-        for line in result.taxes:
-            if share == 100:
-                line.due = line.payable = line.computed
-                line.status = "levied"
-        found = run.consumption(result)
-        if found is not None:
-            base, amount, rate = found
-            consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
-            base, amount, rate = run.vat(result)
-            _cut(run, result, consumption, share, basis, "retail-consumption-tax")
-        else:
-            base, amount, rate = run.vat(result)
-        vat = run.add(result, "vat", base, rate, amount, "levy")
-        _cut(run, result, vat, share, basis, "retail-vat")
+def _taxes(run: _Assessor, result: ItemResult, share: Decimal, basis: str) -> None:
+    for line in result.taxes:
+        if share == 100:
+            line.due = line.payable = line.computed
+            line.status = "levied"
+    found = run.consumption(result)
+    if found is not None:
+        base, amount, rate = found
+        consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
+        base, amount, rate = run.vat(result)
+        _cut(run, result, consumption, share, basis, "retail-consumption-tax")
+    else:
+        base, amount, rate = run.vat(result)
+    vat = run.add(result, "vat", base, rate, amount, "levy")
+    _cut(run, result, vat, share, basis, "retail-vat")
 
 
 def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basis: str, code: str) -> None:

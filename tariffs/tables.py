@@ -24,7 +24,7 @@ from .models import (
     TariffMeasure,
     Versioned,
 )
-from .rates import RateTextError, parse
+from .rates import AdValorem, Classes, RateTextError, parse
 
 
 class CellError(ValueError):
@@ -150,6 +150,8 @@ class Table:
     family: str  # the field whose earlier rows make a day in the past an answered one
     columns: tuple[Column, ...]
     period: str = "range"  # "day": the row holds on the one day of column `day`
+    #: What columns must be together, given the values of a row in the columns' order: (column, what is wrong), or None.
+    check: Callable[[list[str]], tuple[str, CellError] | None] = lambda values: None
 
     def payload(self) -> list[str]:
         return [column.field for column in self.columns if column.field not in self.key]
@@ -160,6 +162,19 @@ _COMMON = (
     Column("source", "source", "text", words(300)),
     Column("example", "example", "boolean", flag, default="f"),
 )
+
+
+def _leaves_a_base(values: list[str]) -> tuple[str, CellError] | None:
+    """Consumption tax is part of its own base (Consumption Tax Regulation art. 9): below 100 %."""
+    _, kind, _, _, _, text = values[:6]
+    if kind != "consumption":
+        return None
+    rate = parse(text)
+    for choice in (rate.above, rate.below) if isinstance(rate, Classes) else (rate,):
+        if sum(leaf.percent / leaf.over for leaf in choice.leaves() if isinstance(leaf, AdValorem)) >= 100:
+            return "rate", CellError("out-of-range", T("消费税税率须小于 100%", "consumption tax must be below 100 %"))
+    return None
+
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -186,7 +201,7 @@ TABLES: dict[str, Table] = {
             Column("quota", "quota", "text", words(30)),
             Column("basis", "basis", "text", words(200)),
             *_COMMON,
-        )),
+        ), check=_leaves_a_base),
         Table("origins", OriginMember, ("group", "country"), "group", (
             Column("group", "group", "text", words(20), True),
             Column("agreement", "agreement", "text", words(20)),

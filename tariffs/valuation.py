@@ -15,7 +15,7 @@ from common.text import T
 
 from .basis import Notice, Step
 from .inputs import ADDITIONS, AssessmentInput, Fee
-from .rates import ZERO, AdValorem, Goods, Rate, RateMissing, Specific, Sum, fen, plain
+from .rates import ZERO, AdValorem, Choice, Goods, Rate, RateMissing, Specific, Sum, fen, plain
 
 HUNDRED = Decimal(100)
 
@@ -288,18 +288,29 @@ def _in_yuan(fee: Fee, describe: Callable[[str], str]) -> str:
 
 
 def export_value(fob: Decimal, rate: Rate | None, goods: Goods) -> tuple[Decimal, str]:
-    """The FOB price without the export duty in it (Tariff Law art. 29), and the arithmetic."""
-    percent = specific = ZERO
+    """The FOB price without the export duty in it (Tariff Law art. 29), and the arithmetic. Raises RateMissing where the rate
+    does not say how much of the price is duty: an officer fixes the value then."""
     if rate is None:
         return fob, f"{fob:f}"
+    value, worked = _without_duty(fob, rate, goods)
+    return fen(value), worked
+
+
+def _without_duty(fob: Decimal, rate: Rate, goods: Goods) -> tuple[Decimal, str]:
+    if isinstance(rate, Choice):
+        # Value and duty together rise with the value: where the higher duty is owed, the lowest value leaves room for it.
+        found = [_without_duty(fob, term, goods) for term in rate.terms]
+        pick, name = (min, "min") if rate.pick == "max" else (max, "max")
+        return pick(value for value, _ in found), f"{name}({'; '.join(worked for _, worked in found)})"
+    percent = specific = ZERO
     for term in rate.terms if isinstance(rate, Sum) else (rate,):
         if isinstance(term, AdValorem) and not term.part:
             percent += term.percent / term.over
-        elif isinstance(term, Specific):
+        elif isinstance(term, AdValorem | Specific):
             specific += term.amount(goods)
         else:
-            return fob, f"{fob:f}"
-    value = fen((fob - specific) / (1 + percent / HUNDRED))
+            raise RateMissing("reference", str(rate))
+    value = (fob - specific) / (1 + percent / HUNDRED)
     if not percent and not specific:
         return value, f"{fob:f}"
     return value, f"({fob:f} − {plain(specific)}) ÷ (1 + {plain(percent)}%)"

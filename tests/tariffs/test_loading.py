@@ -140,6 +140,16 @@ def test_every_fault_is_named_with_row_and_column_and_nothing_is_loaded(tmp_path
         call_command("load_tariff", str(path), stderr=io.StringIO())
 
 
+@pytest.mark.parametrize("rate", ["100%", "60% + 40%", "classes(070 by value; 3 CNY: 120%; 5%)"])
+def test_a_consumption_tax_that_leaves_no_base_is_refused(tmp_path, rate):
+    """Consumption Tax Regulation art. 9: base = (value + duty) / (1 - rate)."""
+    with pytest.raises(Problem) as caught:
+        load(
+            write(tmp_path, HEAD + f"85098010,mfn,MFN,100%,2020-01-01,\n85098010,consumption,ALL,{rate},2020-01-01,\n")
+        )
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("row 3, rate", "out-of-range")]
+
+
 def test_overlapping_periods_in_a_file_are_refused(tmp_path):
     path = write(tmp_path, HEAD + "85098010,mfn,MFN,6.5%,2020-01-01,2020-12-31\n85098010,mfn,MFN,6%,2020-12-31,\n")
     with pytest.raises(Problem) as caught:
