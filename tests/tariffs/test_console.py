@@ -70,6 +70,22 @@ def test_a_faulty_file_is_refused_with_its_faults_on_the_page(officer_client):
     assert "row 2, rate" in officer_client.get(change("load", load.pk)).content.decode()
 
 
+def test_a_file_nobody_foresaw_is_refused_and_those_behind_it_load(officer_client, settings):
+    upload(officer_client, ROWS)
+    upload(officer_client, ROWS)
+    first = Load.objects.earliest("pk")
+    Load.objects.filter(pk=first.pk).update(options=first.options | {"map": "no-such-map"})  # of an older release
+    assert loads.run_queued() == 2
+    assert list(Load.objects.order_by("pk").values_list("state", flat=True)) == ["refused", "done"]
+    first.refresh_from_db()
+    assert [fault["code"] for fault in first.faults] == ["load-failed"]
+
+
+def test_an_unknown_encoding_is_refused_before_the_load_is_queued(officer_client):
+    upload(officer_client, ROWS, encoding="foo")
+    assert Load.objects.count() == 0
+
+
 def test_a_running_load_shows_how_far_it_is(officer_client):
     upload(officer_client, ROWS)
     load = Load.objects.get()
