@@ -15,13 +15,14 @@ from django.views.decorators.http import require_POST
 from clearance import cases, conditions, duties, duty_desk, holds, references, release, requests
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder
 from clearance.modes import MODES, STEPS
+from common.days import today
 from common.problems import Problem, not_found
 from common.text import T
 from console import decisions
 from console.pages import who
 from declarations.models import Declaration
 from parties.principals import Principal
-from tariffs import fixing
+from tariffs import fixing, memos
 from tariffs.models import DutyMemo, DutyRefund
 
 
@@ -106,7 +107,7 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     ).first()
     assessment = fixing.latest(declaration.unified_number)
     return {
-        "memos": memos_of,
+        "memos": [(memo, memos.late_on(memo, today())) for memo in memos_of],
         "refund": refund if principal.is_officer and principal.has_duty("duties") else None,
         "assessment": assessment,
         "version": assessment.number if assessment is not None else 0,

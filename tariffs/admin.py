@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +20,8 @@ from common.problems import Problem, standard
 from common.text import T, pick
 from parties.models import Officer
 
-from . import changes, fixing, loads, maps, memos
+from . import changes, fixing, loads, lookup, maps, memos
+from .basis import NOTICES, text
 from .models import (
     CalendarDay,
     CommodityLine,
@@ -121,8 +122,18 @@ class RegimeEffectAdmin(TariffTable):
     search_fields = ["regime", "levy_nature"]
 
 
+class WarnsOfTheCalendar(DutyAdmin):
+    """Limits move with the holidays: say in time that a year is not loaded. They are published in the autumn before."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        coming = today() + timedelta(days=60)
+        if not lookup.current().calendar.covers(coming):
+            messages.warning(request, text(NOTICES["calendar-missing"], year=coming.year))
+        return super().changelist_view(request, extra_context)
+
+
 @admin.register(CalendarDay)
-class CalendarDayAdmin(TariffTable):
+class CalendarDayAdmin(WarnsOfTheCalendar, TariffTable):
     list_display = ["valid", "working", "name", "source"]
     ordering = ["valid"]
 
@@ -139,7 +150,7 @@ class VersionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Load)
-class LoadAdmin(DutyAdmin):
+class LoadAdmin(WarnsOfTheCalendar):
     """Adding a load is uploading a file; a worker runs it."""
 
     change_duties = TARIFF
@@ -159,7 +170,8 @@ class LoadAdmin(DutyAdmin):
         if request.method == "POST":
             upload: UploadedFile | None = request.FILES.get("file")  # type: ignore[assignment]
             options: dict[str, Any] = {
-                name: request.POST.get(name, "").strip()[:300] for name in ("table", "map", "encoding", "reason")
+                name: request.POST.get(name, "").replace("\x00", "").strip()[:300]
+                for name in ("table", "map", "encoding", "reason")
             }
             options |= {name: request.POST.get(name) == "on" for name in ("dry_run", "correct_past")}
             try:
@@ -263,10 +275,25 @@ class PaymentInline(ReadOnlyInline):
 
 @admin.register(DutyMemo)
 class DutyMemoAdmin(ReadOnlyAdmin):
-    list_display = ["number", "subject", "amount", "state", "issued_at", "due_on", "paid_on", "late_charge"]
+    list_display = [
+        "number",
+        "subject",
+        "amount",
+        "state",
+        "issued_at",
+        "due_on",
+        "payable_today",
+        "paid_on",
+        "late_charge",
+    ]
     list_filter = ["state"]
     search_fields = ["=subject", "=number"]
     inlines = [PaymentInline]
+
+    @admin.display(description=T("今日应缴", "payable today"))
+    def payable_today(self, memo: DutyMemo) -> str:
+        waits = memo.state in (DutyMemo.State.OPEN, DutyMemo.State.GUARANTEED)
+        return f"{memo.amount + memos.late_on(memo, today()).amount}" if waits else ""
 
 
 class ConfirmationInline(ReadOnlyInline):

@@ -138,8 +138,8 @@ NOTICES: dict[str, tuple[str, str]] = {
         "EXW: costs up to export belong in miscellaneous or additions",
     ),
     "calendar-missing": (
-        "{year} 年节假日安排未加载，仅按周末计算",
-        "holidays of {year} are not loaded; only weekends count",
+        "{year} 年节假日安排未加载，仅按周末和固定日期的法定节假日计算",
+        "holidays of {year} are not loaded; only weekends and statutory days of fixed date count",
     ),
     "arrival-unknown": (
         "提前申报：税率和汇率将按运输工具申报进境之日重新确定",

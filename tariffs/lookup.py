@@ -6,6 +6,7 @@ anything. `current()` asks at most once a second whether the tables have changed
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -93,6 +94,12 @@ class DatabaseBook:
             frozenset(valid.lower for valid, working in days if not working),
             frozenset(valid.lower for valid, working in days if working),
             frozenset(valid.lower.year for valid, _ in days),
+            tuple(
+                (int(name[-4:-2]), int(name[-2:]), start, end)
+                for name, rows in self._parameters.items()
+                if re.fullmatch(r"statutory_day\.\d{4}", name)
+                for _, start, end in rows
+            ),
         )
 
     # -- codes

@@ -378,9 +378,15 @@ class DutyMemo(models.Model):
     due_on = models.DateField(T("缴款期限", "due on"))
     issued_at = models.DateTimeField(T("填发时间", "issued at"), auto_now_add=True)
     paid_on = models.DateField(T("缴款日期", "paid on"), null=True, blank=True)
+    #: Of the amount: what a late-payment charge is reckoned on. The rest is the late-declaration fee and deferred interest.
+    tax = models.DecimalField(T("其中税款", "of which tax"), max_digits=20, decimal_places=2)
     late_charge = models.DecimalField(
         T("滞纳金", "late-payment charge"), max_digits=20, decimal_places=2, default=Decimal(0)
     )
+    #: What was not certain when it was issued: [{"code", "params"}] of `basis.NOTICES`.
+    notices = models.JSONField(T("提示", "notices"), default=list)
+    #: Unknown for memos voided before this was kept.
+    voided_at = models.DateTimeField(T("作废时间", "voided at"), null=True, blank=True)
 
     objects = AudienceQuerySet["DutyMemo"].as_manager()
 

@@ -55,7 +55,8 @@ def verify(channel: PaymentChannel, headers: Mapping[str, str], body: bytes, *, 
 
 
 def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
-    """Record a payment and settle its memo. The same reference again is the same payment.
+    """Record a payment and settle its memo. The same reference again is the same payment. What was paid before the memo was
+    replaced counts: the memo of now asks for the difference, or what is too much is given back.
 
     Raises Problem 422 for a malformed report or a wrong sum, 409 where the reference or the memo is used up."""
     report = read_report(data, document="memo", moment="paid_at")
@@ -75,14 +76,15 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
             return known
         if memo.state == DutyMemo.State.PAID:
             raise conflict("already-paid", T("税单已缴款", "the memo is paid already"))
-        if memo.state == DutyMemo.State.VOID:
+        replaced = memo.state == DutyMemo.State.VOID
+        if replaced and (memo.voided_at is None or paid_at >= memo.voided_at):
             raise conflict("memo-void", T("税单已作废", "the memo is void"))
         paid_on = legal_day(paid_at)
         if paid_at > timezone.now() + timedelta(minutes=5) or paid_on < memo.completed_on:
             raise invalid(
                 [Fault("/paid_at", "out-of-range", T("缴款时间不合理", "the time of payment cannot be right"))]
             )
-        late = latefees.late_payment(memo.amount, memo.due_on, paid_on, lookup.current())
+        late = latefees.late_payment(memo.tax, memo.due_on, paid_on, lookup.current())
         wanted = memo.amount + late.amount
         if amount != wanted:
             raise invalid([Fault("/amount", "wrong-amount", T(
@@ -95,6 +97,8 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
             memo, paid_on=paid_on, late_charge=late.amount, actor=actor,
             data={"bank": channel.code, "reference": reference, "days_late": late.days},
         )  # fmt: skip
+        if replaced:
+            memos.count_in(memo.subject, actor=actor)
     return payment
 
 
@@ -108,7 +112,7 @@ def at_counter(*, subject: str, reference: str, actor: str) -> Payment:
         if memo is None:
             raise conflict("nothing-open", T("没有未缴的税单", "No memo of it is open"))
         now = timezone.now()
-        late = latefees.late_payment(memo.amount, memo.due_on, legal_day(now), lookup.current())
+        late = memos.late_on(memo, legal_day(now))
         payment = Payment.objects.create(
             channel=None, reference=reference, memo=memo, amount=memo.amount + late.amount, paid_at=now
         )

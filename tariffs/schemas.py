@@ -275,12 +275,18 @@ class MemoSerializer(s.Serializer):
     state_text = s.CharField()
     lines = MemoLineSerializer(many=True)
     amount = s.CharField()
+    tax = s.CharField(help_text="其中税款，滞纳金以此计算 / of which tax: what a late-payment charge is reckoned on")
     currency = s.CharField()
     issued_at = s.DateTimeField()
     completed_on = s.DateField()
     due_on = s.DateField()
     paid_on = s.DateField(allow_null=True)
-    late_charge = s.CharField()
+    late_charge = s.CharField(help_text="已缴的滞纳金 / the charge that was paid")
+    days_late = s.IntegerField(help_text="今日已滞纳天数 / days late if paid today")
+    late_charge_today = s.CharField(help_text="今日缴纳的滞纳金 / the charge if paid today")
+    late_charge_line = s.CharField(allow_blank=True, help_text="滞纳金算式 / how that charge is made")
+    payable_today = s.CharField(help_text="今日应缴合计 / what is to be paid today, the charge included")
+    notices = NoticeSerializer(many=True)
 
 
 class MemoPageSerializer(s.Serializer):

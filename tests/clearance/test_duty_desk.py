@@ -194,6 +194,16 @@ def test_in_the_console_a_refund_is_given_back_at_the_counter_even_of_a_released
     assert address not in client.get(reverse("admin:declaration", args=[number])).content.decode()
 
 
+def test_in_the_console_an_overdue_memo_shows_what_it_costs_today(client, firm):
+    number = lodged(firm, worked_example(firm)).unified_number
+    client.force_login(make.officer(duties=("duties",)).user)
+    address = reverse("admin:declaration", args=[number])
+    assert "今日滞纳金" not in client.get(address).content.decode()
+    DutyMemo.objects.filter(subject=number).update(due_on=today() - timedelta(days=10))
+    assert "已滞纳 10 天，今日滞纳金 160.08 元" in client.get(address).content.decode()
+    assert "32176.82" in client.get(reverse("admin:tariffs_dutymemo_changelist")).content.decode()
+
+
 def test_an_amendment_of_a_declaration_under_a_quota_may_use_its_own_draw(firm):
     volume = {"number": "EX-WHEAT-2026", "volume": "50000", "valid_from": "2026-01-01", "last_day": "2026-12-31"}
     loading.load_rows("quotas", [volume], actor="tests", reason="x", correct_past=True)

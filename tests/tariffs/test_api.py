@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import orjson
@@ -11,7 +11,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from tariffs import fixing, memos
+from common.days import today
+from tariffs import fixing, memos, payments
 from tariffs.models import DutyMemo, PaymentChannel
 from tests import make
 
@@ -137,6 +138,32 @@ def test_a_memo_is_seen_by_its_payer_alone(api, firm, broker):
     ]
     assert api(broker).get(f"/api/v1/tariff/memos/{memo.number}").status_code == 404
     assert body(api(broker).get("/api/v1/tariff/memos"))["results"] == []
+
+
+def test_a_memo_says_what_it_comes_to_today(api, firm):
+    """Tariff Law art. 43: 0.05 % a day on the tax."""
+    memo = memo_for(firm)
+    DutyMemo.objects.filter(pk=memo.pk).update(due_on=today() - timedelta(days=10))
+    client = api(firm)
+    late = body(client.get(f"/api/v1/tariff/memos/{memo.number}"))
+    assert (late["days_late"], late["late_charge_today"], late["payable_today"]) == (10, "160.08", "32176.82")
+    assert "32016.74 × 0.05% × 10" in late["late_charge_line"]
+    DutyMemo.objects.filter(pk=memo.pk).update(due_on=today())
+    (row,) = body(client.get(f"/api/v1/tariff/memos?declaration={NUMBER}"))["results"]
+    assert (row["days_late"], row["payable_today"], row["late_charge_line"]) == (0, "32016.74", "")
+    payments.at_counter(subject=NUMBER, reference="R-1", actor="officer")
+    paid = body(client.get(f"/api/v1/tariff/memos/{memo.number}"))
+    assert (paid["state"], paid["payable_today"], paid["late_charge"]) == ("paid", "0.00", "0.00")
+
+
+def test_a_memo_whose_due_day_is_not_certain_says_so(api, firm):
+    fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[firm.pk], actor="test")
+    memo = memos.issue(
+        subject=NUMBER, payer_id=firm.pk, completed_on=date(2026, 12, 18), audience=[firm.pk], actor="test"
+    )
+    (notice,) = body(api(firm).get(f"/api/v1/tariff/memos/{memo.number}"))["notices"]
+    assert notice["code"] == "calendar-missing"
+    assert "2027" in notice["text"]
 
 
 def test_a_bank_reports_a_payment_with_its_token_and_its_signature(api, firm):

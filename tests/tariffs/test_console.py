@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
@@ -93,6 +94,15 @@ def test_a_running_load_shows_how_far_it_is(officer_client):
     html = officer_client.get(change("load", load.pk)).content.decode()
     assert 'value="70"' in html
     assert "123456" in html
+
+
+def test_whoever_keeps_the_tariff_is_told_in_time_that_next_years_calendar_is_missing(officer_client):
+    pages = [reverse(f"admin:tariffs_{name}_changelist") for name in ("calendarday", "load")]
+    with time_machine.travel("2026-06-15T10:00:00+08:00", tick=True):
+        assert not any("2026 年节假日安排未加载" in officer_client.get(page).content.decode() for page in pages)
+    with time_machine.travel("2026-11-15T10:00:00+08:00", tick=True):
+        officer_client.force_login(make.officer(duties=("tariff",)).user)
+        assert all("2027 年节假日安排未加载" in officer_client.get(page).content.decode() for page in pages)
 
 
 def test_only_tariff_staff_load_files(client):

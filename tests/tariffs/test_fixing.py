@@ -12,8 +12,18 @@ from django.utils import timezone, translation
 from standardwebhooks import Webhook
 
 from common.problems import Problem
-from tariffs import fixing, inputs, memos, payments
-from tariffs.models import DutyMemo, Guarantee, Payment, PaymentChannel, QuotaDraw, StoredAssessment
+from events.log import append
+from events.models import Event
+from tariffs import fixing, inputs, loading, lookup, memos, payments
+from tariffs.models import (
+    DutyMemo,
+    DutyRefund,
+    Guarantee,
+    Payment,
+    PaymentChannel,
+    QuotaDraw,
+    StoredAssessment,
+)
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -178,6 +188,15 @@ def test_with_a_summary_guarantee_the_fifth_working_day_of_the_next_month():
     assert issue(completed_on=date(2026, 9, 18), guarantee="G1").due_on == date(2026, 10, 13)
 
 
+def test_which_working_day_of_the_month_summary_payment_is_due_is_a_dated_parameter():
+    row = {"name": "payment.summary_working_day", "value": "3", "valid_from": "2024-12-01"}
+    loading.load_rows("parameters", [row], actor="test", reason="x", correct_past=True)
+    lookup.forget()
+    fix()
+    guarantee(summary=True)
+    assert issue(completed_on=date(2026, 9, 18), guarantee="G1").due_on == date(2026, 10, 10)
+
+
 def test_nothing_to_pay_makes_no_memo_and_release_need_not_wait():
     fix(regime="0615", levy_nature="503")
     assert issue() is None
@@ -277,6 +296,93 @@ def test_paying_late_costs_half_a_per_mille_a_day():
     )
     memo.refresh_from_db()
     assert memo.late_charge == Decimal("64.03")  # 32 016.74 x 0.0005 x 4 = 64.03348
+
+
+LATE = {"entered_on": "2026-09-01", "completed_on": "2026-10-12"}
+
+
+def test_the_late_charge_is_reckoned_on_the_tax_and_not_on_the_late_declaration_fee():
+    """Tariff Law art. 43: 0.05 % a day on the tax. The fee is of the customs value."""
+    fix(**LATE)
+    memo = issue()
+    fee = {line["tax"]: Decimal(line["amount"]) for line in memo.lines}["late-declaration-fee"]
+    assert fee > 0
+    assert (memo.amount, memo.tax) == (Decimal("32016.74") + fee, Decimal("32016.74"))
+    assert memos.late_on(memo, date(2026, 10, 27)).days == 0
+    late = memos.late_on(memo, date(2026, 10, 31))
+    assert (late.days, late.amount) == (4, Decimal("64.03"))
+    paid = {"paid_at": "2026-10-31T09:00:00+08:00", "amount": f"{memo.amount + late.amount}"}
+    payments.record(channel=channel(), data=report(memo, **paid), actor="bank")
+    fix(item={"total": "23000"}, **LATE)  # the fee rises with the value: only the difference of both is asked
+    more = issue()
+    fees = [Decimal(stored.answer["en"]["late_declaration_fee"]) for stored in StoredAssessment.objects.order_by("pk")]
+    assert more.tax == more.amount - (fees[1] - fees[0])
+    assert memos.late_on(more, date(2027, 12, 31)).amount > 0
+    more.refresh_from_db()
+    payments.at_counter(subject=NUMBER, reference="R", actor="officer")
+    more.refresh_from_db()
+    assert memos.late_on(more, date(2027, 12, 31)).amount == 0
+
+
+def test_a_due_day_in_a_year_without_a_calendar_is_said_in_memo_and_event():
+    fix()
+    sure, unsure = issue(), issue(completed_on=date(2026, 12, 18), payer_id=2)
+    assert sure.notices == []
+    assert unsure.due_on == date(2027, 1, 4)  # 2 January is a Saturday
+    assert unsure.notices == [{"code": "calendar-missing", "params": {"year": "2027"}}]
+    told = [event.data["notices"] for event in Event.objects.filter(type="duty.memo_issued").order_by("sequence")]
+    assert told == [[], ["calendar-missing"]]
+
+
+def test_what_was_paid_for_a_memo_before_it_was_replaced_counts():
+    fix()
+    first, bank = issue(), channel()
+    fix(item={"total": "23000"})
+    second = issue()
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(first, timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == ("paid", "void")
+    rest = DutyMemo.objects.get(state="open")
+    assert rest.amount == second.amount - first.amount
+    with pytest.raises(Problem) as caught:
+        payments.record(
+            channel=bank, data=report(second, reference="R2", paid_at=timezone.now().isoformat()), actor="bank"
+        )
+    assert (caught.value.status, caught.value.code) == (409, "memo-void")
+    assert not memos.is_settled(NUMBER)
+
+
+def test_what_was_paid_for_a_memo_of_what_fell_away_meanwhile_is_given_back():
+    fix()
+    first, bank = issue(), channel()
+    memos.withdraw(subject=NUMBER, actor="test")
+    append(type="duty.fell_away", subject=("duty", NUMBER), actor="test", audience=[1], data={})
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(DutyMemo(state="open", tax=first.tax, due_on=first.due_on), timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    assert DutyRefund.objects.get().amount == first.amount
+
+
+def test_what_was_paid_for_a_memo_before_a_guarantee_secured_it_frees_the_guarantee():
+    fix()
+    guarantee()
+    first, bank = issue(), channel()
+    issue(guarantee="G1")
+    assert Guarantee.objects.get().drawn == first.amount
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(DutyMemo(state="open", tax=first.tax, due_on=first.due_on), timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    assert Guarantee.objects.get().drawn == 0
+    assert memos.is_settled(NUMBER)
 
 
 def test_a_late_charge_below_fifty_yuan_is_not_levied():
