@@ -155,6 +155,7 @@ class _Assessor:
             )  # fmt: skip
         self.steps += built.steps
         self.notices += built.notices
+        self._say_day_and_regime()
         export = request.direction == "E"
         results = []
         for place, item in enumerate(request.items):
@@ -206,6 +207,20 @@ class _Assessor:
             interest,
             deferred,
         )
+
+    def _say_day_and_regime(self) -> None:
+        request = self.request
+        days = {"completed_on": request.completed_on.isoformat()}
+        if request.entered_on is not None:
+            days["entered_on"] = request.entered_on.isoformat()
+        self.steps.append(Step("rate-day", None, self.day.isoformat(), self.day.isoformat(), "tariff-law-20", "", days))
+        effect = self.book.effect(request.direction, request.regime, request.levy_nature, self.day)
+        found = effect or AS_PRESCRIBED
+        done = {"duty": found.duty, "remedy": found.remedy, "consumption": found.consumption, "vat": found.vat}
+        self.steps.append(
+            Step("regime", None, f"{request.regime} / {request.levy_nature}", " / ".join(done.values()), "regime", "",
+                 {"direction": request.direction, "regime": request.regime, "levy_nature": request.levy_nature} | done)
+        )  # fmt: skip
 
     # -- what is looked up
 
@@ -265,7 +280,7 @@ class _Assessor:
     def _import_item(self, item: Item, commodity: Commodity, value: Decimal) -> ItemResult:
         if item.fixed_value is not None:
             value = fen(item.fixed_value)
-            self.steps.append(Step("customs-value-fixed", item.number, f"{value:f}", value, "officer"))
+            self._say_fixed(item, value)
         goods = self._goods(item, value)
         measures = self.book.measures(item.code, self.day)
         claim = Claim(
@@ -323,7 +338,7 @@ class _Assessor:
         rate = self._fixed(item, result) or (chosen.duty.rate if chosen.duty is not None else None)
         if item.fixed_value is not None:
             value = fen(item.fixed_value)
-            self.steps.append(Step("customs-value-fixed", item.number, f"{value:f}", value, "officer"))
+            self._say_fixed(item, value)
         else:
             try:
                 value, worked = valuation.export_value(fob, rate, result.goods)
@@ -331,12 +346,24 @@ class _Assessor:
                 self._missing(item, missing)
                 return result
             self.steps.append(
-                Step("customs-value-export", item.number, worked, value, "tariff-law-29", inputs={"fob": f"{fob:f}"})
+                Step(
+                    "customs-value-export",
+                    item.number,
+                    worked,
+                    value,
+                    "tariff-law-29",
+                    inputs={"fob": f"{fob:f}", "rate": str(rate) if rate is not None else ""},
+                )
             )
         result.value, result.goods = value, self._goods(item, value)
         if rate is not None:
             self._duty(result, "export-duty", rate, "tariff-law-23")
         return result
+
+    def _say_fixed(self, item: Item, value: Decimal) -> None:
+        self.steps.append(
+            Step("customs-value-fixed", item.number, f"{value:f}", value, "officer", inputs={"fixed": f"{value:f}"})
+        )
 
     def _fixed(self, item: Item, result: ItemResult) -> Rate | None:
         if not item.fixed_rate:
@@ -419,7 +446,12 @@ class _Assessor:
             due = fen(amount * share / 100)
             self.steps.append(
                 Step(
-                    "reduction", result.item.number, f"{amount:f} × {plain(share)}%", due, "regime", inputs={"tax": tax}
+                    "reduction",
+                    result.item.number,
+                    f"{amount:f} × {plain(share)}%",
+                    due,
+                    "regime",
+                    inputs={"tax": tax, "amount": f"{amount:f}", "share": f"{plain(share)}%"},
                 )
             )
         elif status == "exempt":
@@ -505,9 +537,15 @@ class _Assessor:
             )  # fmt: skip
             worked.insert(0, f"{base:f} × {plain(percent)}%")
         amount = fen(base * percent / 100 + specific)
-        basis = "consumption-9" if percent else "consumption-5"
         self.steps.append(
-            Step("consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(rate)})
+            Step(
+                "consumption-tax",
+                number,
+                " + ".join(worked) or "0",
+                amount,
+                "consumption-5",
+                inputs={"base": f"{base:f}", "rate": str(rate), "specific": plain(specific)},
+            )
         )
         return base, amount, rate
 
@@ -535,7 +573,14 @@ class _Assessor:
         )  # fmt: skip
         amount = fen(rate.amount(Goods(base)))
         self.steps.append(
-            Step("vat", number, f"{base:f} × {rate}", amount, "vat-law-10-14", inputs={"rate": str(rate)})
+            Step(
+                "vat",
+                number,
+                f"{base:f} × {rate}",
+                amount,
+                "vat-law-10-14",
+                inputs={"base": f"{base:f}", "rate": str(rate)},
+            )
         )
         return base, amount, rate
 

@@ -36,6 +36,12 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
     single = run.book.parameter("retail.single_limit_yuan", run.day)
     annual = run.book.parameter("retail.annual_limit_yuan", run.day)
     value = sum((result.value for result in results), ZERO)
+    compared = f"{value:f} {'>' if value > single else '≤'} {plain(single)}"
+    run.steps.append(
+        Step("retail-limit", None, compared, value, "retail-2018-49", inputs={
+            "single_limit": plain(single), "annual_limit": plain(annual), "used_this_year": plain(buyer.used_this_year),
+        })
+    )  # fmt: skip
     if buyer.used_this_year + value > annual:
         run.faults.append(
             Fault("/buyer/used_this_year", "retail-annual-limit", T(
@@ -87,4 +93,13 @@ def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basi
         return
     line.due = line.payable = fen(line.computed * share / 100)
     line.status = "reduced"
-    run.steps.append(Step(code, result.item.number, f"{line.computed:f} × {plain(share)}%", line.payable, basis))
+    run.steps.append(
+        Step(
+            code,
+            result.item.number,
+            f"{line.computed:f} × {plain(share)}%",
+            line.payable,
+            basis,
+            inputs={"tax": f"{line.computed:f}", "share": f"{plain(share)}%"},
+        )
+    )

@@ -200,6 +200,7 @@ def select_import(
     one: dict[str, Measure] = {}
     preferences: list[Measure] = []
     all_remedies: list[Measure] = []
+    not_for_origin: list[Measure] = []
     for measure in measures:
         kind = measure.kind
         if kind in REMEDY_KINDS:
@@ -207,10 +208,11 @@ def select_import(
         elif kind in ("conventional", "preferential"):
             if measure.group in preferred:
                 preferences.append(measure)
-        elif (measure.group in groups or (kind == "mfn" and measure.group == MFN_GROUP)) and (
-            kind not in one or one[kind].group == "ALL"
-        ):
-            one[kind] = measure
+        elif measure.group in groups:
+            if kind not in one or one[kind].group == ALL:
+                one[kind] = measure
+        elif kind in ("mfn", "provisional", "quota_out") and measure.group == MFN_GROUP:
+            not_for_origin.append(measure)
     mfn, general, provisional = one.get("mfn"), one.get("general"), one.get("provisional")
     quota_out = one.get("quota_out")
     unknown = claim.origin in UNKNOWN_ORIGINS
@@ -259,11 +261,16 @@ def select_import(
     else:
         taken, reason = general, "unknown-origin" if unknown else "general"
 
+    for measure in not_for_origin:
+        general_taken = taken is not None and taken.kind == "general" and measure.kind != "mfn"
+        why[measure.id] = "not-with-general" if general_taken else "not-entitled"
     chosen = Selection(taken, reason, needs=needs)
     if taken is None:
         chosen.missing = "mfn" if entitled else "general"
     _remedies(chosen, all_remedies, groups, claim, general, goods, why, groups_of)
-    _list_candidates(chosen, [*one.values(), *preferences, *all_remedies], groups, entitled, why, goods)
+    _list_candidates(
+        chosen, [*one.values(), *not_for_origin, *preferences, *all_remedies], groups, entitled, why, goods
+    )
     if chosen.duty is not None and chosen.reason in ("mfn", "provisional"):
         chosen.unclaimed = [
             m for m in preferences if why.get(m.id) == "not-claimed" and _lower(m, chosen.duty, goods, [])
