@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -20,7 +21,7 @@ from common.problems import Problem, standard
 from common.text import T, pick
 from parties.models import Officer
 
-from . import changes, fixing, loads, lookup, maps, memos
+from . import changes, fixing, loads, lookup, maps, memos, payments
 from .basis import NOTICES, text
 from .models import (
     CalendarDay,
@@ -338,14 +339,36 @@ class GuaranteeAdmin(DutyAdmin):
         obj.pk = opened.pk
 
 
+class PaymentChannelForm(forms.ModelForm):
+    new_secret = forms.CharField(
+        label=T("新密钥", "new secret"), required=False, max_length=200, strip=True,
+        help_text=T("原密钥继续有效，直至下次更换或停用", "the secret before it stays good until the next change or its end"),
+    )  # fmt: skip
+    end_old = forms.BooleanField(label=T("停用原密钥", "end the old secret"), required=False)
+
+    def clean_new_secret(self) -> str:
+        secret: str = self.cleaned_data["new_secret"]
+        if secret and not payments.usable_secret(secret):
+            raise forms.ValidationError(str(T("须为不少于 24 字节的 Base64", "must be Base64 of at least 24 bytes")))
+        return secret
+
+
 @admin.register(PaymentChannel)
 class PaymentChannelAdmin(DutyAdmin):
-    """Secrets are entered, never shown again."""
+    """Secrets are entered, never shown again, and changed with both good for a while."""
 
     view_duties = DUTIES
     change_duties = DUTIES
+    form = PaymentChannelForm
     list_display = ["code", "name", "organisation_id", "active"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = ["code", "name", "organisation_id", "active"]
-        return fields if obj is not None else [*fields, "secrets"]
+        return [*fields, "new_secret", "end_old"] if obj is not None else [*fields, "secrets"]
+
+    def save_model(self, request: HttpRequest, obj: PaymentChannel, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and form.cleaned_data.get("new_secret"):
+            payments.change_secret(channel_id=obj.pk, secret=form.cleaned_data["new_secret"])
+        if change and form.cleaned_data.get("end_old"):
+            payments.end_old_secret(channel_id=obj.pk)

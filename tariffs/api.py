@@ -218,9 +218,10 @@ EXAMPLE = {
 
 
 class Assessments(View):
-    """A quotation changes nothing, so it neither needs nor records an Idempotency-Key unless it is kept."""
+    """A quotation changes nothing, so it needs no Idempotency-Key; under one, a quotation to be kept is kept once."""
 
     scopes = {"POST": "tariff:read"}
+    idempotent = True
 
     @extend_schema(
         operation_id="tariff_quotation",

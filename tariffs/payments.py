@@ -54,6 +54,35 @@ def verify(channel: PaymentChannel, headers: Mapping[str, str], body: bytes, *, 
     raise _unsigned(T("没有与密钥相符的签名", "no signature fits a secret"))
 
 
+def usable_secret(secret: str) -> bool:
+    """Base64 of at least 24 bytes, with or without the prefix of Standard Webhooks: anything else would verify nothing."""
+    try:
+        return len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) >= 24
+    except binascii.Error:
+        return False
+
+
+def change_secret(*, channel_id: int, secret: str) -> None:
+    """A bank signs with a new secret. The one before stays good beside it, until the next change or `end_old_secret`."""
+    if not usable_secret(secret):
+        raise invalid(
+            [Fault("/secret", "malformed", T("须为不少于 24 字节的 Base64", "must be Base64 of at least 24 bytes"))]
+        )
+    with transaction.atomic():
+        channel = PaymentChannel.objects.select_for_update().get(pk=channel_id)
+        if secret not in channel.secrets:
+            channel.secrets = [secret, *channel.secrets[:1]]
+            channel.save(update_fields=["secrets"])
+
+
+def end_old_secret(*, channel_id: int) -> None:
+    """Of two secrets the earlier one is good no longer."""
+    with transaction.atomic():
+        channel = PaymentChannel.objects.select_for_update().get(pk=channel_id)
+        channel.secrets = channel.secrets[:1]
+        channel.save(update_fields=["secrets"])
+
+
 def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
     """Record a payment and settle its memo. The same reference again is the same payment. What was paid before the memo was
     replaced counts: the memo of now asks for the difference, or what is too much is given back.

@@ -77,10 +77,20 @@ class ChangeSerializer(s.Serializer):
     after = s.CharField(allow_null=True)
 
 
+class OtherChangeSerializer(s.Serializer):
+    table = s.CharField()
+    key = s.CharField()
+    before = s.CharField(allow_null=True)
+    after = s.CharField(allow_null=True)
+
+
 class ChangesSerializer(s.Serializer):
     to = s.DateField()
     complete = s.BooleanField()
     changes = ChangeSerializer(many=True)
+    others = OtherChangeSerializer(
+        many=True, help_text="其他各表；按编号前缀查询时为空 / the other tables; empty with a prefix"
+    )
 
     def get_fields(self) -> dict[str, s.Field]:
         return {"from": s.DateField(), **super().get_fields()}

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from common.days import today
 from tariffs import fixing, memos, payments
-from tariffs.models import DutyMemo, PaymentChannel
+from tariffs.models import DutyMemo, PaymentChannel, StoredAssessment
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -121,6 +121,35 @@ def test_what_differs_between_two_days(api, firm):
     assert [(change["kind"], change["before"], change["after"]) for change in answer["changes"]] == [
         ("provisional", "8%", "6%")
     ]
+
+
+def test_what_differs_in_the_other_tables_is_told_where_no_prefix_is_asked_for(api, firm):
+    from tariffs import loading
+
+    for table, row in (
+        ("parameters", {"name": "payment.days", "value": "20", "basis": "新法", "valid_from": "2031-01-01"}),
+        ("exchange-rates", {"currency": "NOK", "rate": "0.7", "quoted_on": "2030-12-18", "valid_from": "2031-01-01"}),
+        ("measures", {"code": "8509801000", "kind": "mfn", "origin": "MFN", "rate": "1%", "valid_from": "2031-01-01"}),
+    ):
+        loading.load_rows(table, [row], actor="test", reason="x")
+    asked = "/api/v1/tariff/changes?from=2030-12-31&to=2031-01-01"
+    answer = body(api(firm).get(asked))
+    assert [(row["table"], row["key"], row["before"], row["after"]) for row in answer["others"]] == [
+        ("exchange-rates", "NOK", None, "0.70000000 · 1 · false · 2030-12-18"),
+        ("parameters", "payment.days", "15.000000 · 关税法第四十三条", "20.000000 · 新法"),
+    ]
+    assert [(row["code"], row["after"]) for row in answer["changes"]] == [("8509801000", "1%")]
+    assert body(api(firm).get(f"{asked}&prefix=85"))["others"] == []
+
+
+def test_a_quotation_asked_to_be_kept_under_a_key_is_kept_once(api, firm):
+    client = api(firm)
+    first, second = (
+        client.post("/api/v1/tariff/assessments", FOB | {"keep": True}, headers={"Idempotency-Key": "k1"})
+        for _ in range(2)
+    )
+    assert body(first)["id"] == body(second)["id"] is not None
+    assert StoredAssessment.objects.count() == 1
 
 
 def memo_for(firm):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -124,6 +126,27 @@ def test_tariff_staff_see_what_changes_on_which_day(officer_client):
 )  # fmt: skip
 def test_every_table_has_a_page_to_browse(officer_client, name):
     assert officer_client.get(reverse(f"admin:tariffs_{name}_changelist")).status_code == 200
+
+
+def test_a_banks_secret_is_changed_with_both_good_until_the_old_one_is_ended(officer_client):
+    from tariffs.models import PaymentChannel
+
+    old, new = (base64.b64encode(bytes([sign]) * 32).decode() for sign in (1, 2))
+    channel = PaymentChannel.objects.create(code="bank", name="Bank", organisation_id=9, secrets=[old])
+    page = change("paymentchannel", channel.pk)
+    form = {"code": "bank", "name": "Bank", "organisation_id": "9", "active": "on"}
+
+    def secrets_after(**more):
+        officer_client.post(page, form | more)
+        return PaymentChannel.objects.get().secrets
+
+    assert secrets_after(new_secret="not base64") == [old]
+    assert secrets_after(new_secret=new) == [new, old]
+    assert secrets_after() == [new, old]
+    assert secrets_after(end_old="on") == [new]
+    shown = officer_client.get(page).content.decode()
+    assert "new_secret" in shown
+    assert new not in shown
 
 
 def test_an_officer_opens_a_guarantee(officer_client):
