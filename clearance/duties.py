@@ -341,13 +341,14 @@ def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | 
                 return None
             if last is not None and last.type == "duty.settled_by_hand":
                 return None
+            kept = fixing.kept(previous, request)
             with transaction.atomic():
                 stored = fixing.fix(
                     subject=number,
                     request=request,
                     audience=declaration.parties,
                     actor=SYSTEM.actor,
-                    reason=_reason(declaration, previous, kept := fixing.kept(previous, request)),
+                    reason=_reason(declaration, previous, kept),
                     overrides=kept,
                 )
         except Problem as problem:

@@ -181,6 +181,18 @@ def test_in_the_console_what_is_left_blank_stays_and_what_is_ticked_is_taken_bac
     assert reverse("admin:tariffs_storedassessment_change", args=[fixing.latest(number).pk]) in page
 
 
+def test_a_quotation_that_was_kept_is_nobodys_to_fix(client):
+    quotation = fixing.keep_quotation(subject="Q1", request=make.assessment_request(), audience=[1], actor="tests")
+    client.force_login(make.officer(duties=("duties",)).user)
+    form = {"item": "1", "reason": "x", "version": "1", "rate": "1%"}
+    assert client.post(reverse("admin:see_to_duties", args=["Q1", "override"]), form).status_code == 404
+    assert (
+        'name="take_back"'
+        not in client.get(reverse("admin:tariffs_storedassessment_change", args=[quotation.pk])).content.decode()
+    )
+    assert fixing.latest("Q1") == quotation
+
+
 def test_in_the_console_a_refund_is_given_back_at_the_counter_even_of_a_released_declaration(client, firm, officer):
     number = lodged(firm, worked_example(firm)).unified_number
     duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
