@@ -66,7 +66,7 @@ def _text(path: Path, encoding: str, delimiter: str, quoted: bool) -> Iterator[R
                 cells = next(reader)
             except StopIteration:
                 return
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise _refuse("wrong-encoding", T(
                     "第 {row} 行之后有不是 {encoding} 编码的内容；可指定其他编码，如 gb18030",
                     "content after row {row} is not {encoding}; name another encoding, such as gb18030",

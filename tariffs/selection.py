@@ -241,6 +241,7 @@ def select_import(
 
     taken: Measure | None
     if claim.quota and "quota_in" in one:
+        needs.clear()  # no comparison decides
         taken, reason = one["quota_in"], "quota"
         if "quota_in_provisional" in one:
             taken, reason = one["quota_in_provisional"], "quota-provisional"

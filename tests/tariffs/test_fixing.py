@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import date, timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import orjson
 import pytest
@@ -322,6 +323,19 @@ def test_the_late_charge_is_reckoned_on_the_tax_and_not_on_the_late_declaration_
     payments.at_counter(subject=NUMBER, reference="R", actor="officer")
     more.refresh_from_db()
     assert memos.late_on(more, date(2027, 12, 31)).amount == 0
+
+
+def test_memos_of_before_this_was_kept_get_their_tax_from_their_lines():
+    from django.apps import apps
+
+    fix(**LATE)
+    first = issue()
+    payments.at_counter(subject=NUMBER, reference="R", actor="officer")
+    fix(item={"total": "23000"}, **LATE)
+    more = issue()
+    DutyMemo.objects.update(tax=0)
+    import_module("tariffs.migrations.0005_money_of_a_memo")._fill_tax(apps, None)
+    assert dict(DutyMemo.objects.values_list("pk", "tax")) == {first.pk: Decimal("32016.74"), more.pk: more.amount}
 
 
 def test_a_due_day_in_a_year_without_a_calendar_is_said_in_memo_and_event():

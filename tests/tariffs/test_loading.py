@@ -195,10 +195,11 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, text, encoding, code):
     assert caught.value.errors[0].code == code
 
 
-def test_an_encoding_nobody_knows_is_refused(tmp_path):
+@pytest.mark.parametrize(("name", "code"), [("foo", "unknown-encoding"), ("utf-16", "wrong-encoding")])
+def test_an_encoding_nobody_knows_or_the_file_is_not_in_is_refused(tmp_path, name, code):
     with pytest.raises(Problem) as caught:
-        load(write(tmp_path, HEAD), encoding="foo")
-    assert [fault.code for fault in caught.value.errors] == ["unknown-encoding"]
+        load(write(tmp_path, HEAD), encoding=name)
+    assert [fault.code for fault in caught.value.errors] == [code]
 
 
 @pytest.mark.parametrize("name", sorted(maps.MAPS))
