@@ -296,7 +296,8 @@ def duties_can_be_worked_out(declaration: Declaration, context: Context) -> Iter
     if not applies() or is_summary(declaration):
         return
     try:
-        fixing.quote(request_of(declaration, message=context.message, items=context.items))
+        request = request_of(declaration, message=context.message, items=context.items)
+        fixing.quote(request, subject=declaration.unified_number)
     except Problem as problem:
         for fault in map(in_declaration, problem.errors):
             corrigible = fault.code in CORRIGIBLE
@@ -340,14 +341,15 @@ def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | 
                 return None
             if last is not None and last.type == "duty.settled_by_hand":
                 return None
+            kept = fixing.kept(previous, request)
             with transaction.atomic():
                 stored = fixing.fix(
                     subject=number,
                     request=request,
                     audience=declaration.parties,
                     actor=SYSTEM.actor,
-                    reason=f"declaration version {declaration.version}",
-                    overrides=_kept(previous, request),
+                    reason=_reason(declaration, previous, kept),
+                    overrides=kept,
                 )
         except Problem as problem:
             faults = [
@@ -357,7 +359,7 @@ def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | 
             if last is None or last.type != "duty.not_assessed" or last.data["faults"] != faults:
                 _tell(declaration, "duty.not_assessed", {"faults": faults})
             return None
-        _issue(declaration, stored)
+        issue(declaration, stored, actor=SYSTEM.actor)
         return stored
 
 
@@ -371,25 +373,29 @@ def _tell(declaration: Declaration, kind: str, data: dict[str, Any], actor: str 
     )
 
 
-def _kept(previous: StoredAssessment | None, request: AssessmentInput) -> fixing.Overrides:
-    """An officer's values and rates outlive an amendment for the items whose code it did not change."""
-    if previous is None:
-        return {}
-    before = {str(index): row["code"] for index, row in enumerate(previous.request["items"], 1)}
-    now = {str(item.number): item.code for item in request.items}
-    return {number: values for number, values in previous.overrides.items() if before.get(number) == now.get(number)}
+def _reason(declaration: Declaration, previous: StoredAssessment | None, kept: fixing.Overrides) -> str:
+    """Why there is a new version; an officer must see that values or rates they fixed fell away with their item."""
+    reason = f"declaration version {declaration.version}"
+    dropped = len(previous.overrides) - len(kept) if previous is not None else 0
+    return f"{reason}; what customs had fixed fell away for {dropped} changed item(s)" if dropped else reason
 
 
-def _issue(declaration: Declaration, stored: StoredAssessment) -> None:
-    """The memo and, where money is due, the receipt that says so."""
+def issue(declaration: Declaration, stored: StoredAssessment, *, actor: str) -> None:
+    """The memo or the refund and, where money is due, the receipt that says so.
+
+    The days to pay run from the completed declaration (Tariff Law art. 43). A newer version, or one that customs could work out
+    only later, counts from its own day (assumed): no memo is overdue when it is issued."""
     payer = declaration.firm_id or declaration.lodged_by_id
-    day = legal_day(timezone.now()) if stored.number > 1 else _day(stored)
+    waited = Event.objects.filter(
+        subject_kind="duty", subject_number=declaration.unified_number, type="duty.not_assessed"
+    ).exists()
+    day = today() if stored.number > 1 or waited else _day(stored)
     memo = memos.issue(
         subject=declaration.unified_number,
         payer_id=payer,
         completed_on=day,
         audience=declaration.parties,
-        actor=SYSTEM.actor,
+        actor=actor,
         guarantee=_guarantee(declaration, payer, stored, day),
     )
     if memo is None or memo.state != DutyMemo.State.OPEN or memo.assessment_id != stored.pk:

@@ -1,24 +1,20 @@
-"""What an officer does about the duties of a declaration: record a payment at the counter, draw a guarantee. What the
-system cannot work out is settled by :func:`clearance.duties.settle_by_hand`."""
+"""What an officer does about the duties of a declaration: record a payment or a refund at the counter, draw a guarantee, fix a
+value or a rate. What the system cannot work out is settled by :func:`clearance.duties.settle_by_hand`."""
 
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
-from clearance import duties
-from common.days import legal_day, today
-from common.problems import Fault, Problem, conflict, invalid
+from clearance import duties, requests
+from common.days import today
+from common.problems import Problem, conflict
 from common.text import T
 from declarations.models import Declaration
 from declarations.moves import lock
 from parties.models import Officer
 from parties.principals import Principal
-from tariffs import fixing, latefees, lookup, memos
-from tariffs.models import DutyMemo, Guarantee
-
-#: Longest number of a receipt.
-REFERENCE = 64
+from tariffs import fixing, memos, payments, refunds
+from tariffs.models import DutyMemo, Guarantee, Payment, RefundConfirmation, StoredAssessment
 
 
 def needs_hand(declaration: Declaration) -> bool:
@@ -32,24 +28,57 @@ def guarantees(memo: DutyMemo) -> list[Guarantee]:
     return [row for row in rows if row.holds_on(today()) and row.free() >= memo.amount]
 
 
-def pay_by_hand(*, number: str, reference: str, principal: Principal) -> DutyMemo:
+def pay_by_hand(*, number: str, reference: str, principal: Principal) -> Payment:
     """Record that the open memo was paid at the counter, today, by this receipt (税单核注); a late charge is reckoned as for
     any payment. Raises Problem 404, 403, 409, 422."""
     with transaction.atomic():
         declaration = _at_the_desk(number, principal)
-        reference = reference.strip()
-        if not reference or len(reference) > REFERENCE:
-            raise invalid([Fault("/reference", "required", T("须填写缴款凭证号", "The receipt's number is needed"))])
+        return payments.at_counter(subject=declaration.unified_number, reference=reference, actor=principal.actor)
+
+
+def give_back_by_hand(*, number: str, reference: str, principal: Principal) -> RefundConfirmation:
+    """Record that what was paid too much at the counter was given back there, today, by this voucher. Raises Problem 404, 403,
+    409, 422."""
+    with transaction.atomic():
+        declaration = _at_the_desk(number, principal)
+        return refunds.at_counter(subject=declaration.unified_number, reference=reference, actor=principal.actor)
+
+
+def override(
+    *, number: str, changes: fixing.Overrides, reason: str, version: int, principal: Principal
+) -> StoredAssessment:
+    """An officer fixes customs values, rates or shares levied for items of the declaration as it stands (海关核定): a new
+    version of its assessment, and a memo or a refund for what it changes. ``version`` is the one the officer has looked at, 0
+    where none could be made. Raises Problem 404, 403, 409, 422."""
+    with transaction.atomic():
+        declaration = _at_the_desk(number, principal)
+        if not may_be_fixed(declaration):
+            raise conflict("not-for-fixing", T("此报关单的税费现在不能核定", "Its duties cannot be fixed now"))
         fixing.lock(declaration.unified_number)
-        memo = _open_memo(declaration)
-        paid_on = legal_day(timezone.now())
-        late = latefees.late_payment(memo.amount, memo.due_on, paid_on, lookup.current())
-        memos.settle(
-            memo, paid_on=paid_on, late_charge=late.amount, actor=principal.actor,
-            data={"reference": reference, "days_late": late.days, "counter": True},
-        )  # fmt: skip
-        memo.refresh_from_db()
-    return memo
+        latest = fixing.latest(declaration.unified_number)
+        if version != (latest.number if latest is not None else 0):
+            raise conflict(
+                "version-superseded", T("已有新的一版，请重新查看", "There is a newer version: look at it first")
+            )
+        stored = fixing.override(
+            subject=declaration.unified_number,
+            request=duties.request_of(declaration),
+            changes=changes,
+            reason=reason,
+            audience=declaration.parties,
+            actor=principal.actor,
+        )
+        duties.issue(declaration, stored, actor=principal.actor)
+    return stored
+
+
+def may_be_fixed(declaration: Declaration) -> bool:
+    """Duties are fixed from acceptance on; after release the difference is asked for or given back."""
+    return (
+        declaration.state in (*duties.STATES, *requests.AFTER_RELEASE)
+        and duties.applies()
+        and not duties.is_summary(declaration)
+    )
 
 
 def secure(*, number: str, guarantee: str, principal: Principal) -> DutyMemo:

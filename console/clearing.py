@@ -15,13 +15,15 @@ from django.views.decorators.http import require_POST
 from clearance import cases, conditions, duties, duty_desk, holds, references, release, requests
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder
 from clearance.modes import MODES, STEPS
+from common.days import today
 from common.problems import Problem, not_found
 from common.text import T
 from console import decisions
 from console.pages import who
 from declarations.models import Declaration
 from parties.principals import Principal
-from tariffs.models import DutyMemo
+from tariffs import fixing, memos
+from tariffs.models import DutyMemo, DutyRefund
 
 
 def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
@@ -100,8 +102,16 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     due = declaration.state in duties.STATES and duties.applies()
     may = due and principal.is_officer and principal.has_duty("duties")
     open_ = next((memo for memo in memos_of if memo.state == DutyMemo.State.OPEN), None)
+    refund = DutyRefund.objects.filter(
+        subject=declaration.unified_number, state=DutyRefund.State.DUE, channel=None
+    ).first()
+    assessment = fixing.latest(declaration.unified_number)
     return {
-        "memos": memos_of,
+        "memos": [(memo, memos.late_on(memo, today())) for memo in memos_of],
+        "refund": refund if principal.is_officer and principal.has_duty("duties") else None,
+        "assessment": assessment,
+        "version": assessment.number if assessment is not None else 0,
+        "items": [(item.position, item.commodity_code) for item in declaration.goodsitem_set.all()],
         "by_hand": may and duty_desk.needs_hand(declaration),
         "open": open_ if may else None,
         "guarantees": duty_desk.guarantees(open_) if may and open_ else [],
@@ -122,6 +132,22 @@ _DUTIES: dict[str, tuple[Callable[[HttpRequest, str, Principal], Any], Any]] = {
         ),
         T("税款已登记为柜台缴纳。", "Recorded as paid at the counter."),
     ),
+    "give-back": (
+        lambda request, number, principal: duty_desk.give_back_by_hand(
+            number=number, reference=_text(request, "reference", 64), principal=principal
+        ),
+        T("已登记为柜台退还。", "Recorded as given back at the counter."),
+    ),
+    "override": (
+        lambda request, number, principal: duty_desk.override(
+            number=number,
+            changes={_text(request, "item", 2): _fixed(request)},
+            reason=_text(request, "reason", 500),
+            version=int(_text(request, "version", 9)) if _text(request, "version", 9).isdecimal() else -1,
+            principal=principal,
+        ),
+        T("已核定为新的一版。", "Fixed as a new version."),
+    ),
     "guarantee": (
         lambda request, number, principal: duty_desk.secure(
             number=number, guarantee=_text(request, "guarantee", 40), principal=principal
@@ -135,9 +161,16 @@ def _text(request: HttpRequest, name: str, limit: int) -> str:
     return request.POST.get(name, "").replace("\x00", "").strip()[:limit]
 
 
+def _fixed(request: HttpRequest) -> dict[str, str]:
+    """What an officer fixes for an item: fields that are filled in; blank only those that are taken back."""
+    filled = {name: _text(request, name, 500) for name in ("customs_value", "rate", "reduction")}
+    return {name: value for name, value in filled.items() if value or name in request.POST.getlist("take_back")}
+
+
 @require_POST
 def see_to_duties(request: HttpRequest, number: str, act: str) -> HttpResponse:
-    """Settle what the system cannot work out, record a payment at the counter, draw a guarantee."""
+    """Settle what the system cannot work out, fix a value or a rate, record a payment or refund at the counter, draw a
+    guarantee."""
     principal = who(request)
     number = cases.visible(number, principal).unified_number
     if act not in _DUTIES:

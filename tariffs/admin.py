@@ -6,6 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -20,7 +21,8 @@ from common.problems import Problem, standard
 from common.text import T, pick
 from parties.models import Officer
 
-from . import changes, fixing, loads, maps, memos
+from . import changes, fixing, loads, lookup, maps, memos, payments
+from .basis import NOTICES, text
 from .models import (
     CalendarDay,
     CommodityLine,
@@ -121,8 +123,18 @@ class RegimeEffectAdmin(TariffTable):
     search_fields = ["regime", "levy_nature"]
 
 
+class WarnsOfTheCalendar(DutyAdmin):
+    """Limits move with the holidays: say in time that a year is not loaded. They are published in the autumn before."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        coming = today() + timedelta(days=60)
+        if not lookup.current().calendar.covers(coming):
+            messages.warning(request, text(NOTICES["calendar-missing"], year=coming.year))
+        return super().changelist_view(request, extra_context)
+
+
 @admin.register(CalendarDay)
-class CalendarDayAdmin(TariffTable):
+class CalendarDayAdmin(WarnsOfTheCalendar, TariffTable):
     list_display = ["valid", "working", "name", "source"]
     ordering = ["valid"]
 
@@ -139,7 +151,7 @@ class VersionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Load)
-class LoadAdmin(DutyAdmin):
+class LoadAdmin(WarnsOfTheCalendar):
     """Adding a load is uploading a file; a worker runs it."""
 
     change_duties = TARIFF
@@ -159,7 +171,8 @@ class LoadAdmin(DutyAdmin):
         if request.method == "POST":
             upload: UploadedFile | None = request.FILES.get("file")  # type: ignore[assignment]
             options: dict[str, Any] = {
-                name: request.POST.get(name, "").strip()[:300] for name in ("table", "map", "encoding", "reason")
+                name: request.POST.get(name, "").replace("\x00", "").strip()[:300]
+                for name in ("table", "map", "encoding", "reason")
             }
             options |= {name: request.POST.get(name) == "on" for name in ("dry_run", "correct_past")}
             try:
@@ -217,15 +230,12 @@ def _samples(load: Load) -> list[dict[str, Any]]:
 
 @admin.register(StoredAssessment)
 class StoredAssessmentAdmin(ReadOnlyAdmin):
-    """An assessment with every figure's arithmetic; an officer on duty for taxes may override a value or a rate."""
+    """An assessment with every figure's arithmetic; an officer on duty for taxes may override a value or a rate (the console's
+    page ``see_to_duties`` does it, for a declaration's memo follows)."""
 
     list_display = ["subject", "number", "payable", "customs_value", "rate_day", "reason", "actor", "created_at"]
     search_fields = ["=subject"]
     change_form_template = "tariffs/assessment.html"
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.override)
-        return [path("<int:pk>/override/", view, name="tariffs_override"), *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         stored: StoredAssessment = context["original"]
@@ -238,31 +248,11 @@ class StoredAssessmentAdmin(ReadOnlyAdmin):
             "versions": versions,
             "latest": versions[0].pk == stored.pk,
             "may_override": has_duty(request, DUTIES) and not stored.subject.startswith("Q"),
+            "items": [(item["number"], item["code"]) for item in fixing.answer(stored)["items"]],
             "memos": DutyMemo.objects.filter(subject=stored.subject),
             "refunds": DutyRefund.objects.filter(subject=stored.subject).select_related("channel"),
         }
         return super().render_change_form(request, context, *args, **options)
-
-    def override(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if request.method != "POST":
-            raise standard(405)
-        if not has_duty(request, DUTIES):
-            raise standard(403)
-        stored = self.get_queryset(request).filter(pk=pk).first()
-        if stored is None:
-            raise standard(404)
-        item = request.POST.get("item", "")
-        values = {name: request.POST.get(name, "").strip() for name in ("customs_value", "rate", "reduction")}
-        try:
-            new = fixing.override(
-                subject=stored.subject, changes={item: values}, reason=request.POST.get("reason", "")[:500],
-                actor=actor_of(request),
-            )  # fmt: skip
-        except Problem as problem:
-            messages.error(request, str(problem))
-            return redirect(reverse("admin:tariffs_storedassessment_change", args=[pk]))
-        messages.success(request, T("已作为第 {n} 版核定", "fixed as version {n}", n=new.number))
-        return redirect(reverse("admin:tariffs_storedassessment_change", args=[new.pk]))
 
 
 STATUSES = {
@@ -286,10 +276,25 @@ class PaymentInline(ReadOnlyInline):
 
 @admin.register(DutyMemo)
 class DutyMemoAdmin(ReadOnlyAdmin):
-    list_display = ["number", "subject", "amount", "state", "issued_at", "due_on", "paid_on", "late_charge"]
+    list_display = [
+        "number",
+        "subject",
+        "amount",
+        "state",
+        "issued_at",
+        "due_on",
+        "payable_today",
+        "paid_on",
+        "late_charge",
+    ]
     list_filter = ["state"]
     search_fields = ["=subject", "=number"]
     inlines = [PaymentInline]
+
+    @admin.display(description=T("今日应缴", "payable today"))
+    def payable_today(self, memo: DutyMemo) -> str:
+        waits = memo.state in (DutyMemo.State.OPEN, DutyMemo.State.GUARANTEED)
+        return f"{memo.amount + memos.late_on(memo, today()).amount}" if waits else ""
 
 
 class ConfirmationInline(ReadOnlyInline):
@@ -334,14 +339,36 @@ class GuaranteeAdmin(DutyAdmin):
         obj.pk = opened.pk
 
 
+class PaymentChannelForm(forms.ModelForm):
+    new_secret = forms.CharField(
+        label=T("新密钥", "new secret"), required=False, max_length=200, strip=True,
+        help_text=T("原密钥继续有效，直至下次更换或停用", "the secret before it stays good until the next change or its end"),
+    )  # fmt: skip
+    end_old = forms.BooleanField(label=T("停用原密钥", "end the old secret"), required=False)
+
+    def clean_new_secret(self) -> str:
+        secret: str = self.cleaned_data["new_secret"]
+        if secret and not payments.usable_secret(secret):
+            raise forms.ValidationError(str(T("须为不少于 24 字节的 Base64", "must be Base64 of at least 24 bytes")))
+        return secret
+
+
 @admin.register(PaymentChannel)
 class PaymentChannelAdmin(DutyAdmin):
-    """Secrets are entered, never shown again."""
+    """Secrets are entered, never shown again, and changed with both good for a while."""
 
     view_duties = DUTIES
     change_duties = DUTIES
+    form = PaymentChannelForm
     list_display = ["code", "name", "organisation_id", "active"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = ["code", "name", "organisation_id", "active"]
-        return fields if obj is not None else [*fields, "secrets"]
+        return [*fields, "new_secret", "end_old"] if obj is not None else [*fields, "secrets"]
+
+    def save_model(self, request: HttpRequest, obj: PaymentChannel, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and form.cleaned_data.get("new_secret"):
+            payments.change_secret(channel_id=obj.pk, secret=form.cleaned_data["new_secret"])
+        if change and form.cleaned_data.get("end_old"):
+            payments.end_old_secret(channel_id=obj.pk)

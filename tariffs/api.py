@@ -23,6 +23,7 @@ from refdata import codes
 
 from . import answers, changes, fixing, inputs, lookup, memos, payments, rates, refunds, search
 from .assessment import assess
+from .basis import NOTICES, text
 from .book import Commodity, Measure, prefixes
 from .models import CommodityLine, DutyMemo, DutyRefund, Payment, PaymentChannel, StoredAssessment
 from .schemas import (
@@ -217,9 +218,10 @@ EXAMPLE = {
 
 
 class Assessments(View):
-    """A quotation changes nothing, so it neither needs nor records an Idempotency-Key unless it is kept."""
+    """A quotation changes nothing, so it needs no Idempotency-Key; under one, a quotation to be kept is kept once."""
 
     scopes = {"POST": "tariff:read"}
+    idempotent = True
 
     @extend_schema(
         operation_id="tariff_quotation",
@@ -286,6 +288,9 @@ class Explain(View):
 
 
 def memo_json(memo: DutyMemo) -> dict[str, Any]:
+    """With what it comes to when it is paid today: the sum a bank's report must have."""
+    waits = memo.state in (DutyMemo.State.OPEN, DutyMemo.State.GUARANTEED)
+    late = memos.late_on(memo, today())
     return {
         "number": memo.number,
         "declaration": memo.subject,
@@ -294,12 +299,21 @@ def memo_json(memo: DutyMemo) -> dict[str, Any]:
         "state_text": str(DutyMemo.State(memo.state).label),
         "lines": memo.lines,
         "amount": memo.amount,
+        "tax": memo.tax,
         "currency": "CNY",
         "issued_at": memo.issued_at,
         "completed_on": memo.completed_on,
         "due_on": memo.due_on,
         "paid_on": memo.paid_on,
         "late_charge": memo.late_charge,
+        "days_late": late.days,
+        "late_charge_today": late.amount,
+        "late_charge_line": late.step.line() if late.step is not None else "",
+        "payable_today": memo.amount + late.amount if waits else Decimal("0.00"),
+        "notices": [
+            {"code": notice["code"], "item": None, "text": text(NOTICES[notice["code"]], **notice["params"])}
+            for notice in memo.notices
+        ],
     }
 
 
@@ -404,7 +418,7 @@ def refund_json(refund: DutyRefund) -> dict[str, Any]:
         "state_text": str(DutyRefund.State(refund.state).label),
         "amount": refund.amount,
         "currency": "CNY",
-        "bank": refund.channel.code,
+        "bank": refund.channel.code if refund.channel is not None else None,
         "created_at": refund.created_at,
         "refunded_on": refund.refunded_on,
     }

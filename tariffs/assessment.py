@@ -16,7 +16,20 @@ from common.text import T
 
 from . import latefees, retail, valuation
 from .basis import Notice, Step
-from .book import AS_PRESCRIBED, BY_MODE, EXEMPT, LEVY, SUSPEND, Book, Commodity, Effect, ExchangeRate, Measure
+from .book import (
+    ALL,
+    AS_PRESCRIBED,
+    BY_MODE,
+    EXEMPT,
+    LEVY,
+    SUSPEND,
+    TAX_KINDS,
+    Book,
+    Commodity,
+    Effect,
+    ExchangeRate,
+    Measure,
+)
 from .inputs import AssessmentInput, Item, with_pointers
 from .rates import (
     NOTHING,
@@ -35,6 +48,8 @@ from .rates import (
 )
 from .selection import Claim, Selection, select_export, select_import
 
+#: What quotas are kept in.
+KILOGRAM = "035"
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 REMEDY_TAXES = {
     "anti_dumping": "anti-dumping", "countervailing": "countervailing", "safeguard": "safeguard",
@@ -70,6 +85,11 @@ class ItemResult:
     def due(self) -> Decimal:
         return sum((line.due for line in self.taxes), ZERO)
 
+    def quota(self) -> str | None:
+        """The quota the goods come in under, blank where its row names none; None where they come in under none."""
+        duty = self.selection.duty
+        return duty.quota if duty is not None and duty.kind.startswith("quota_in") else None
+
 
 @dataclass(slots=True)
 class Assessment:
@@ -101,17 +121,18 @@ class Assessment:
         return self.total() + self.late_declaration_fee + self.deferred_interest
 
 
-def assess(request: AssessmentInput, book: Book) -> Assessment:
-    """Fix everything. Raises Problem 422 with every fault found."""
+def assess(request: AssessmentInput, book: Book, subject: str = "") -> Assessment:
+    """Fix everything. Raises Problem 422 with every fault found. ``subject`` is the declaration it is for, if there is one:
+    what it drew on a quota before does not count against it."""
     with localcontext(EXACT):
-        return _Assessor(with_pointers(request), book).run()
+        return _Assessor(with_pointers(request), book, subject).run()
 
 
 class _Assessor:
     """One run; holds what the steps share."""
 
-    def __init__(self, request: AssessmentInput, book: Book) -> None:
-        self.request, self.book = request, book
+    def __init__(self, request: AssessmentInput, book: Book, subject: str) -> None:
+        self.request, self.book, self.subject = request, book, subject
         self.day = request.rate_day()
         self.steps: list[Step] = []
         self.notices: list[Notice] = []
@@ -134,6 +155,7 @@ class _Assessor:
             )  # fmt: skip
         self.steps += built.steps
         self.notices += built.notices
+        self._say_day_and_regime()
         export = request.direction == "E"
         results = []
         for place, item in enumerate(request.items):
@@ -141,6 +163,7 @@ class _Assessor:
             assert commodity is not None
             make = self._export_item if export else self._import_item
             results.append(make(item, commodity, built.values[place]))
+        self._quotas(results)
         if self.faults:
             raise invalid(self.faults)
         if not export:
@@ -184,6 +207,20 @@ class _Assessor:
             interest,
             deferred,
         )
+
+    def _say_day_and_regime(self) -> None:
+        request = self.request
+        days = {"completed_on": request.completed_on.isoformat()}
+        if request.entered_on is not None:
+            days["entered_on"] = request.entered_on.isoformat()
+        self.steps.append(Step("rate-day", None, self.day.isoformat(), self.day.isoformat(), "tariff-law-20", "", days))
+        effect = self.book.effect(request.direction, request.regime, request.levy_nature, self.day)
+        found = effect or AS_PRESCRIBED
+        done = {"duty": found.duty, "remedy": found.remedy, "consumption": found.consumption, "vat": found.vat}
+        self.steps.append(
+            Step("regime", None, f"{request.regime} / {request.levy_nature}", " / ".join(done.values()), "regime", "",
+                 {"direction": request.direction, "regime": request.regime, "levy_nature": request.levy_nature} | done)
+        )  # fmt: skip
 
     # -- what is looked up
 
@@ -243,7 +280,7 @@ class _Assessor:
     def _import_item(self, item: Item, commodity: Commodity, value: Decimal) -> ItemResult:
         if item.fixed_value is not None:
             value = fen(item.fixed_value)
-            self.steps.append(Step("customs-value-fixed", item.number, f"{value:f}", value, "officer"))
+            self._say_fixed(item, value)
         goods = self._goods(item, value)
         measures = self.book.measures(item.code, self.day)
         claim = Claim(
@@ -251,12 +288,21 @@ class _Assessor:
         )
         groups = self.book.groups(item.origin, self.day)
         preferred = self.book.groups(item.preferential_origin, self.day) if item.preferential_origin else groups
-        chosen = select_import(measures, groups, claim, goods, preferred)
+        chosen = select_import(
+            measures, groups, claim, goods, preferred, lambda origin: self.book.groups(origin, self.day)
+        )
         result = ItemResult(item, commodity, value, goods, self._effect(item), chosen)
         for measure in measures:
-            if measure.kind in ("vat", "consumption"):
-                result.measures[measure.kind] = measure
-        self._quota(item, chosen)
+            if measure.kind in TAX_KINDS and measure.group in groups:
+                held = result.measures.get(measure.kind)
+                if held is None or held.group == ALL:
+                    result.measures[measure.kind] = measure
+        if item.quota and (chosen.duty is None or not chosen.duty.kind.startswith("quota_in")):
+            self.faults.append(
+                Fault(f"{item.pointer}/quota", "no-quota-for-code", T(
+                    "该商品没有关税配额", "there is no tariff quota for this code and origin"
+                ))
+            )  # fmt: skip
         rate = self._fixed(item, result)
         if rate is None:
             if chosen.duty is None:
@@ -268,12 +314,17 @@ class _Assessor:
                 )  # fmt: skip
                 return result
             rate = chosen.duty.rate
+            for missing in chosen.needs:
+                self._missing(item, missing)
         self._duty(result, "duty", rate, "tariff-law-23")
         for remedy in chosen.remedies:
             basis = "tariff-law-19" if chosen.reason.startswith("art19") or not item.origin_proven else (
                 "tariff-law-18" if remedy.kind == "retaliation" else "tariff-law-16"
             )  # fmt: skip
             self._duty(result, REMEDY_TAXES[remedy.kind], remedy.rate, basis)
+        if chosen.exporters:
+            named = [f"{measure.exporter} {measure.rate}" for measure in chosen.exporters[:10]]
+            self.notices.append(Notice("exporter-rates", item.number, {"rates": "; ".join(named)}))
         for other in chosen.unclaimed:
             self.notices.append(
                 Notice("preference-not-used", item.number, {"agreement": other.agreement or other.group,
@@ -285,22 +336,34 @@ class _Assessor:
         chosen = select_export(self.book.measures(item.code, self.day))
         result = ItemResult(item, commodity, fob, self._goods(item, fob), self._effect(item), chosen)
         rate = self._fixed(item, result) or (chosen.duty.rate if chosen.duty is not None else None)
-        try:
-            value, worked = valuation.export_value(fob, rate, result.goods)
-        except RateMissing as missing:
-            self._missing(item, missing)
-            return result
         if item.fixed_value is not None:
             value = fen(item.fixed_value)
-            self.steps.append(Step("customs-value-fixed", item.number, f"{value:f}", value, "officer"))
+            self._say_fixed(item, value)
         else:
+            try:
+                value, worked = valuation.export_value(fob, rate, result.goods)
+            except RateMissing as missing:
+                self._missing(item, missing)
+                return result
             self.steps.append(
-                Step("customs-value-export", item.number, worked, value, "tariff-law-29", inputs={"fob": f"{fob:f}"})
+                Step(
+                    "customs-value-export",
+                    item.number,
+                    worked,
+                    value,
+                    "tariff-law-29",
+                    inputs={"fob": f"{fob:f}", "rate": str(rate) if rate is not None else ""},
+                )
             )
         result.value, result.goods = value, self._goods(item, value)
         if rate is not None:
             self._duty(result, "export-duty", rate, "tariff-law-23")
         return result
+
+    def _say_fixed(self, item: Item, value: Decimal) -> None:
+        self.steps.append(
+            Step("customs-value-fixed", item.number, f"{value:f}", value, "officer", inputs={"fixed": f"{value:f}"})
+        )
 
     def _fixed(self, item: Item, result: ItemResult) -> Rate | None:
         if not item.fixed_rate:
@@ -320,27 +383,32 @@ class _Assessor:
         ]
         return rate
 
-    def _quota(self, item: Item, chosen: Selection) -> None:
-        if not item.quota:
-            return
-        if chosen.duty is None or not chosen.duty.kind.startswith("quota_in"):
-            self.faults.append(
-                Fault(f"{item.pointer}/quota", "no-quota-for-code", T(
-                    "该商品没有关税配额", "there is no tariff quota for this code and origin"
-                ))
-            )  # fmt: skip
-            return
-        measure = chosen.duty
-        left = self.book.quota_left(measure.quota, self.day) if measure.quota else None
-        if left is None:
-            return
-        wanted = item.quantities.get("035", ZERO) or item.quantities.get("070", ZERO) * 1000
-        if wanted > left:
-            self.faults.append(
-                Fault(f"{item.pointer}/quota", "quota-exhausted", T(
-                    "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=plain(left)
-                ))
-            )  # fmt: skip
+    def _quotas(self, results: list[ItemResult]) -> None:
+        """Tariff Law art. 14: what the items import within a quota, taken together, is left of it."""
+        wanted: dict[str, Decimal] = {}
+        for result in results:
+            if (quota := result.quota()) is None:
+                continue
+            if not quota:
+                self.notices.append(Notice("quota-volume-unknown", result.item.number))
+                continue
+            try:
+                quantity = result.goods.quantity(KILOGRAM, "")
+            except RateMissing as missing:
+                self._missing(result.item, missing)
+                continue
+            if quota not in wanted:
+                wanted[quota] = ZERO
+                if self.book.quota_left(quota, self.day, self.subject) is None:
+                    self.notices.append(Notice("quota-volume-unknown", result.item.number))
+            wanted[quota] += quantity
+            left = self.book.quota_left(quota, self.day, self.subject)
+            if left is not None and wanted[quota] > left:
+                self.faults.append(
+                    Fault(f"{result.item.pointer}/quota", "quota-exhausted", T(
+                        "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=plain(left)
+                    ))
+                )  # fmt: skip
 
     def _missing(self, item: Item, missing: RateMissing) -> None:
         texts = {
@@ -354,8 +422,9 @@ class _Assessor:
                 "税率须由海关核定：{name}", "customs must fix the rate: {name}", name=missing.name)),
         }  # fmt: skip
         part, code, message = texts[missing.what]
-        where = f"{part}/{missing.name}" if part in ("quantities", "parts") else part
-        self.faults.append(Fault(f"{item.pointer}/{where}", code, message))
+        where = f"{item.pointer}/{part}/{missing.name}" if part in ("quantities", "parts") else f"{item.pointer}/{part}"
+        if not any((fault.pointer, fault.code) == (where, code) for fault in self.faults):
+            self.faults.append(Fault(where, code, message))
 
     def _duty(self, result: ItemResult, tax: str, rate: Rate, basis: str) -> None:
         try:
@@ -377,7 +446,12 @@ class _Assessor:
             due = fen(amount * share / 100)
             self.steps.append(
                 Step(
-                    "reduction", result.item.number, f"{amount:f} × {plain(share)}%", due, "regime", inputs={"tax": tax}
+                    "reduction",
+                    result.item.number,
+                    f"{amount:f} × {plain(share)}%",
+                    due,
+                    "regime",
+                    inputs={"tax": tax, "amount": f"{amount:f}", "share": f"{plain(share)}%"},
                 )
             )
         elif status == "exempt":
@@ -413,12 +487,12 @@ class _Assessor:
 
     def _taxes(self, results: list[ItemResult]) -> None:
         self._threshold(results, ("duty", *REMEDY_TAXES.values()))
-        self._each(results, self._consumption)
+        self.each(results, self._consumption)
         self._threshold(results, ("consumption-tax",))
-        self._each(results, self._vat)
+        self.each(results, self._vat)
         self._threshold(results, ("vat",))
 
-    def _each(self, results: list[ItemResult], levy: Callable[[ItemResult], None]) -> None:
+    def each(self, results: list[ItemResult], levy: Callable[[ItemResult], None]) -> None:
         for result in results:
             try:
                 levy(result)
@@ -447,6 +521,8 @@ class _Assessor:
                 worked.append(term.worked(result.goods))
             else:
                 raise RateMissing("reference", str(rate))
+        if percent >= 100:  # no base has so much tax in it; loading refuses it
+            raise RateMissing("reference", str(rate))
         number = result.item.number
         duties = result.due()
         base = result.value
@@ -461,9 +537,15 @@ class _Assessor:
             )  # fmt: skip
             worked.insert(0, f"{base:f} × {plain(percent)}%")
         amount = fen(base * percent / 100 + specific)
-        basis = "consumption-9" if percent else "consumption-5"
         self.steps.append(
-            Step("consumption-tax", number, " + ".join(worked) or "0", amount, basis, inputs={"rate": str(rate)})
+            Step(
+                "consumption-tax",
+                number,
+                " + ".join(worked) or "0",
+                amount,
+                "consumption-5",
+                inputs={"base": f"{base:f}", "rate": str(rate), "specific": plain(specific)},
+            )
         )
         return base, amount, rate
 
@@ -491,7 +573,14 @@ class _Assessor:
         )  # fmt: skip
         amount = fen(rate.amount(Goods(base)))
         self.steps.append(
-            Step("vat", number, f"{base:f} × {rate}", amount, "vat-law-10-14", inputs={"rate": str(rate)})
+            Step(
+                "vat",
+                number,
+                f"{base:f} × {rate}",
+                amount,
+                "vat-law-10-14",
+                inputs={"base": f"{base:f}", "rate": str(rate)},
+            )
         )
         return base, amount, rate
 

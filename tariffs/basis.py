@@ -51,6 +51,17 @@ ROUNDINGS: dict[str, tuple[str, str]] = {
 
 #: code -> what the figure is, and how it is made. Names in formulas are the names of the step's inputs.
 FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "rate-day": (
+        ("适用税率日期", "Rate day"),
+        (
+            "申报完成之日；提前申报的为运输工具申报进境之日",
+            "the day the declaration is completed; declared ahead, the day the means of transport declares entry",
+        ),
+    ),
+    "regime": (
+        ("监管方式与征免性质", "Regime and levy nature"),
+        ("规则表对关税、贸易救济、消费税、增值税的处理", "what the table does with duty, remedies, consumption tax, VAT"),
+    ),
     "price": (("货价", "Price in yuan"), ("原币总价 × 汇率", "price × exchange rate")),
     "freight": (("运费", "Freight"), ("申报运费折合人民币", "declared freight in yuan")),
     "freight-rate": (("运费", "Freight"), ("货价 × 运费率", "price × freight rate")),
@@ -67,6 +78,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "insurance-included": (("保险费", "Insurance"), ("成交价 × 保险费率", "price × insurance rate")),
     "misc": (("杂费", "Miscellaneous"), ("申报杂费折合人民币", "declared miscellaneous charges in yuan")),
     "misc-rate": (("杂费", "Miscellaneous"), ("货价 × 杂费率", "price × miscellaneous rate")),
+    "share": (
+        ("分摊费用", "Share of a charge"),
+        ("费用 × 累计货价 ÷ 货价合计 − 已分摊", "charge × running price ÷ total price − given to the items before"),
+    ),
     "addition": (("计入项目", "Addition"), ("计入项目折合人民币", "addition in yuan")),
     "deduction": (("扣除项目", "Deduction"), ("扣除项目折合人民币", "deduction in yuan")),
     "customs-value": (
@@ -102,6 +117,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "vat-base": (("增值税计税价格", "VAT base"), ("计税价格 + 关税 + 消费税", "customs value + duty + consumption tax")),
     "vat": (("增值税", "VAT"), ("增值税计税价格 × 税率", "VAT base × rate")),
+    "retail-limit": (
+        ("跨境电商零售进口订单金额", "Retail order"),
+        ("计税价格合计与单次交易限值比较", "total customs value against the limit of one order"),
+    ),
     "retail-consumption-tax": (
         ("跨境电商综合税：消费税", "Retail composite tax: consumption tax"),
         ("法定消费税 × 征收比例", "statutory consumption tax × share levied"),
@@ -113,6 +132,10 @@ FORMULAS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "de-minimis": (
         ("起征点以下免征", "Below the threshold, not levied"),
         ("单项税额合计 ≤ 起征额", "total of the tax ≤ threshold"),
+    ),
+    "days-late": (
+        ("滞报天数", "Days late"),
+        ("申报日 − 免费期最后一日", "the day of declaration − the last free day"),
     ),
     "late-declaration-fee": (
         ("滞报金", "Late-declaration fee"),
@@ -138,8 +161,8 @@ NOTICES: dict[str, tuple[str, str]] = {
         "EXW: costs up to export belong in miscellaneous or additions",
     ),
     "calendar-missing": (
-        "{year} 年节假日安排未加载，仅按周末计算",
-        "holidays of {year} are not loaded; only weekends count",
+        "{year} 年节假日安排未加载，仅按周末和固定日期的法定节假日计算",
+        "holidays of {year} are not loaded; only weekends and statutory days of fixed date count",
     ),
     "arrival-unknown": (
         "提前申报：税率和汇率将按运输工具申报进境之日重新确定",
@@ -164,6 +187,14 @@ NOTICES: dict[str, tuple[str, str]] = {
         "over the single limit with one article only: taxed in full as goods",
     ),
     "secured": ("税款以保证金或保函担保", "secured by deposit or guarantee"),
+    "exporter-rates": (
+        "该原产地另有为出口商规定的税率，申报的出口商不在其中：{rates}",
+        "there are rates for named exporters of this origin, none of which is the one declared: {rates}",
+    ),
+    "quota-volume-unknown": (
+        "未加载该配额的数量，未核对余量",
+        "the volume of the quota is not loaded; what is left was not checked",
+    ),
     "vat-default": ("未列增值税税率，按基本税率计算", "no VAT rate listed; the standard rate was used"),
 }
 
@@ -180,7 +211,7 @@ class Step:
     code: str
     item: int | None
     worked: str  # the arithmetic with its numbers
-    result: Decimal
+    result: Decimal | str  # text where the figure is no number
     basis: str
     rounding: str = "fen"
     inputs: dict[str, str] = field(default_factory=dict)
@@ -194,11 +225,14 @@ class Step:
         where = ""
         if self.item is not None:
             where = f"第{self.item}项 " if chinese else f"Item {self.item}: "
-        result = f"{self.result:f}" if self.rounding else plain(self.result)
+        result = self.shown() if self.rounding or isinstance(self.result, str) else plain(self.result)
         arithmetic = "" if self.worked == result else f" = {self.worked}"
         grounds = [part for part in (rounding[side], basis[side]) if part]
         because = f"（{'；'.join(grounds)}）" if chinese else f" ({'; '.join(grounds)})"
         return f"{where}{label[side]} = {formula[side]}{arithmetic} = {result}{because}"
+
+    def shown(self) -> str:
+        return self.result if isinstance(self.result, str) else f"{self.result:f}"
 
     def as_json(self) -> dict[str, Any]:
         label, formula = FORMULAS[self.code]
@@ -209,7 +243,7 @@ class Step:
             "formula": text(formula),
             "worked": self.worked,
             "inputs": self.inputs,
-            "result": f"{self.result:f}",
+            "result": self.shown(),
             "rounding": self.rounding,
             "basis": self.basis,
             "basis_text": text(BASES[self.basis]),

@@ -127,7 +127,7 @@ class Book(Protocol):
     def exchange_rate(self, currency: str, day: date) -> ExchangeRate | None: ...
     def parameter(self, name: str, day: date) -> Decimal: ...
     def effect(self, direction: str, regime: str, levy_nature: str, day: date) -> Effect | None: ...
-    def quota_left(self, quota: str, day: date) -> Decimal | None: ...
+    def quota_left(self, quota: str, day: date, without: str = "") -> Decimal | None: ...
 
 
 def most_specific(measures: Iterable[Measure], day: date) -> list[Measure]:
@@ -189,7 +189,7 @@ class MemoryBook:
     def effect(self, direction: str, regime: str, levy_nature: str, day: date) -> Effect | None:
         return pick_effect(self.effects, direction, regime, levy_nature, day)
 
-    def quota_left(self, quota: str, day: date) -> Decimal | None:
+    def quota_left(self, quota: str, day: date, without: str = "") -> Decimal | None:
         return self.quotas.get(quota)
 
 

@@ -19,12 +19,12 @@ from django.db.models import Sum
 from django.utils import translation
 
 from common.json import dumps, loads
-from common.problems import Fault, Problem, invalid, not_found
+from common.problems import Fault, Problem, invalid
 from common.text import T
 from events.log import append
 
 from . import answers, inputs, lookup, retail
-from .assessment import Assessment, assess
+from .assessment import KILOGRAM, Assessment, assess
 from .inputs import AssessmentInput
 from .models import QuotaDraw, RetailPurchase, StoredAssessment
 from .rates import RateTextError, fen, parse
@@ -41,11 +41,11 @@ def lock(subject: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7230918))", [f"duty:{subject}"])
 
 
-def quote(request: AssessmentInput) -> Assessment:
-    """The arithmetic on the tables of now; nothing is stored."""
+def quote(request: AssessmentInput, *, subject: str = "") -> Assessment:
+    """The arithmetic on the tables of now; nothing is stored. What ``subject`` has drawn on a quota is its own to use again."""
     book = lookup.current()
     book.preload(item.code for item in request.items)
-    return assess(request, book)
+    return assess(request, book, subject)
 
 
 def buyer_digest(reference: str) -> str:
@@ -137,8 +137,11 @@ def _store(
     )
 
 
-def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> StoredAssessment:
-    """An officer fixes a customs value, a rate or a reduction, with a reason: a new version, the earlier ones stay.
+def override(
+    *, subject: str, request: AssessmentInput, changes: Overrides, reason: str, audience: Iterable[int], actor: str
+) -> StoredAssessment:
+    """An officer fixes a customs value, a rate or a reduction, with a reason: a new version of what is asked now, the earlier
+    ones stay, and what was fixed before and is not named stands.
 
     `changes`: item number -> {"customs_value": yuan, "rate": canonical text, "reduction": per cent still levied in a special
     case (duty mode 4)}; a blank value takes the override back."""
@@ -146,13 +149,11 @@ def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> St
         raise invalid([Fault("/reason", "missing", T("须说明理由", "a reason is needed"))])
     with transaction.atomic():
         lock(subject)
-        previous = latest(subject)
-        if previous is None:
-            raise not_found()
-        merged = {number: dict(values) for number, values in previous.overrides.items()}
-        faults = _check(changes, len(previous.request["items"]))
+        before = kept(latest(subject), request)
+        faults = _check(changes, len(request.items))
         if faults:
             raise invalid(faults)
+        merged = {number: dict(values) for number, values in before.items()}
         for number, values in changes.items():
             held = merged.setdefault(number, {})
             for name, value in values.items():
@@ -160,14 +161,29 @@ def override(*, subject: str, changes: Overrides, reason: str, actor: str) -> St
                     held[name] = value
                 else:
                     held.pop(name, None)
-        return fix(
-            subject=subject,
-            request=inputs.from_json(previous.request),
-            audience=previous.audience,
-            actor=actor,
-            reason=reason,
-            overrides={number: values for number, values in merged.items() if values},
-        )
+        merged = {number: values for number, values in merged.items() if values}
+        if merged == before:
+            raise invalid(
+                [Fault("/changes", "nothing-fixed", T("没有改动任何核定内容", "nothing is fixed that was not before"))]
+            )
+        return fix(subject=subject, request=request, audience=audience, actor=actor, reason=reason, overrides=merged)
+
+
+def kept(previous: StoredAssessment | None, request: AssessmentInput) -> dict[str, dict[str, str]]:
+    """An officer's values and rates go on with the items they were fixed for: those asked about in the same words, in the same
+    place or where they have moved to. What was fixed for an item that is another now is dropped."""
+    if previous is None:
+        return {}
+    before, now = previous.request["items"], inputs.to_json(request)["items"]
+    found = {}
+    for number, values in previous.overrides.items():
+        item = before[int(number) - 1]
+        places = [place for place, row in enumerate(now) if row == item]
+        moved = [place for place in places if place >= len(before) or before[place] != item]
+        place = int(number) - 1 if int(number) - 1 in places else next(iter(moved), None)
+        if place is not None:
+            found[str(place + 1)] = dict(values)
+    return found
 
 
 def _check(changes: Overrides, count: int) -> list[Fault]:
@@ -241,16 +257,10 @@ def _with_yearly_use(request: AssessmentInput) -> AssessmentInput:
 
 def _draw(subject: str, found: Assessment) -> None:
     for result in found.items:
-        duty = result.selection.duty
-        if duty is None or not duty.kind.startswith("quota_in") or not duty.quota:
-            continue
-        quantities = result.item.quantities
-        wanted = quantities.get("035") or quantities.get("070", Decimal(0)) * 1000
-        left = lookup.current().quota_left(duty.quota, found.rate_day)
-        if left is not None and wanted > left:
-            raise invalid([Fault(f"{result.item.pointer}/quota", "quota-exhausted", T(
-                "关税配额余量不足：余 {left} 千克", "the quota does not suffice: {left} kg left", left=left))])  # fmt: skip
-        QuotaDraw.objects.create(quota=duty.quota, subject=subject, day=found.rate_day, quantity=wanted)
+        if quota := result.quota():
+            QuotaDraw.objects.create(
+                quota=quota, subject=subject, day=found.rate_day, quantity=result.goods.quantity(KILOGRAM, "")
+            )
     buyer = found.request.buyer
     if buyer is not None and buyer.reference and retail.applies(found.request):
         RetailPurchase.objects.create(

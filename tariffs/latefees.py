@@ -36,8 +36,14 @@ def declaration_fee(
     last_free = last_free_day(request.entered_on, book.calendar, free_days)
     if not book.calendar.covers(last_free) and request.completed_on > last_free - timedelta(days=7):
         notices.append(Notice("calendar-missing", params={"year": str(last_free.year)}))
-    days = (request.completed_on - last_free).days
-    if days <= 0:
+    days = max(0, (request.completed_on - last_free).days)
+    steps.append(
+        Step("days-late", None, f"{request.completed_on} − {last_free}", Decimal(days), "customs-law-24", "", {
+            "entered_on": request.entered_on.isoformat(), "free_days": str(free_days),
+            "last_free_day": last_free.isoformat(), "completed_on": request.completed_on.isoformat(),
+        })
+    )  # fmt: skip
+    if not days:
         return ZERO, 0
     rate = book.parameter("late_declaration.daily_percent", day)
     threshold = book.parameter("late_declaration.threshold_yuan", day)

@@ -210,6 +210,9 @@ def _typed(
             start = cells[starts].strip() if starts < len(cells) else ""
             last = cells[ends].strip() if 0 <= ends < len(cells) else ""
             values.append(_period(spec, start, last))
+            if (wrong := spec.check(values)) is not None:
+                name, error = wrong
+                raise error
         except CellError as error:
             yield number, Fault(f"row {number}, {name}", error.code, error.text)
             continue
@@ -380,6 +383,13 @@ def _samples(spec: Table, done: Difference, limit: int = 20) -> None:
 def _refuse_past(spec: Table, cutoff: date) -> None:
     """Days that were answered already keep their answer, unless the load says it corrects the past."""
     model = spec.model._meta.db_table
+    answered = f'SELECT t."{spec.family}" FROM {model} t'
+    if spec.inherited:
+        answered = f"""
+            SELECT left(t.code, n) FROM (SELECT DISTINCT code FROM {model}) t, generate_series(2, length(t.code), 2) AS n
+            UNION
+            SELECT s.code FROM (SELECT DISTINCT code FROM tariff_stage) s, generate_series(2, 8, 2) AS n, {model} t
+            WHERE n < length(s.code) AND t.code = left(s.code, n)"""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT row_no, first FROM (
@@ -390,7 +400,7 @@ def _refuse_past(spec: Table, cutoff: date) -> None:
                 UNION ALL
                 SELECT s.row_no, lower(s.valid) FROM tariff_stage s
                 WHERE NOT EXISTS (SELECT 1 FROM tariff_hit h WHERE h.row_no = s.row_no)
-                AND lower(s.valid) < %s AND EXISTS (SELECT 1 FROM {model} t WHERE t."{spec.family}" = s."{spec.family}")
+                AND lower(s.valid) < %s AND s."{spec.family}" IN ({answered})
             ) AS affected WHERE first < %s ORDER BY row_no LIMIT {MAX_FAULTS}""",
             [cutoff, cutoff],
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import logging
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone, translation
 
 from common.problems import Fault, Problem, invalid
@@ -19,6 +21,7 @@ from . import loading, maps, reading
 from .models import Load
 from .tables import TABLES
 
+logger = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".xlsx", ".psv", ".txt")
 
 
@@ -34,6 +37,10 @@ def queue(*, upload: UploadedFile, options: dict[str, Any], actor: str) -> Load:
         faults.append(Fault("/table", "unknown-code", T("没有此表", "there is no such table")))
     if options.get("map") and options["map"] not in maps.MAPS:
         faults.append(Fault("/map", "unknown-code", T("没有此列映射", "there is no such column map")))
+    try:
+        codecs.lookup(options.get("encoding") or "utf-8")
+    except (LookupError, ValueError):
+        faults.append(Fault("/encoding", "unknown-encoding", T("没有此编码", "there is no such encoding")))
     if options.get("correct_past") and not options.get("reason"):
         faults.append(Fault("/reason", "missing", T("更正过去的税率须说明理由", "correcting the past needs a reason")))
     if faults:
@@ -69,11 +76,14 @@ def run(pk: int) -> Load | None:
                 report=lambda phase, rows: note(pk, phase, rows),
             )
         except Problem as problem:
-            load.state = Load.State.REFUSED
-            load.faults = [
-                {**fault.as_json(), "detail": said(fault, "zh-hans"), "detail_en": said(fault, "en")}
-                for fault in problem.errors
-            ]
+            _refuse(load, problem.errors)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: the load stays queued
+        except Exception:
+            # A file nobody foresaw must not stand in the way of those behind it.
+            logger.exception("tariff load failed", extra={"load": pk})
+            _refuse(load, [Fault("", "load-failed", T(
+                "无法导入此文件，原因见系统日志", "this file cannot be loaded; the system's log says why"))])  # fmt: skip
         else:
             load.state = Load.State.CHECKED if options.get("dry_run") else Load.State.DONE
             load.table, load.rows, load.difference = done.table, done.rows, done.as_json()
@@ -82,6 +92,13 @@ def run(pk: int) -> Load | None:
         load.save()
     cache.delete(_key(pk))
     return load
+
+
+def _refuse(load: Load, faults: list[Fault]) -> None:
+    load.state = Load.State.REFUSED
+    load.faults = [
+        {**fault.as_json(), "detail": said(fault, "zh-hans"), "detail_en": said(fault, "en")} for fault in faults
+    ]
 
 
 def said(fault: Fault, language: str) -> str:

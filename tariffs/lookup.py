@@ -6,6 +6,7 @@ anything. `current()` asks at most once a second whether the tables have changed
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -93,6 +94,12 @@ class DatabaseBook:
             frozenset(valid.lower for valid, working in days if not working),
             frozenset(valid.lower for valid, working in days if working),
             frozenset(valid.lower.year for valid, _ in days),
+            tuple(
+                (int(name[-4:-2]), int(name[-2:]), start, end)
+                for name, rows in self._parameters.items()
+                if re.fullmatch(r"statutory_day\.\d{4}", name)
+                for _, start, end in rows
+            ),
         )
 
     # -- codes
@@ -197,12 +204,12 @@ class DatabaseBook:
             self._effects[key] = pick_effect(self._all_effects, direction, regime, levy_nature, day)
         return self._effects[key]
 
-    def quota_left(self, quota: str, day: date) -> Decimal | None:
-        """Volume less what was drawn: never from the cache."""
+    def quota_left(self, quota: str, day: date, without: str = "") -> Decimal | None:
+        """Volume less what was drawn, except by one declaration: never from the cache."""
         row = models.Quota.objects.known().on(day).filter(number=quota).first()
         if row is None:
             return None
-        drawn = models.QuotaDraw.objects.filter(quota=quota, day__gte=row.valid.lower)
+        drawn = models.QuotaDraw.objects.filter(quota=quota, day__gte=row.valid.lower).exclude(subject=without)
         if row.valid.upper is not None:
             drawn = drawn.filter(day__lt=row.valid.upper)
         return row.volume - (drawn.aggregate(total=Sum("quantity"))["total"] or Decimal(0))

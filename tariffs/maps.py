@@ -19,7 +19,7 @@ from common.text import T
 
 from . import reading, us_rate_text
 from .rates import Rate, RateTextError, Refer
-from .tables import CellError, day, decimal, flag, whole
+from .tables import CellError, day, exchange_rate, flag, whole
 from .workdays import next_month, quotation_day
 
 
@@ -37,19 +37,28 @@ def _line(code: str, zh: str, en: str, start: str, source: str, unit1: str = "",
     return [code, zh[:1000], en[:1000], unit1, unit2, "{}", "", "", "", source, "f", f"[{start},)"]
 
 
-def _expect(path: Path, header: list[str], wanted: list[str]) -> None:
+def _header(found: Iterator[reading.Row], wanted: list[str]) -> list[str]:
+    """The header row of a file, which must begin with these columns."""
     from .loading import refused
 
+    header = [name.strip() for name in next(found, (1, []))[1]]
     if header[: len(wanted)] != wanted:
-        raise refused([Fault("row 1", "unknown-columns", T(
+        raise refused([Fault("row 1", "unknown-columns" if header else "empty", T(
             "表头须为：{wanted}", "the header must be: {wanted}", wanted=",".join(wanted)))])  # fmt: skip
+    return header
+
+
+def _wide(cells: list[str], width: int) -> list[str]:
+    """A row of so many cells at least: what it leaves out at its end is blank."""
+    return cells + [""] * (width - len(cells))
 
 
 def hs_2022(path: Path) -> Source:
     def rows() -> Iterator[tuple[int, list[str] | Fault]]:
         found = reading.rows(path)
-        _expect(path, next(found)[1], ["section", "hscode", "description", "parent", "level"])
-        for number, (_, code, description, *_rest) in found:
+        _header(found, ["section", "hscode", "description", "parent", "level"])
+        for number, cells in found:
+            _, code, description, *_rest = _wide(cells, 3)
             if re.fullmatch(r"\d{2}|\d{4}|\d{6}", code):
                 yield number, _line(code, "", description, "2022-01-01", "UN Comtrade, HS 2022")
             elif code != "TOTAL":
@@ -61,9 +70,9 @@ def hs_2022(path: Path) -> Source:
 def cn_hs8_2023(path: Path) -> Source:
     def rows() -> Iterator[tuple[int, list[str] | Fault]]:
         found = reading.rows(path)
-        _expect(path, next(found)[1], ["code8", "hs6", "name_zh", "name_en", "legal_unit1_code"])
+        _header(found, ["code8", "hs6", "name_zh", "name_en", "legal_unit1_code"])
         for number, cells in found:
-            code, _, zh, en, unit1, _, _, unit2 = cells[:8]
+            code, _, zh, en, unit1, _, _, unit2 = _wide(cells, 8)[:8]
             if re.fullmatch(r"\d{8}", code):
                 yield number, _line(code, zh, en, "2023-01-01", "GACC statistics 2023 (chinautils)", unit1, unit2)
             else:
@@ -78,9 +87,9 @@ _US_HEADER = ["HTS No.", "Stat Suffix", "Level", "Description", "Unit of Quantit
 
 def _us_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     found = reading.rows(path, delimiter="|", quoted=False)
-    _expect(path, next(found)[1], _US_HEADER)
+    _header(found, _US_HEADER)
     for number, cells in found:
-        yield number, cells + [""] * (9 - len(cells))
+        yield number, _wide(cells, 9)
 
 
 def _us_code(cells: list[str]) -> str:
@@ -165,8 +174,7 @@ def parities(path: Path) -> Source:
 
     def rows() -> Iterator[tuple[int, list[str] | Fault]]:
         found = reading.rows(path)
-        header = [name.strip().lower() for name in next(found)[1]]
-        _expect(path, header, ["day", "currency", "rate"])
+        header = _header(found, ["day", "currency", "rate"])
         for number, cells in found:
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
             name = "day"
@@ -176,9 +184,9 @@ def parities(path: Path) -> Source:
                 if quotation_day(month, calendar) != quoted:
                     continue
                 name = "rate"
-                rate = decimal("0")(row["rate"])
+                rate = exchange_rate(row.get("rate", ""))
                 name = "currency"
-                if not re.fullmatch(r"[A-Z]{3}", row["currency"]):
+                if not re.fullmatch(r"[A-Z]{3}", row.get("currency", "")):
                     raise CellError("malformed", T("须为三位字母代码", "three letters"))
                 name = "per"
                 per = whole(row.get("per") or "1")

@@ -15,10 +15,11 @@ from django.utils import timezone
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
+from events.models import Event
 
-from . import lookup, refunds, workdays
+from . import latefees, lookup, refunds, workdays
 from .fixing import latest, lock
-from .models import DutyMemo, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase
+from .models import DutyMemo, DutyRefund, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase, StoredAssessment
 
 State = DutyMemo.State
 
@@ -66,7 +67,12 @@ def issue(
             book.calendar,
             summary_guarantee=account is not None and account.summary,
             days=int(book.parameter("payment.days", completed_on)),
+            working_day=int(book.parameter("payment.summary_working_day", completed_on)),
         )
+        notices = []
+        if not book.calendar.covers(due_on):
+            notices.append({"code": "calendar-missing", "params": {"year": str(due_on.year)}})
+        tax = amount - min(amount, max(Decimal(0), _fees(stored) - _fees_settled(subject)))
         serial = DutyMemo.objects.filter(subject=subject).count() + 1
         memo = DutyMemo.objects.create(
             number=f"{subject}-{serial:02d}",
@@ -76,11 +82,14 @@ def issue(
             audience=audience,
             lines=lines,
             amount=amount,
+            tax=tax,
+            notices=notices,
             state=State.GUARANTEED if account else State.OPEN,
             completed_on=completed_on,
             due_on=due_on,
         )
-        data |= {"memo": memo.number, "amount": f"{amount:f}", "due_on": due_on.isoformat()}
+        data |= {"memo": memo.number, "amount": f"{amount:f}", "tax": f"{tax:f}", "due_on": due_on.isoformat(),
+                 "notices": [notice["code"] for notice in notices]}  # fmt: skip
         append(type="duty.memo_issued", subject=("duty", subject), actor=actor, audience=audience, data=data)
         if account:
             Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn + amount)
@@ -102,6 +111,26 @@ def _lines(answer: dict[str, Any], paid: Decimal) -> list[dict[str, str]]:
     if paid:
         lines.append({"tax": "paid-before", "amount": f"{-paid:f}"})
     return lines
+
+
+def _fees(stored: StoredAssessment) -> Decimal:
+    """What of an assessment is no tax."""
+    answer = stored.answer["zh-hans"]
+    return Decimal(answer["late_declaration_fee"]) + Decimal(answer.get("deferred_interest", "0"))
+
+
+def _fees_settled(subject: str) -> Decimal:
+    """What of the money that has come is no tax: paid memos and refunds leave paid just what their assessment asked for."""
+    paid = DutyMemo.objects.filter(subject=subject, state=State.PAID).select_related("assessment")
+    back = DutyRefund.objects.filter(subject=subject, state=DutyRefund.State.PAID).select_related("assessment")
+    settled = [memo.assessment for memo in paid] + [refund.assessment for refund in back]
+    return _fees(max(settled, key=lambda stored: stored.number)) if settled else Decimal(0)
+
+
+def late_on(memo: DutyMemo, day: date) -> latefees.LatePayment:
+    """The charge if what a memo asks is paid on that day (Tariff Law art. 43: on the tax); none where nothing waits."""
+    tax = memo.tax if memo.state in (State.OPEN, State.GUARANTEED) else Decimal(0)
+    return latefees.late_payment(tax, memo.due_on, day, lookup.current())
 
 
 def _account(number: str, payer_id: int, day: date, amount: Decimal) -> Guarantee:
@@ -126,7 +155,7 @@ def _restore(memo: DutyMemo) -> None:
 
 def _void(memo: DutyMemo, actor: str) -> None:
     _restore(memo)
-    DutyMemo.objects.filter(pk=memo.pk).update(state=State.VOID)
+    DutyMemo.objects.filter(pk=memo.pk).update(state=State.VOID, voided_at=timezone.now())
     append(type="duty.memo_voided", subject=("duty", memo.subject), actor=actor, audience=memo.audience,
            data={"declaration": memo.subject, "memo": memo.number})  # fmt: skip
 
@@ -143,6 +172,37 @@ def settle(memo: DutyMemo, *, paid_on: date, late_charge: Decimal, actor: str, d
         data={"declaration": memo.subject, "memo": memo.number, "amount": f"{memo.amount:f}",
               "late_charge": f"{late_charge:f}", "paid_on": paid_on.isoformat()} | data,
     )  # fmt: skip
+
+
+def count_in(subject: str, *, actor: str) -> None:
+    """A memo that had been replaced was paid after all: ask for what is left, or make a refund of what is too much."""
+    with transaction.atomic():
+        lock(subject)
+        stored = latest(subject)
+        assert stored is not None  # a memo has an assessment
+        memo = DutyMemo.objects.filter(subject=subject, state__in=(State.OPEN, State.GUARANTEED)).first()
+        if memo is not None:
+            draw = GuaranteeDraw.objects.filter(memo=memo, restored_at=None).select_related("guarantee").first()
+            issue(
+                subject=subject, payer_id=memo.payer_id, completed_on=memo.completed_on, audience=memo.audience,
+                actor=actor, guarantee=draw.guarantee.number if draw is not None else None,
+            )  # fmt: skip
+            return
+        owed = Decimal(0) if _fell_away(subject) else stored.payable
+        refunds.settle_due(
+            subject=subject,
+            amount=refunds.net_paid(subject) - owed,
+            stored=stored,
+            audience=stored.audience,
+            actor=actor,
+        )
+
+
+def _fell_away(subject: str) -> bool:
+    known = Event.objects.filter(
+        subject_kind="duty", subject_number=subject, type__in=("duty.assessed", "duty.confirmed", "duty.fell_away")
+    )
+    return known.order_by("-sequence").values_list("type", flat=True).first() == "duty.fell_away"
 
 
 def is_settled(subject: str) -> bool:

@@ -378,9 +378,15 @@ class DutyMemo(models.Model):
     due_on = models.DateField(T("缴款期限", "due on"))
     issued_at = models.DateTimeField(T("填发时间", "issued at"), auto_now_add=True)
     paid_on = models.DateField(T("缴款日期", "paid on"), null=True, blank=True)
+    #: Of the amount: what a late-payment charge is reckoned on. The rest is the late-declaration fee and deferred interest.
+    tax = models.DecimalField(T("其中税款", "of which tax"), max_digits=20, decimal_places=2)
     late_charge = models.DecimalField(
         T("滞纳金", "late-payment charge"), max_digits=20, decimal_places=2, default=Decimal(0)
     )
+    #: What was not certain when it was issued: [{"code", "params"}] of `basis.NOTICES`.
+    notices = models.JSONField(T("提示", "notices"), default=list)
+    #: Unknown for memos voided before this was kept.
+    voided_at = models.DateTimeField(T("作废时间", "voided at"), null=True, blank=True)
 
     objects = AudienceQuerySet["DutyMemo"].as_manager()
 
@@ -406,10 +412,13 @@ class PaymentChannel(models.Model):
 
 
 class Payment(models.Model):
-    """A payment a bank reported. The bank's own reference makes a repeated report the same payment."""
+    """A payment a bank reported, or one taken at the counter (no bank; the reference is the receipt's number). The bank's own
+    reference makes a repeated report the same payment."""
 
-    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"), db_index=False)
-    reference = models.CharField(T("银行流水号", "bank reference"), max_length=64)
+    channel = models.ForeignKey(
+        PaymentChannel, models.PROTECT, null=True, blank=True, verbose_name=T("银行", "bank"), db_index=False
+    )
+    reference = models.CharField(T("银行流水号或缴款凭证号", "bank reference or receipt number"), max_length=64)
     memo = models.ForeignKey(DutyMemo, models.PROTECT, verbose_name=T("税单", "memo"))
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
     paid_at = models.DateTimeField(T("缴款时间", "paid at"))
@@ -422,7 +431,8 @@ class Payment(models.Model):
 
 
 class DutyRefund(models.Model):
-    """Duty paid too much for a declaration (应退税款), to be given back through the bank that took the payment."""
+    """Duty paid too much for a declaration (应退税款), to be given back through the bank that took the payment, or at the
+    counter (no bank)."""
 
     class State(models.TextChoices):
         #: Waits for the bank.
@@ -436,7 +446,7 @@ class DutyRefund(models.Model):
     subject = models.CharField(T("报关单号", "declaration number"), max_length=40, db_index=True)
     assessment = models.ForeignKey(StoredAssessment, models.PROTECT, verbose_name=T("税费核定", "assessment"))
     payee_id = models.BigIntegerField(T("收款单位", "payee"))
-    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"))
+    channel = models.ForeignKey(PaymentChannel, models.PROTECT, null=True, blank=True, verbose_name=T("银行", "bank"))
     audience: ArrayField = ArrayField(models.BigIntegerField(), verbose_name=T("可见单位", "visible to"), default=list)
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.DUE)
@@ -459,10 +469,13 @@ class DutyRefund(models.Model):
 
 
 class RefundConfirmation(models.Model):
-    """The bank's word that a refund was given back. Its own reference makes a repeated report the same one."""
+    """The bank's word that a refund was given back, or the counter's (no bank; the reference is the voucher's number). The
+    bank's own reference makes a repeated report the same one."""
 
-    channel = models.ForeignKey(PaymentChannel, models.PROTECT, verbose_name=T("银行", "bank"), db_index=False)
-    reference = models.CharField(T("银行流水号", "bank reference"), max_length=64)
+    channel = models.ForeignKey(
+        PaymentChannel, models.PROTECT, null=True, blank=True, verbose_name=T("银行", "bank"), db_index=False
+    )
+    reference = models.CharField(T("银行流水号或退款凭证号", "bank reference or voucher number"), max_length=64)
     refund = models.OneToOneField(DutyRefund, models.PROTECT, verbose_name=T("应退税款", "refund"))
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
     refunded_at = models.DateTimeField(T("退税时间", "given back at"))

@@ -22,7 +22,7 @@ from common.text import T
 from . import latefees, lookup, memos
 from .fixing import lock
 from .models import DutyMemo, Payment, PaymentChannel
-from .reports import read_report
+from .reports import read_report, receipt_number
 
 #: A signature older or newer than this is not taken.
 TOLERANCE_SECONDS = 300
@@ -54,8 +54,38 @@ def verify(channel: PaymentChannel, headers: Mapping[str, str], body: bytes, *, 
     raise _unsigned(T("没有与密钥相符的签名", "no signature fits a secret"))
 
 
+def usable_secret(secret: str) -> bool:
+    """Base64 of at least 24 bytes, with or without the prefix of Standard Webhooks: anything else would verify nothing."""
+    try:
+        return len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) >= 24
+    except binascii.Error:
+        return False
+
+
+def change_secret(*, channel_id: int, secret: str) -> None:
+    """A bank signs with a new secret. The one before stays good beside it, until the next change or `end_old_secret`."""
+    if not usable_secret(secret):
+        raise invalid(
+            [Fault("/secret", "malformed", T("须为不少于 24 字节的 Base64", "must be Base64 of at least 24 bytes"))]
+        )
+    with transaction.atomic():
+        channel = PaymentChannel.objects.select_for_update().get(pk=channel_id)
+        if secret not in channel.secrets:
+            channel.secrets = [secret, *channel.secrets[:1]]
+            channel.save(update_fields=["secrets"])
+
+
+def end_old_secret(*, channel_id: int) -> None:
+    """Of two secrets the earlier one is good no longer."""
+    with transaction.atomic():
+        channel = PaymentChannel.objects.select_for_update().get(pk=channel_id)
+        channel.secrets = channel.secrets[:1]
+        channel.save(update_fields=["secrets"])
+
+
 def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
-    """Record a payment and settle its memo. The same reference again is the same payment.
+    """Record a payment and settle its memo. The same reference again is the same payment. What was paid before the memo was
+    replaced counts: the memo of now asks for the difference, or what is too much is given back.
 
     Raises Problem 422 for a malformed report or a wrong sum, 409 where the reference or the memo is used up."""
     report = read_report(data, document="memo", moment="paid_at")
@@ -75,14 +105,15 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
             return known
         if memo.state == DutyMemo.State.PAID:
             raise conflict("already-paid", T("税单已缴款", "the memo is paid already"))
-        if memo.state == DutyMemo.State.VOID:
+        replaced = memo.state == DutyMemo.State.VOID
+        if replaced and (memo.voided_at is None or paid_at >= memo.voided_at):
             raise conflict("memo-void", T("税单已作废", "the memo is void"))
         paid_on = legal_day(paid_at)
         if paid_at > timezone.now() + timedelta(minutes=5) or paid_on < memo.completed_on:
             raise invalid(
                 [Fault("/paid_at", "out-of-range", T("缴款时间不合理", "the time of payment cannot be right"))]
             )
-        late = latefees.late_payment(memo.amount, memo.due_on, paid_on, lookup.current())
+        late = latefees.late_payment(memo.tax, memo.due_on, paid_on, lookup.current())
         wanted = memo.amount + late.amount
         if amount != wanted:
             raise invalid([Fault("/amount", "wrong-amount", T(
@@ -94,5 +125,28 @@ def record(*, channel: PaymentChannel, data: Any, actor: str) -> Payment:
         memos.settle(
             memo, paid_on=paid_on, late_charge=late.amount, actor=actor,
             data={"bank": channel.code, "reference": reference, "days_late": late.days},
+        )  # fmt: skip
+        if replaced:
+            memos.count_in(memo.subject, actor=actor)
+    return payment
+
+
+def at_counter(*, subject: str, reference: str, actor: str) -> Payment:
+    """Record that the open memo was paid at the counter, now, with the late charge of today. Raises Problem 409 where none is
+    open, 422 without the receipt's number."""
+    reference = receipt_number(reference)
+    with transaction.atomic():
+        lock(subject)
+        memo = DutyMemo.objects.select_for_update().filter(subject=subject, state=DutyMemo.State.OPEN).first()
+        if memo is None:
+            raise conflict("nothing-open", T("没有未缴的税单", "No memo of it is open"))
+        now = timezone.now()
+        late = memos.late_on(memo, legal_day(now))
+        payment = Payment.objects.create(
+            channel=None, reference=reference, memo=memo, amount=memo.amount + late.amount, paid_at=now
+        )
+        memos.settle(
+            memo, paid_on=legal_day(now), late_charge=late.amount, actor=actor,
+            data={"reference": reference, "days_late": late.days, "counter": True},
         )  # fmt: skip
     return payment

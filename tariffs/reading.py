@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from common.problems import Fault, Problem
 from common.text import T
@@ -17,6 +20,12 @@ MAX_UNPACKED = 2 * 1024 * 1024 * 1024
 MAX_EMPTY = 1000
 #: Above this a cell is no text of a tariff.
 MAX_CELL = 5000
+
+#: What reading a workbook that is none, is encrypted or damaged comes to: zip, XML and cells each say it their way.
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, SyntaxError, LookupError, ValueError, TypeError, AttributeError, EOFError, OSError,
+    RuntimeError,
+)  # fmt: skip
 
 Row = tuple[int, list[str]]
 
@@ -42,7 +51,11 @@ def rows(path: Path, *, encoding: str = "utf-8-sig", delimiter: str = ",", quote
 
 
 def _text(path: Path, encoding: str, delimiter: str, quoted: bool) -> Iterator[Row]:
-    with path.open(encoding=encoding, errors="strict", newline="") as file:
+    try:
+        opened = path.open(encoding=encoding, errors="strict", newline="")
+    except LookupError:
+        raise _refuse("unknown-encoding", T("没有编码 {name}", "there is no encoding {name}", name=encoding)) from None
+    with opened as file:
         reader = csv.reader(
             file, delimiter=delimiter, strict=quoted, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
         )
@@ -53,7 +66,7 @@ def _text(path: Path, encoding: str, delimiter: str, quoted: bool) -> Iterator[R
                 cells = next(reader)
             except StopIteration:
                 return
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise _refuse("wrong-encoding", T(
                     "第 {row} 行之后有不是 {encoding} 编码的内容；可指定其他编码，如 gb18030",
                     "content after row {row} is not {encoding}; name another encoding, such as gb18030",
@@ -83,9 +96,12 @@ def _sheet(path: Path) -> Iterator[Row]:
         from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
 
         book = load_workbook(path, read_only=True, data_only=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+    except Problem:
+        raise
+    except BROKEN as error:
         raise _refuse("not-xlsx", T("不是合法的 XLSX 文件", "this is not a valid XLSX file")) from error
     try:
+        number = 0
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # the size a sheet states may be wrong: every row counts
         empty = 0
@@ -98,7 +114,7 @@ def _sheet(path: Path) -> Iterator[Row]:
                 if cell.data_type == "e":
                     raise _refuse("error-value", T("单元格为错误值", "a cell holds an error value"),
                                   f"row {number}, {getattr(cell, 'coordinate', '')}")  # fmt: skip
-                texts.append(_cell(cell.value))
+                texts.append(_cell(cell))
             if not any(texts):
                 empty += 1
                 if empty > MAX_EMPTY:
@@ -109,6 +125,10 @@ def _sheet(path: Path) -> Iterator[Row]:
                 continue
             empty = 0
             yield number, texts
+    except Problem:
+        raise
+    except BROKEN as error:
+        raise _refuse("not-xlsx", T("工作表已损坏", "the sheet is broken"), f"row {number + 1}") from error
     finally:
         book.close()
 
@@ -123,7 +143,8 @@ def _holds(archive: zipfile.ZipFile, info: zipfile.ZipInfo, mark: bytes) -> bool
     return False
 
 
-def _cell(value: object) -> str:
+def _cell(cell: Any) -> str:
+    value = cell.value
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -132,6 +153,8 @@ def _cell(value: object) -> str:
         return value.isoformat()
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, int | float) and "%" in (cell.number_format or ""):
+        return f"{(Decimal(repr(value)) * 100).normalize():f}%"  # 6.5 % is kept as 0.065
     if isinstance(value, float):
         # Excel keeps numbers as floats; repr gives the shortest decimal that is the number shown.
         return str(int(value)) if value.is_integer() else repr(value)

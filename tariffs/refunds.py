@@ -2,13 +2,13 @@
 
 A newer version of the assessment that comes to less than was paid, or a declaration that falls away after payment, makes a
 refund (应退税款). The bank that took the payment confirms it with a signed report, as it does payments: the same reference is
-the same refund, and a wrong sum changes nothing. What facts.md is silent on is in docs/tariffs.md under what is assumed.
+the same refund, and a wrong sum changes nothing. What was paid at the counter is given back there. What facts.md is silent on is in docs/tariffs.md under what is assumed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,7 @@ from events.log import append
 
 from .fixing import lock
 from .models import DutyMemo, DutyRefund, Payment, PaymentChannel, RefundConfirmation, StoredAssessment
-from .reports import read_report
+from .reports import read_report, receipt_number
 
 State = DutyRefund.State
 
@@ -47,13 +47,14 @@ def settle_due(
                data={"declaration": subject, "refund": held.number})  # fmt: skip
     if amount <= 0:
         return None
-    last = Payment.objects.filter(memo__subject=subject).select_related("memo").latest("recorded_at")
+    last = Payment.objects.filter(memo__subject=subject).order_by("recorded_at").last()
+    paid = DutyMemo.objects.filter(subject=subject, state=DutyMemo.State.PAID).latest("pk")
     refund = DutyRefund.objects.create(
         number=f"{subject}-R{DutyRefund.objects.filter(subject=subject).count() + 1:02d}",
         subject=subject,
         assessment=stored,
-        payee_id=last.memo.payer_id,
-        channel=last.channel,
+        payee_id=paid.payer_id,
+        channel=last.channel if last is not None else None,  # before counter payments were recorded there was none
         audience=sorted(set(audience)),
         amount=amount,
     )
@@ -100,13 +101,34 @@ def confirm(*, channel: PaymentChannel, data: Any, actor: str) -> RefundConfirma
         confirmation = RefundConfirmation.objects.create(
             channel=channel, reference=report.reference, refund=refund, amount=report.amount, refunded_at=report.moment
         )
-        DutyRefund.objects.filter(pk=refund.pk).update(state=State.PAID, refunded_on=refunded_on)
-        append(
-            type="duty.refunded",
-            subject=("duty", refund.subject),
-            actor=actor,
-            audience=refund.audience,
-            data={"declaration": refund.subject, "refund": refund.number, "amount": f"{refund.amount:f}",
-                  "refunded_on": refunded_on.isoformat(), "bank": channel.code, "reference": report.reference},
-        )  # fmt: skip
+        _given_back(refund, on=refunded_on, actor=actor, data={"bank": channel.code, "reference": report.reference})
     return confirmation
+
+
+def at_counter(*, subject: str, reference: str, actor: str) -> RefundConfirmation:
+    """Record that what is due was given back at the counter, now. Raises Problem 409 where no refund waits for the counter, 422
+    without the voucher's number."""
+    reference = receipt_number(reference)
+    with transaction.atomic():
+        lock(subject)
+        refund = DutyRefund.objects.select_for_update().filter(subject=subject, state=State.DUE, channel=None).first()
+        if refund is None:
+            raise conflict("no-refund-due", T("没有须在柜台退还的税款", "Nothing is to be given back at the counter"))
+        now = timezone.now()
+        confirmation = RefundConfirmation.objects.create(
+            channel=None, reference=reference, refund=refund, amount=refund.amount, refunded_at=now
+        )
+        _given_back(refund, on=legal_day(now), actor=actor, data={"reference": reference, "counter": True})
+    return confirmation
+
+
+def _given_back(refund: DutyRefund, *, on: date, actor: str, data: dict[str, Any]) -> None:
+    DutyRefund.objects.filter(pk=refund.pk).update(state=State.PAID, refunded_on=on)
+    append(
+        type="duty.refunded",
+        subject=("duty", refund.subject),
+        actor=actor,
+        audience=refund.audience,
+        data={"declaration": refund.subject, "refund": refund.number, "amount": f"{refund.amount:f}",
+              "refunded_on": on.isoformat()} | data,
+    )  # fmt: skip

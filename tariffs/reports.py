@@ -11,6 +11,9 @@ from typing import Any
 from common.problems import Fault, invalid
 from common.text import T
 
+#: Longest reference of a bank, and longest number of a receipt.
+MAX_REFERENCE = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -26,7 +29,7 @@ def read_report(data: Any, *, document: str, moment: str) -> Report:
     if not isinstance(data, dict):
         raise invalid([Fault("", "not-an-object", T("须为 JSON 对象", "must be a JSON object"))])
     texts = {}
-    for name, limit in (("reference", 64), (document, 50)):
+    for name, limit in (("reference", MAX_REFERENCE), (document, 50)):
         value = data.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= limit or "\x00" in value:
             faults.append(Fault(f"/{name}", "missing", T("缺少此项或格式不正确", "missing or malformed")))
@@ -47,3 +50,11 @@ def read_report(data: Any, *, document: str, moment: str) -> Report:
     if faults or when is None:
         raise invalid(faults)
     return Report(texts["reference"], texts[document], amount, when)
+
+
+def receipt_number(reference: str) -> str:
+    """The number of what was written out at the counter. Raises Problem 422."""
+    reference = reference.strip()
+    if not reference or len(reference) > MAX_REFERENCE:
+        raise invalid([Fault("/reference", "required", T("须填写凭证号", "The receipt's number is needed"))])
+    return reference

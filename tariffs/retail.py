@@ -36,6 +36,12 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
     single = run.book.parameter("retail.single_limit_yuan", run.day)
     annual = run.book.parameter("retail.annual_limit_yuan", run.day)
     value = sum((result.value for result in results), ZERO)
+    compared = f"{value:f} {'>' if value > single else '≤'} {plain(single)}"
+    run.steps.append(
+        Step("retail-limit", None, compared, value, "retail-2018-49", inputs={
+            "single_limit": plain(single), "annual_limit": plain(annual), "used_this_year": plain(buyer.used_this_year),
+        })
+    )  # fmt: skip
     if buyer.used_this_year + value > annual:
         run.faults.append(
             Fault("/buyer/used_this_year", "retail-annual-limit", T(
@@ -55,32 +61,31 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
             )  # fmt: skip
             return
         run.notices.append(Notice("retail-over-limit"))
-        _taxes(run, results, Decimal(100), "retail-2018-49")
+        run.each(results, lambda result: _taxes(run, result, Decimal(100), "retail-2018-49"))
         return
     share = run.book.parameter("retail.levied_percent", run.day)
     for result in results:
         for line in result.taxes:
             line.due = line.payable = NOTHING
             line.status = "exempt"
-    _taxes(run, results, share, "retail-2016-18")
+    run.each(results, lambda result: _taxes(run, result, share, "retail-2016-18"))
 
 
-def _taxes(run: _Assessor, results: list[ItemResult], share: Decimal, basis: str) -> None:
-    for result in results:
-        for line in result.taxes:
-            if share == 100:
-                line.due = line.payable = line.computed
-                line.status = "levied"
-        found = run.consumption(result)
-        if found is not None:
-            base, amount, rate = found
-            consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
-            base, amount, rate = run.vat(result)
-            _cut(run, result, consumption, share, basis, "retail-consumption-tax")
-        else:
-            base, amount, rate = run.vat(result)
-        vat = run.add(result, "vat", base, rate, amount, "levy")
-        _cut(run, result, vat, share, basis, "retail-vat")
+def _taxes(run: _Assessor, result: ItemResult, share: Decimal, basis: str) -> None:
+    for line in result.taxes:
+        if share == 100:
+            line.due = line.payable = line.computed
+            line.status = "levied"
+    found = run.consumption(result)
+    if found is not None:
+        base, amount, rate = found
+        consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
+        base, amount, rate = run.vat(result)
+        _cut(run, result, consumption, share, basis, "retail-consumption-tax")
+    else:
+        base, amount, rate = run.vat(result)
+    vat = run.add(result, "vat", base, rate, amount, "levy")
+    _cut(run, result, vat, share, basis, "retail-vat")
 
 
 def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basis: str, code: str) -> None:
@@ -88,4 +93,13 @@ def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basi
         return
     line.due = line.payable = fen(line.computed * share / 100)
     line.status = "reduced"
-    run.steps.append(Step(code, result.item.number, f"{line.computed:f} × {plain(share)}%", line.payable, basis))
+    run.steps.append(
+        Step(
+            code,
+            result.item.number,
+            f"{line.computed:f} × {plain(share)}%",
+            line.payable,
+            basis,
+            inputs={"tax": f"{line.computed:f}", "share": f"{plain(share)}%"},
+        )
+    )

@@ -77,10 +77,20 @@ class ChangeSerializer(s.Serializer):
     after = s.CharField(allow_null=True)
 
 
+class OtherChangeSerializer(s.Serializer):
+    table = s.CharField()
+    key = s.CharField()
+    before = s.CharField(allow_null=True)
+    after = s.CharField(allow_null=True)
+
+
 class ChangesSerializer(s.Serializer):
     to = s.DateField()
     complete = s.BooleanField()
     changes = ChangeSerializer(many=True)
+    others = OtherChangeSerializer(
+        many=True, help_text="其他各表；按编号前缀查询时为空 / the other tables; empty with a prefix"
+    )
 
     def get_fields(self) -> dict[str, s.Field]:
         return {"from": s.DateField(), **super().get_fields()}
@@ -275,12 +285,18 @@ class MemoSerializer(s.Serializer):
     state_text = s.CharField()
     lines = MemoLineSerializer(many=True)
     amount = s.CharField()
+    tax = s.CharField(help_text="其中税款，滞纳金以此计算 / of which tax: what a late-payment charge is reckoned on")
     currency = s.CharField()
     issued_at = s.DateTimeField()
     completed_on = s.DateField()
     due_on = s.DateField()
     paid_on = s.DateField(allow_null=True)
-    late_charge = s.CharField()
+    late_charge = s.CharField(help_text="已缴的滞纳金 / the charge that was paid")
+    days_late = s.IntegerField(help_text="今日已滞纳天数 / days late if paid today")
+    late_charge_today = s.CharField(help_text="今日缴纳的滞纳金 / the charge if paid today")
+    late_charge_line = s.CharField(allow_blank=True, help_text="滞纳金算式 / how that charge is made")
+    payable_today = s.CharField(help_text="今日应缴合计 / what is to be paid today, the charge included")
+    notices = NoticeSerializer(many=True)
 
 
 class MemoPageSerializer(s.Serializer):
@@ -297,7 +313,7 @@ class RefundSerializer(s.Serializer):
     state_text = s.CharField()
     amount = s.CharField()
     currency = s.CharField()
-    bank = s.CharField()
+    bank = s.CharField(allow_null=True, help_text="空：在柜台退还 / null: given back at the counter")
     created_at = s.DateTimeField()
     refunded_on = s.DateField(allow_null=True)
 

@@ -5,15 +5,17 @@ The answer keeps every candidate, whether it was taken, why, and the article tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from .basis import BASES, text
-from .book import MFN_GROUP, REMEDY_KINDS, Measure
+from .book import ALL, MFN_GROUP, REMEDY_KINDS, Measure
 from .rates import ZERO, Goods, RateMissing
 
+ENDLESS = Decimal("Infinity")
 #: Origins that say "not known" (facts: the general rate applies).
 UNKNOWN_ORIGINS = ("", "ZZZ", "UNK")
 
@@ -129,6 +131,10 @@ class Selection:
     candidates: list[Candidate] = field(default_factory=list)
     missing: str = ""  # why no rate could be found
     unclaimed: list[Measure] = field(default_factory=list)
+    #: What comparing rates asks for and was not given: without it nobody knows which rate applies.
+    needs: list[RateMissing] = field(default_factory=list)
+    #: Remedies of the origin set for exporters by name, where none of them is the goods' exporter.
+    exporters: list[Measure] = field(default_factory=list)
 
 
 def amount_of(measure: Measure, goods: Goods) -> Decimal | None:
@@ -139,10 +145,27 @@ def amount_of(measure: Measure, goods: Goods) -> Decimal | None:
         return None
 
 
-def _lower(first: Measure, second: Measure, goods: Goods) -> bool:
-    """First comes to less than second. A measure that cannot be worked out is not the lower one."""
-    one, two = amount_of(first, goods), amount_of(second, goods)
-    return one is not None and (two is None or one < two)
+def _needed(measure: Measure, goods: Goods, needs: list[RateMissing]) -> Decimal | None:
+    """The same; what it needs is put down in ``needs``."""
+    try:
+        return measure.rate.amount(goods)
+    except RateMissing as missing:
+        needs.append(missing)
+        return None
+
+
+def _lower(first: Measure, second: Measure, goods: Goods, needs: list[RateMissing]) -> bool:
+    """First comes to less than second; nothing comes to less than nothing."""
+    two = _needed(second, goods, needs)
+    if two == 0:
+        return False
+    one = _needed(first, goods, needs)
+    return one is not None and two is not None and one < two
+
+
+def exporter_key(name: str) -> str:
+    """A company's name as it is compared: declared and published texts differ in case, spaces, width and punctuation."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", name).casefold() if sign.isalnum())
 
 
 def _agrees(measure: Measure, claimed: str) -> bool:
@@ -167,13 +190,17 @@ def select_import(
     claim: Claim,
     goods: Goods,
     preferred: Mapping[str, str] | None = None,
+    groups_of: Callable[[str], Collection[str]] = lambda origin: (ALL, origin),
 ) -> Selection:
     """Arts 12 to 14, then the trade remedies of arts 16 to 18, then art. 19. ``preferred`` are the groups of the origin under
-    the agreement claimed, where its rules find another than the origin that everything else goes by."""
+    the agreement claimed, where its rules find another than the origin that everything else goes by; ``groups_of`` gives those
+    of an origin that a remedy names."""
     preferred = groups if preferred is None else preferred
+    needs: list[RateMissing] = []
     one: dict[str, Measure] = {}
     preferences: list[Measure] = []
     all_remedies: list[Measure] = []
+    not_for_origin: list[Measure] = []
     for measure in measures:
         kind = measure.kind
         if kind in REMEDY_KINDS:
@@ -181,10 +208,11 @@ def select_import(
         elif kind in ("conventional", "preferential"):
             if measure.group in preferred:
                 preferences.append(measure)
-        elif (measure.group in groups or (kind == "mfn" and measure.group == MFN_GROUP)) and (
-            kind not in one or one[kind].group == "ALL"
-        ):
-            one[kind] = measure
+        elif measure.group in groups:
+            if kind not in one or one[kind].group == ALL:
+                one[kind] = measure
+        elif kind in ("mfn", "provisional", "quota_out") and measure.group == MFN_GROUP:
+            not_for_origin.append(measure)
     mfn, general, provisional = one.get("mfn"), one.get("general"), one.get("provisional")
     quota_out = one.get("quota_out")
     unknown = claim.origin in UNKNOWN_ORIGINS
@@ -199,7 +227,7 @@ def select_import(
             why[measure.id] = "not-claimed"
         elif not claim.certificate:
             why[measure.id] = "no-certificate"
-        elif preference is None or _lower(measure, preference, goods):
+        elif preference is None or _lower(measure, preference, goods, needs):
             if preference is not None:
                 why[preference.id] = "higher"
             preference = measure
@@ -213,6 +241,7 @@ def select_import(
 
     taken: Measure | None
     if claim.quota and "quota_in" in one:
+        needs.clear()  # no comparison decides
         taken, reason = one["quota_in"], "quota"
         if "quota_in_provisional" in one:
             taken, reason = one["quota_in_provisional"], "quota-provisional"
@@ -220,9 +249,11 @@ def select_import(
     elif preference is not None:
         taken, reason = preference, "claimed"
         if temporary is not None and (entitled or temporary.group != MFN_GROUP):
-            if _lower(temporary, preference, goods):
+            if _lower(temporary, preference, goods, needs):
                 taken, reason = temporary, "provisional-lower"
-        elif preference.kind == "conventional" and mfn is not None and entitled and _lower(mfn, preference, goods):
+        elif (
+            preference.kind == "conventional" and mfn is not None and entitled and _lower(mfn, preference, goods, needs)
+        ):
             taken, reason = mfn, "mfn-lower"
     elif entitled and (mfn is not None or temporary is not None):
         taken, reason = (temporary, temporary_reason) if temporary is not None else (mfn, "mfn")
@@ -231,13 +262,20 @@ def select_import(
     else:
         taken, reason = general, "unknown-origin" if unknown else "general"
 
-    chosen = Selection(taken, reason)
+    for measure in not_for_origin:
+        general_taken = taken is not None and taken.kind == "general" and measure.kind != "mfn"
+        why[measure.id] = "not-with-general" if general_taken else "not-entitled"
+    chosen = Selection(taken, reason, needs=needs)
     if taken is None:
         chosen.missing = "mfn" if entitled else "general"
-    _remedies(chosen, all_remedies, groups, claim, general, goods, why)
-    _list_candidates(chosen, [*one.values(), *preferences, *all_remedies], groups, entitled, why, goods)
+    _remedies(chosen, all_remedies, groups, claim, general, goods, why, groups_of)
+    _list_candidates(
+        chosen, [*one.values(), *not_for_origin, *preferences, *all_remedies], groups, entitled, why, goods
+    )
     if chosen.duty is not None and chosen.reason in ("mfn", "provisional"):
-        chosen.unclaimed = [m for m in preferences if why.get(m.id) == "not-claimed" and _lower(m, chosen.duty, goods)]
+        chosen.unclaimed = [
+            m for m in preferences if why.get(m.id) == "not-claimed" and _lower(m, chosen.duty, goods, [])
+        ]
     return chosen
 
 
@@ -245,7 +283,7 @@ def _for_exporter(remedies: Sequence[Measure], exporter: str, why: dict[int, str
     """Of each kind and origin the exporter's own rate, else the rate for all others."""
     found: dict[tuple[str, str], Measure] = {}
     for measure in remedies:
-        if measure.exporter not in ("", exporter):
+        if measure.exporter and exporter_key(measure.exporter) != exporter_key(exporter):
             why[measure.id] = "other-exporter"
             continue
         key = (measure.kind, measure.group)
@@ -267,28 +305,36 @@ def _remedies(
     general: Measure | None,
     goods: Goods,
     why: dict[int, str],
+    groups_of: Callable[[str], Collection[str]],
 ) -> None:
     if not remedies:
         return
     if claim.origin_proven and claim.origin not in UNKNOWN_ORIGINS:
-        chosen.remedies = _for_exporter([m for m in remedies if m.group in groups], claim.exporter, why)
+        named = [m for m in remedies if m.group in groups]
+        chosen.remedies = _for_exporter(named, claim.exporter, why)
+        if not any(measure.exporter for measure in chosen.remedies):
+            chosen.exporters = [measure for measure in named if measure.exporter]
         return
-    # Art. 19: of each named origin the highest rate of each kind; the origin where these come to most.
+    # Art. 19: of each named origin the highest rate of each kind and group that reaches it, everybody's too; the origin where
+    # these come to most. What cannot be worked out counts as the highest, so that it is asked for and not passed over.
     worst: list[Measure] = []
     worst_amount = ZERO
     for origin in sorted({measure.group for measure in remedies}):
-        highest: dict[str, tuple[Decimal, Measure]] = {}
+        reaching = groups_of(origin)
+        highest: dict[tuple[str, str], tuple[Decimal, Measure]] = {}
         for measure in remedies:
-            if measure.group == origin:
-                amount = amount_of(measure, goods)
-                if amount is not None and (measure.kind not in highest or highest[measure.kind][0] < amount):
-                    highest[measure.kind] = (amount, measure)
+            if measure.group in reaching:
+                known = amount_of(measure, goods)
+                amount = ENDLESS if known is None else known
+                key = (measure.kind, measure.group)
+                if key not in highest or highest[key][0] < amount:
+                    highest[key] = (amount, measure)
         total = sum((amount for amount, _ in highest.values()), ZERO)
         if total > worst_amount or not worst:
             worst, worst_amount = [measure for _, measure in highest.values()], total
-    base = amount_of(chosen.duty, goods) if chosen.duty is not None else None
-    against = amount_of(general, goods) if general is not None else None
-    if against is not None and general is not chosen.duty and against > (base or ZERO) + worst_amount:
+    base = amount_of(chosen.duty, goods) if chosen.duty is not None else ZERO
+    against = None if general is None or general is chosen.duty else _needed(general, goods, chosen.needs)
+    if against is not None and base is not None and against > base + worst_amount:
         if chosen.duty is not None:
             why[chosen.duty.id] = "art19-lower"
         chosen.duty, chosen.reason, chosen.missing = general, "art19-general", ""

@@ -24,7 +24,7 @@ from .models import (
     TariffMeasure,
     Versioned,
 )
-from .rates import RateTextError, parse
+from .rates import AdValorem, Classes, RateTextError, parse
 
 
 class CellError(ValueError):
@@ -90,17 +90,36 @@ def rate(cell: str) -> str:
         raise CellError("not-a-rate", T("税率格式不正确：{cell}", "not a rate: {cell}", cell=cell[:80])) from None
 
 
-def decimal(low: str | None = None) -> Callable[[str], str]:
+def decimal(column: models.DecimalField, low: str | None = None) -> Callable[[str], str]:
+    """A number that the column holds exactly: nothing is rounded on its way in."""
+    places = column.decimal_places
+    whole_digits = column.max_digits - places
+
     def read(cell: str) -> str:
         try:
             number = Decimal(cell)
         except InvalidOperation:
             raise CellError("not-a-number", T("不是数字", "not a number")) from None
-        if not number.is_finite() or (low is not None and number <= Decimal(low)) or abs(number.adjusted()) > 14:
+        if (
+            not number.is_finite()
+            or (low is not None and number <= Decimal(low))
+            or (number and not -places <= number.adjusted() < whole_digits)
+        ):
             raise CellError("out-of-range", T("数值超出范围", "out of range"))
+        if number != round(number, places):
+            raise CellError("too-many-decimals", T("小数超过 {n} 位", "more than {n} decimals", n=places))
         return format(number, "f")
 
     return read
+
+
+def field_of(model: type[models.Model], name: str) -> models.DecimalField:
+    field = model._meta.get_field(name)
+    assert isinstance(field, models.DecimalField)
+    return field
+
+
+exchange_rate = decimal(field_of(MonthlyRate, "rate"), "0")
 
 
 def flag(cell: str) -> str:
@@ -149,7 +168,11 @@ class Table:
     key: tuple[str, ...]  # fields: of these two rows known now never hold on the same day
     family: str  # the field whose earlier rows make a day in the past an answered one
     columns: tuple[Column, ...]
+    #: What holds for a code holds for all below it: a row changes the answers of every code above and below its own.
+    inherited: bool = False
     period: str = "range"  # "day": the row holds on the one day of column `day`
+    #: What columns must be together, given the values of a row in the columns' order: (column, what is wrong), or None.
+    check: Callable[[list[str]], tuple[str, CellError] | None] = lambda values: None
 
     def payload(self) -> list[str]:
         return [column.field for column in self.columns if column.field not in self.key]
@@ -160,6 +183,19 @@ _COMMON = (
     Column("source", "source", "text", words(300)),
     Column("example", "example", "boolean", flag, default="f"),
 )
+
+
+def _leaves_a_base(values: list[str]) -> tuple[str, CellError] | None:
+    """Consumption tax is part of its own base (Consumption Tax Regulation art. 9): below 100 %."""
+    _, kind, _, _, _, text = values[:6]
+    if kind != "consumption":
+        return None
+    rate = parse(text)
+    for choice in (rate.above, rate.below) if isinstance(rate, Classes) else (rate,):
+        if sum(leaf.percent / leaf.over for leaf in choice.leaves() if isinstance(leaf, AdValorem)) >= 100:
+            return "rate", CellError("out-of-range", T("消费税税率须小于 100%", "consumption tax must be below 100 %"))
+    return None
+
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -186,7 +222,7 @@ TABLES: dict[str, Table] = {
             Column("quota", "quota", "text", words(30)),
             Column("basis", "basis", "text", words(200)),
             *_COMMON,
-        )),
+        ), inherited=True, check=_leaves_a_base),
         Table("origins", OriginMember, ("group", "country"), "group", (
             Column("group", "group", "text", words(20), True),
             Column("agreement", "agreement", "text", words(20)),
@@ -197,7 +233,7 @@ TABLES: dict[str, Table] = {
         )),
         Table("exchange-rates", MonthlyRate, ("currency",), "currency", (
             Column("currency", "currency", "text", pattern(r"[A-Z]{3}", "须为三位字母代码", "three letters"), True),
-            Column("rate", "rate", "numeric", decimal("0"), True),
+            Column("rate", "rate", "numeric", exchange_rate, True),
             Column("per", "per", "integer", whole, default="1"),
             Column("inverse", "inverse", "boolean", flag, default="f"),
             Column("quoted_on", "quoted_on", "date", a_day, True),
@@ -205,7 +241,7 @@ TABLES: dict[str, Table] = {
         )),
         Table("parameters", Parameter, ("name",), "name", (
             Column("name", "name", "text", words(60), True),
-            Column("value", "value", "numeric", decimal(), True),
+            Column("value", "value", "numeric", decimal(field_of(Parameter, "value")), True),
             Column("basis", "basis", "text", words(200)),
             *_COMMON,
         )),
@@ -223,11 +259,11 @@ TABLES: dict[str, Table] = {
             Column("working", "working", "boolean", flag, True),
             Column("name", "name", "text", words(50)),
             *_COMMON,
-        ), "day"),
+        ), period="day"),
         Table("quotas", Quota, ("number",), "number", (
             Column("number", "number", "text", words(30), True),
             Column("name", "name", "text", words(200)),
-            Column("volume", "volume", "numeric", decimal("0"), True),
+            Column("volume", "volume", "numeric", decimal(field_of(Quota, "volume"), "0"), True),
             *_COMMON,
         )),
     )

@@ -15,7 +15,7 @@ from common.text import T
 
 from .basis import Notice, Step
 from .inputs import ADDITIONS, AssessmentInput, Fee
-from .rates import ZERO, AdValorem, Goods, Rate, RateMissing, Specific, Sum, fen, plain
+from .rates import ZERO, AdValorem, Choice, Goods, Rate, RateMissing, Specific, Sum, fen, plain
 
 HUNDRED = Decimal(100)
 
@@ -104,7 +104,10 @@ def build(
     if out.faults:
         return out
 
-    shares = [split(sum_, out.prices) for sum_ in (sign * freight, sign * insurance, misc)]
+    charges = {"freight": sign * freight, "insurance": sign * insurance, "misc": misc}
+    shares = [split(charge, out.prices) for charge in charges.values()]
+    if len(request.items) > 1:
+        _say_shares(request, out, charges, shares)
     adjustments = _adjustments(request, out, convert, describe)
     for place, item in enumerate(request.items):
         parts = [out.prices[place], *(share[place] for share in shares), adjustments[place]]
@@ -164,7 +167,9 @@ def _freight(
     if fee.mark == "1":
         amount = fen(total * fee.value / HUNDRED)
         worked = f"{total:f} × {plain(fee.value)}%"
-        out.steps.append(Step("freight-rate", None, worked, amount, basis, inputs={"rate": plain(fee.value)}))
+        out.steps.append(
+            Step("freight-rate", None, worked, amount, basis, inputs={"price": f"{total:f}", "rate": plain(fee.value)})
+        )
         return amount
     if fee.mark == "2":
         if request.gross_weight is None:
@@ -178,11 +183,13 @@ def _freight(
         amount = _charge(Fee("3", fee.value * tonnes, fee.currency), "freight", out, convert)
         rate = "" if fee.currency == "CNY" else f" × {describe(fee.currency)}"
         worked = f"{plain(tonnes)} t × {plain(fee.value)} {fee.currency}{rate}"
-        out.steps.append(Step("freight-unit", None, worked, amount, basis))
+        out.steps.append(
+            Step("freight-unit", None, worked, amount, basis, inputs={"tonnes": plain(tonnes)} | _declared(fee))
+        )
         return amount
     amount = _charge(fee, "freight", out, convert)
     if amount:
-        out.steps.append(Step("freight", None, _in_yuan(fee, describe), amount, basis))
+        out.steps.append(Step("freight", None, _in_yuan(fee, describe), amount, basis, inputs=_declared(fee)))
     return amount
 
 
@@ -202,6 +209,10 @@ def _insurance(
         if fee is not None and fee.value:
             out.notices.append(Notice("fee-in-price", params={"fee": "insurance"}))
         return ZERO
+
+    def insured(rate: Decimal) -> dict[str, str]:
+        return {"price": f"{total:f}", "freight": f"{freight:f}", "rate": plain(rate)}
+
     if fee is None:
         if export:
             out.faults.append(
@@ -212,7 +223,7 @@ def _insurance(
             return ZERO
         amount = fen((total + freight) * default / HUNDRED)
         worked = f"({total:f} + {freight:f}) × {plain(default)}%"
-        out.steps.append(Step("insurance-default", None, worked, amount, "order-213"))
+        out.steps.append(Step("insurance-default", None, worked, amount, "order-213", inputs=insured(default)))
         out.notices.append(Notice("insurance-default"))
         return amount
     if fee.mark == "1":
@@ -227,18 +238,26 @@ def _insurance(
             # The price already holds the insurance: the rate is of the insured price itself.
             amount = fen(total * fee.value / HUNDRED)
             worked = f"{total:f} × {plain(fee.value)}%"
-            out.steps.append(Step("insurance-included", None, worked, amount, "tariff-law-29"))
+            out.steps.append(
+                Step("insurance-included", None, worked, amount, "tariff-law-29",
+                     inputs={"price": f"{total:f}", "rate": plain(fee.value)})
+            )  # fmt: skip
             return amount
         amount = fen((total + freight) * fee.value / (HUNDRED - fee.value))
         worked = f"({total:f} + {freight:f}) × {plain(fee.value)}% ÷ (1 − {plain(fee.value)}%)"
-        out.steps.append(
-            Step("insurance-rate", None, worked, amount, "tariff-law-24", inputs={"rate": plain(fee.value)})
-        )
+        out.steps.append(Step("insurance-rate", None, worked, amount, "tariff-law-24", inputs=insured(fee.value)))
         return amount
     amount = _charge(fee, "insurance", out, convert)
     if amount:
         out.steps.append(
-            Step("insurance", None, _in_yuan(fee, describe), amount, "tariff-law-29" if export else "tariff-law-24")
+            Step(
+                "insurance",
+                None,
+                _in_yuan(fee, describe),
+                amount,
+                "tariff-law-29" if export else "tariff-law-24",
+                inputs=_declared(fee),
+            )
         )
     return amount
 
@@ -249,13 +268,16 @@ def _misc(
     fee = request.misc
     if fee is None or not fee.value:
         return ZERO
+    basis = "tariff-law-29" if request.direction == "E" else "tariff-law-25" if fee.value > 0 else "tariff-law-26"
     if fee.mark == "1":
         amount = fen(total * fee.value / HUNDRED)
         worked = f"{total:f} × {plain(fee.value)}%"
-        out.steps.append(Step("misc-rate", None, worked, amount, "tariff-law-24"))
+        out.steps.append(
+            Step("misc-rate", None, worked, amount, basis, inputs={"price": f"{total:f}", "rate": plain(fee.value)})
+        )
         return amount
     amount = _charge(fee, "misc", out, convert)
-    out.steps.append(Step("misc", None, _in_yuan(fee, describe), amount, "tariff-law-24"))
+    out.steps.append(Step("misc", None, _in_yuan(fee, describe), amount, basis, inputs=_declared(fee)))
     return amount
 
 
@@ -270,7 +292,14 @@ def _adjustments(
         adds = adjustment.kind in ADDITIONS
         code, basis = ("addition", "tariff-law-25") if adds else ("deduction", "tariff-law-26")
         out.steps.append(
-            Step(code, adjustment.item, _in_yuan(fee, describe), amount, basis, inputs={"kind": adjustment.kind})
+            Step(
+                code,
+                adjustment.item,
+                _in_yuan(fee, describe),
+                amount,
+                basis,
+                inputs={"kind": adjustment.kind} | _declared(fee),
+            )
         )
         signed = amount if adds else -amount
         if adjustment.item is None:
@@ -281,6 +310,29 @@ def _adjustments(
     return sums
 
 
+def _say_shares(
+    request: AssessmentInput, out: Build, charges: dict[str, Decimal], shares: Sequence[Sequence[Decimal]]
+) -> None:
+    whole = sum(out.prices, ZERO)
+    for (name, charge), parts in zip(charges.items(), shares, strict=True):
+        if not charge:
+            continue
+        running = given = ZERO
+        for item, price, share in zip(request.items, out.prices, parts, strict=True):
+            running += price
+            worked = f"{charge:f} × {running:f} ÷ {whole:f} − {given:f}"
+            out.steps.append(
+                Step("share", item.number, worked, share, "split", inputs={
+                    "charge": name, "total": f"{charge:f}", "price": f"{price:f}",
+                })
+            )  # fmt: skip
+            given += share
+
+
+def _declared(fee: Fee) -> dict[str, str]:
+    return {"declared": plain(fee.value), "currency": fee.currency}
+
+
 def _in_yuan(fee: Fee, describe: Callable[[str], str]) -> str:
     if fee.currency == "CNY":
         return f"{plain(fee.value)}"
@@ -288,18 +340,29 @@ def _in_yuan(fee: Fee, describe: Callable[[str], str]) -> str:
 
 
 def export_value(fob: Decimal, rate: Rate | None, goods: Goods) -> tuple[Decimal, str]:
-    """The FOB price without the export duty in it (Tariff Law art. 29), and the arithmetic."""
-    percent = specific = ZERO
+    """The FOB price without the export duty in it (Tariff Law art. 29), and the arithmetic. Raises RateMissing where the rate
+    does not say how much of the price is duty: an officer fixes the value then."""
     if rate is None:
         return fob, f"{fob:f}"
+    value, worked = _without_duty(fob, rate, goods)
+    return fen(value), worked
+
+
+def _without_duty(fob: Decimal, rate: Rate, goods: Goods) -> tuple[Decimal, str]:
+    if isinstance(rate, Choice):
+        # Value and duty together rise with the value: where the higher duty is owed, the lowest value leaves room for it.
+        found = [_without_duty(fob, term, goods) for term in rate.terms]
+        pick, name = (min, "min") if rate.pick == "max" else (max, "max")
+        return pick(value for value, _ in found), f"{name}({'; '.join(worked for _, worked in found)})"
+    percent = specific = ZERO
     for term in rate.terms if isinstance(rate, Sum) else (rate,):
         if isinstance(term, AdValorem) and not term.part:
             percent += term.percent / term.over
-        elif isinstance(term, Specific):
+        elif isinstance(term, AdValorem | Specific):
             specific += term.amount(goods)
         else:
-            return fob, f"{fob:f}"
-    value = fen((fob - specific) / (1 + percent / HUNDRED))
+            raise RateMissing("reference", str(rate))
+    value = (fob - specific) / (1 + percent / HUNDRED)
     if not percent and not specific:
         return value, f"{fob:f}"
     return value, f"({fob:f} − {plain(specific)}) ÷ (1 + {plain(percent)}%)"

@@ -1,7 +1,8 @@
 """Working days of China and the day of the month's exchange rate.
 
 The holiday calendar is data (`data/holidays.csv`): days off that would be working days, and weekend days worked to make
-up for them. A year without data counts weekends only, and the answer says so.
+up for them. In a year without data weekends and the statutory days of fixed date are off (parameters `statutory_day.MMDD`),
+and the answer says so.
 """
 
 from __future__ import annotations
@@ -17,16 +18,27 @@ class Calendar:
     holidays: frozenset[date] = frozenset()
     make_up: frozenset[date] = frozenset()
     years: frozenset[int] = field(default_factory=frozenset)
+    #: Days off every year, for years without data: (month, day, from, to), half-open.
+    statutory: tuple[tuple[int, int, date | None, date | None], ...] = ()
 
     def covers(self, day: date) -> bool:
         return day.year in self.years
 
+    def is_off(self, day: date) -> bool:
+        """A holiday, as published or, before it is, as the law fixes its date."""
+        if self.covers(day):
+            return day in self.holidays
+        return any(
+            (day.month, day.day) == (month, number) and (start is None or start <= day) and (end is None or day < end)
+            for month, number, start, end in self.statutory
+        )
+
     def is_working(self, day: date) -> bool:
-        return day in self.make_up or (day.weekday() < 5 and day not in self.holidays)
+        return day in self.make_up or (day.weekday() < 5 and not self.is_off(day))
 
     def is_trading(self, day: date) -> bool:
         """Interbank foreign exchange trades on weekdays that are no holidays; make-up weekends do not count."""
-        return day.weekday() < 5 and day not in self.holidays
+        return day.weekday() < 5 and not self.is_off(day)
 
     def working_from(self, day: date) -> date:
         """The day itself, or the first working day after it: a limit that ends on a day off moves on."""
@@ -72,7 +84,9 @@ def quotation_day(day: date, calendar: Calendar) -> date:
     return found
 
 
-def payment_due(completed_on: date, calendar: Calendar, *, summary_guarantee: bool = False, days: int = 15) -> date:
+def payment_due(
+    completed_on: date, calendar: Calendar, *, summary_guarantee: bool = False, days: int = 15, working_day: int = 5
+) -> date:
     """The last day to pay.
 
     Tariff Law art. 43: 15 days from completing the declaration; with a guarantee for summary payment, the fifth working
@@ -80,7 +94,7 @@ def payment_due(completed_on: date, calendar: Calendar, *, summary_guarantee: bo
     """
     if summary_guarantee:
         month = next_month(completed_on)
-        return calendar.nth_working_day(month.year, month.month, 5)
+        return calendar.nth_working_day(month.year, month.month, working_day)
     return calendar.working_from(completed_on + timedelta(days=days))
 
 

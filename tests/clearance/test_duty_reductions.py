@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from clearance import duty_desk
 from tariffs import fixing
 from tests import make
 from tests.clearance.test_duties import lodged, worked_example
@@ -62,8 +63,9 @@ def test_in_a_special_case_an_officer_fixes_the_share_since_no_element_carries_i
     stored = declared(firm, "399", "4")
     assert taxes(stored)["duty"] == (FULL["duty"], "levied")
     assert "reduction-not-fixed" in notices(stored)
-    fixed = fixing.override(
-        subject=stored.subject, changes={"1": {"reduction": "30"}}, reason="批文", actor="officer:w"
-    )
+    fixed = duty_desk.override(
+        number=stored.subject, changes={"1": {"reduction": "30"}}, reason="批文", version=stored.number,
+        principal=make.officer_principal(),
+    )  # fmt: skip
     assert taxes(fixed)["duty"] == ("3068.70", "reduced")  # 10 228.99 x 30 %
     assert "reduction-not-fixed" not in notices(fixed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import orjson
@@ -11,8 +11,9 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from tariffs import fixing, memos
-from tariffs.models import DutyMemo, PaymentChannel
+from common.days import today
+from tariffs import fixing, memos, payments
+from tariffs.models import DutyMemo, PaymentChannel, StoredAssessment
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -122,6 +123,35 @@ def test_what_differs_between_two_days(api, firm):
     ]
 
 
+def test_what_differs_in_the_other_tables_is_told_where_no_prefix_is_asked_for(api, firm):
+    from tariffs import loading
+
+    for table, row in (
+        ("parameters", {"name": "payment.days", "value": "20", "basis": "新法", "valid_from": "2031-01-01"}),
+        ("exchange-rates", {"currency": "NOK", "rate": "0.7", "quoted_on": "2030-12-18", "valid_from": "2031-01-01"}),
+        ("measures", {"code": "8509801000", "kind": "mfn", "origin": "MFN", "rate": "1%", "valid_from": "2031-01-01"}),
+    ):
+        loading.load_rows(table, [row], actor="test", reason="x")
+    asked = "/api/v1/tariff/changes?from=2030-12-31&to=2031-01-01"
+    answer = body(api(firm).get(asked))
+    assert [(row["table"], row["key"], row["before"], row["after"]) for row in answer["others"]] == [
+        ("exchange-rates", "NOK", None, "0.70000000 · 1 · false · 2030-12-18"),
+        ("parameters", "payment.days", "15.000000 · 关税法第四十三条", "20.000000 · 新法"),
+    ]
+    assert [(row["code"], row["after"]) for row in answer["changes"]] == [("8509801000", "1%")]
+    assert body(api(firm).get(f"{asked}&prefix=85"))["others"] == []
+
+
+def test_a_quotation_asked_to_be_kept_under_a_key_is_kept_once(api, firm):
+    client = api(firm)
+    first, second = (
+        client.post("/api/v1/tariff/assessments", FOB | {"keep": True}, headers={"Idempotency-Key": "k1"})
+        for _ in range(2)
+    )
+    assert body(first)["id"] == body(second)["id"] is not None
+    assert StoredAssessment.objects.count() == 1
+
+
 def memo_for(firm):
     fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[firm.pk], actor="test")
     return memos.issue(
@@ -137,6 +167,32 @@ def test_a_memo_is_seen_by_its_payer_alone(api, firm, broker):
     ]
     assert api(broker).get(f"/api/v1/tariff/memos/{memo.number}").status_code == 404
     assert body(api(broker).get("/api/v1/tariff/memos"))["results"] == []
+
+
+def test_a_memo_says_what_it_comes_to_today(api, firm):
+    """Tariff Law art. 43: 0.05 % a day on the tax."""
+    memo = memo_for(firm)
+    DutyMemo.objects.filter(pk=memo.pk).update(due_on=today() - timedelta(days=10))
+    client = api(firm)
+    late = body(client.get(f"/api/v1/tariff/memos/{memo.number}"))
+    assert (late["days_late"], late["late_charge_today"], late["payable_today"]) == (10, "160.08", "32176.82")
+    assert "32016.74 × 0.05% × 10" in late["late_charge_line"]
+    DutyMemo.objects.filter(pk=memo.pk).update(due_on=today())
+    (row,) = body(client.get(f"/api/v1/tariff/memos?declaration={NUMBER}"))["results"]
+    assert (row["days_late"], row["payable_today"], row["late_charge_line"]) == (0, "32016.74", "")
+    payments.at_counter(subject=NUMBER, reference="R-1", actor="officer")
+    paid = body(client.get(f"/api/v1/tariff/memos/{memo.number}"))
+    assert (paid["state"], paid["payable_today"], paid["late_charge"]) == ("paid", "0.00", "0.00")
+
+
+def test_a_memo_whose_due_day_is_not_certain_says_so(api, firm):
+    fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[firm.pk], actor="test")
+    memo = memos.issue(
+        subject=NUMBER, payer_id=firm.pk, completed_on=date(2026, 12, 18), audience=[firm.pk], actor="test"
+    )
+    (notice,) = body(api(firm).get(f"/api/v1/tariff/memos/{memo.number}"))["notices"]
+    assert notice["code"] == "calendar-missing"
+    assert "2027" in notice["text"]
 
 
 def test_a_bank_reports_a_payment_with_its_token_and_its_signature(api, firm):

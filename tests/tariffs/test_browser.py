@@ -12,6 +12,7 @@ from tariffs import fixing, loads
 from tariffs.models import Load, StoredAssessment, TariffMeasure
 from tests import make
 from tests.browsing import Browser
+from tests.clearance.test_duties import lodged, worked_example
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,7 +20,6 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
-NUMBER = "800020261000000001"
 ROWS = (
     "code,kind,origin,rate,valid_from,source,example\n"
     "8509801000,mfn,MFN,1%,2030-01-01,browser test,1\n"
@@ -78,7 +78,9 @@ def officer(*duties: str) -> None:
 
 def test_an_officer_reads_an_assessment_and_overrides_a_value_and_a_rate(browser: Browser) -> None:
     officer("duties")
-    stored = fixing.fix(subject=NUMBER, request=make.assessment_request(), audience=[1], actor="test")
+    firm = make.firm()
+    stored = fixing.latest(lodged(firm, worked_example(firm)).unified_number)
+    assert stored is not None
     page = browser.page
     browser.log_in("wang")
     browser.open(reverse("admin:tariffs_storedassessment_change", args=[stored.pk]))
@@ -93,7 +95,9 @@ def test_an_officer_reads_an_assessment_and_overrides_a_value_and_a_rate(browser
     assert StoredAssessment.objects.count() == 1  # the browser asks for the reason
     page.fill("#fix-reason", "价格磋商")
     page.click("text=核定为新版本")
-    page.wait_for_selector("li.success")
+    page.wait_for_selector("li.success")  # on the declaration's page, with the memo that follows
+    page.click("text=税费核定第 2 版")
+    page.wait_for_selector("text=价格磋商")
     new = StoredAssessment.objects.get(number=2)
     assert (new.customs_value, new.overrides) == (200000, {"1": {"customs_value": "200000.00", "rate": "8%"}})
     assert StoredAssessment.objects.get(number=1).answer == stored.answer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from tariffs import fixing, loads
-from tariffs.models import Load, StoredAssessment, TariffMeasure
+from tariffs.models import Load, TariffMeasure
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -41,24 +44,6 @@ def test_an_assessment_shows_its_explanation_and_its_candidates(officer_client, 
     assert "最惠国税率" in html
 
 
-def test_an_officer_overrides_with_a_reason_and_sees_both_versions(officer_client, stored):
-    address = reverse("admin:tariffs_override", args=[stored.pk])
-    answer = officer_client.post(address, {"item": "1", "customs_value": "200000", "rate": "", "reason": "磋商"})
-    new = StoredAssessment.objects.get(number=2)
-    assert answer.headers["Location"] == change("storedassessment", new.pk)
-    assert new.customs_value == 200000
-    html = officer_client.get(change("storedassessment", stored.pk)).content.decode()
-    assert "磋商" in html
-    assert change("storedassessment", new.pk) in html
-
-
-def test_an_override_without_reason_or_duty_changes_nothing(client, officer_client, stored):
-    address = reverse("admin:tariffs_override", args=[stored.pk])
-    officer_client.post(address, {"item": "1", "customs_value": "200000", "reason": ""})
-    assert as_officer(client, "inspection").post(address, {"item": "1", "rate": "1%", "reason": "x"}).status_code == 403
-    assert StoredAssessment.objects.count() == 1
-
-
 def upload(client, content, **fields):
     file = SimpleUploadedFile("rates.csv", content.encode())
     return client.post(reverse("admin:tariffs_load_add"), {"file": file, "encoding": "utf-8-sig"} | fields)
@@ -88,6 +73,22 @@ def test_a_faulty_file_is_refused_with_its_faults_on_the_page(officer_client):
     assert "row 2, rate" in officer_client.get(change("load", load.pk)).content.decode()
 
 
+def test_a_file_nobody_foresaw_is_refused_and_those_behind_it_load(officer_client, settings):
+    upload(officer_client, ROWS)
+    upload(officer_client, ROWS)
+    first = Load.objects.earliest("pk")
+    Load.objects.filter(pk=first.pk).update(options=first.options | {"map": "no-such-map"})  # of an older release
+    assert loads.run_queued() == 2
+    assert list(Load.objects.order_by("pk").values_list("state", flat=True)) == ["refused", "done"]
+    first.refresh_from_db()
+    assert [fault["code"] for fault in first.faults] == ["load-failed"]
+
+
+def test_an_unknown_encoding_is_refused_before_the_load_is_queued(officer_client):
+    upload(officer_client, ROWS, encoding="foo")
+    assert Load.objects.count() == 0
+
+
 def test_a_running_load_shows_how_far_it_is(officer_client):
     upload(officer_client, ROWS)
     load = Load.objects.get()
@@ -95,6 +96,15 @@ def test_a_running_load_shows_how_far_it_is(officer_client):
     html = officer_client.get(change("load", load.pk)).content.decode()
     assert 'value="70"' in html
     assert "123456" in html
+
+
+def test_whoever_keeps_the_tariff_is_told_in_time_that_next_years_calendar_is_missing(officer_client):
+    pages = [reverse(f"admin:tariffs_{name}_changelist") for name in ("calendarday", "load")]
+    with time_machine.travel("2026-06-15T10:00:00+08:00", tick=True):
+        assert not any("2026 年节假日安排未加载" in officer_client.get(page).content.decode() for page in pages)
+    with time_machine.travel("2026-11-15T10:00:00+08:00", tick=True):
+        officer_client.force_login(make.officer(duties=("tariff",)).user)
+        assert all("2027 年节假日安排未加载" in officer_client.get(page).content.decode() for page in pages)
 
 
 def test_only_tariff_staff_load_files(client):
@@ -116,6 +126,27 @@ def test_tariff_staff_see_what_changes_on_which_day(officer_client):
 )  # fmt: skip
 def test_every_table_has_a_page_to_browse(officer_client, name):
     assert officer_client.get(reverse(f"admin:tariffs_{name}_changelist")).status_code == 200
+
+
+def test_a_banks_secret_is_changed_with_both_good_until_the_old_one_is_ended(officer_client):
+    from tariffs.models import PaymentChannel
+
+    old, new = (base64.b64encode(bytes([sign]) * 32).decode() for sign in (1, 2))
+    channel = PaymentChannel.objects.create(code="bank", name="Bank", organisation_id=9, secrets=[old])
+    page = change("paymentchannel", channel.pk)
+    form = {"code": "bank", "name": "Bank", "organisation_id": "9", "active": "on"}
+
+    def secrets_after(**more):
+        officer_client.post(page, form | more)
+        return PaymentChannel.objects.get().secrets
+
+    assert secrets_after(new_secret="not base64") == [old]
+    assert secrets_after(new_secret=new) == [new, old]
+    assert secrets_after() == [new, old]
+    assert secrets_after(end_old="on") == [new]
+    shown = officer_client.get(page).content.decode()
+    assert "new_secret" in shown
+    assert new not in shown
 
 
 def test_an_officer_opens_a_guarantee(officer_client):

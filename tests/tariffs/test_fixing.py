@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import date, timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import orjson
 import pytest
@@ -12,8 +13,18 @@ from django.utils import timezone, translation
 from standardwebhooks import Webhook
 
 from common.problems import Problem
-from tariffs import fixing, memos, payments
-from tariffs.models import DutyMemo, Guarantee, Payment, PaymentChannel, QuotaDraw, StoredAssessment
+from events.log import append
+from events.models import Event
+from tariffs import fixing, inputs, loading, lookup, memos, payments
+from tariffs.models import (
+    DutyMemo,
+    DutyRefund,
+    Guarantee,
+    Payment,
+    PaymentChannel,
+    QuotaDraw,
+    StoredAssessment,
+)
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("tariff")
@@ -101,20 +112,47 @@ def test_an_assessment_reads_in_both_languages():
     assert "增值税" in fixing.explanation(stored)[-1]["line"]
 
 
+def override(subject=NUMBER, *, request=None, reason="x", **changes):
+    """``changes`` of item 1, or of those named; of what was asked last, or of another request."""
+    return fixing.override(
+        subject=subject, request=request or inputs.from_json(fixing.latest(subject).request), audience=[1],
+        changes=changes.pop("items", {"1": changes}), reason=reason, actor="officer",
+    )  # fmt: skip
+
+
 def test_an_officer_fixes_value_and_rate_with_a_reason_and_both_versions_stay():
     first = fix()
-    second = fixing.override(
-        subject=NUMBER, changes={"1": {"customs_value": "200000", "rate": "10%"}}, reason="价格磋商", actor="officer"
-    )
+    second = override(customs_value="200000", rate="10%", reason="价格磋商")
     assert second.number == 2
     assert second.reason == "价格磋商"
     assert second.customs_value == 200000
     assert fixing.answer(second)["items"][0]["taxes"][0]["payable"] == "20000.00"
     assert StoredAssessment.objects.get(pk=first.pk).customs_value == first.customs_value
-    third = fixing.override(
-        subject=NUMBER, changes={"1": {"customs_value": "", "rate": ""}}, reason="恢复申报价格", actor="officer"
-    )
+    third = override(customs_value="", rate="", reason="恢复申报价格")
     assert third.payable == first.payable
+
+
+def test_what_an_officer_fixes_later_leaves_what_was_fixed_before():
+    fix()
+    override(customs_value="200000")
+    second = override(rate="10%")
+    assert second.overrides == {"1": {"customs_value": "200000", "rate": "10%"}}
+    assert override(customs_value="").overrides == {"1": {"rate": "10%"}}
+    with pytest.raises(Problem) as caught:
+        override(rate="10%")
+    assert [fault.code for fault in caught.value.errors] == ["nothing-fixed"]
+
+
+def test_what_was_fixed_goes_with_its_item_and_is_dropped_when_the_item_is_another():
+    rows = [{"code": "8509801000", "total": total, "currency": "USD", "origin": "DEU"} for total in ("1", "2", "3")]
+    fixing.fix(subject=NUMBER, request=make.assessment_request(items=rows), audience=[1], actor="test")
+    override(items={"2": {"rate": "10%"}, "3": {"rate": "20%"}})
+    without_the_first = make.assessment_request(items=rows[1:])
+    assert fixing.kept(fixing.latest(NUMBER), without_the_first) == {"1": {"rate": "10%"}, "2": {"rate": "20%"}}
+    dearer = make.assessment_request(items=[rows[0], rows[1] | {"total": "9"}, rows[2]])
+    assert fixing.kept(fixing.latest(NUMBER), dearer) == {"3": {"rate": "20%"}}
+    twins = make.assessment_request(items=[rows[1] | {"total": "9"}, rows[2], rows[2]])
+    assert fixing.kept(fixing.latest(NUMBER), twins) == {"3": {"rate": "20%"}}
 
 
 def test_an_override_without_reason_or_with_a_wrong_rate_is_refused():
@@ -126,7 +164,7 @@ def test_an_override_without_reason_or_with_a_wrong_rate_is_refused():
         ({"1": {"customs_value": "-1"}}, "x", "not-an-amount"),
     ):
         with pytest.raises(Problem) as caught:
-            fixing.override(subject=NUMBER, changes=changes, reason=reason, actor="officer")
+            override(items=changes, reason=reason)
         assert [fault.code for fault in caught.value.errors] == [code]
     assert StoredAssessment.objects.count() == 1
 
@@ -149,6 +187,15 @@ def test_with_a_summary_guarantee_the_fifth_working_day_of_the_next_month():
     guarantee(summary=True)
     # October 2026: 1 to 7 off; 8, 9, 10 (make-up Saturday), 12, 13 are the first five working days.
     assert issue(completed_on=date(2026, 9, 18), guarantee="G1").due_on == date(2026, 10, 13)
+
+
+def test_which_working_day_of_the_month_summary_payment_is_due_is_a_dated_parameter():
+    row = {"name": "payment.summary_working_day", "value": "3", "valid_from": "2024-12-01"}
+    loading.load_rows("parameters", [row], actor="test", reason="x", correct_past=True)
+    lookup.forget()
+    fix()
+    guarantee(summary=True)
+    assert issue(completed_on=date(2026, 9, 18), guarantee="G1").due_on == date(2026, 10, 10)
 
 
 def test_nothing_to_pay_makes_no_memo_and_release_need_not_wait():
@@ -252,6 +299,106 @@ def test_paying_late_costs_half_a_per_mille_a_day():
     assert memo.late_charge == Decimal("64.03")  # 32 016.74 x 0.0005 x 4 = 64.03348
 
 
+LATE = {"entered_on": "2026-09-01", "completed_on": "2026-10-12"}
+
+
+def test_the_late_charge_is_reckoned_on_the_tax_and_not_on_the_late_declaration_fee():
+    """Tariff Law art. 43: 0.05 % a day on the tax. The fee is of the customs value."""
+    fix(**LATE)
+    memo = issue()
+    fee = {line["tax"]: Decimal(line["amount"]) for line in memo.lines}["late-declaration-fee"]
+    assert fee > 0
+    assert (memo.amount, memo.tax) == (Decimal("32016.74") + fee, Decimal("32016.74"))
+    assert memos.late_on(memo, date(2026, 10, 27)).days == 0
+    late = memos.late_on(memo, date(2026, 10, 31))
+    assert (late.days, late.amount) == (4, Decimal("64.03"))
+    paid = {"paid_at": "2026-10-31T09:00:00+08:00", "amount": f"{memo.amount + late.amount}"}
+    payments.record(channel=channel(), data=report(memo, **paid), actor="bank")
+    fix(item={"total": "23000"}, **LATE)  # the fee rises with the value: only the difference of both is asked
+    more = issue()
+    fees = [Decimal(stored.answer["en"]["late_declaration_fee"]) for stored in StoredAssessment.objects.order_by("pk")]
+    assert more.tax == more.amount - (fees[1] - fees[0])
+    assert memos.late_on(more, date(2027, 12, 31)).amount > 0
+    more.refresh_from_db()
+    payments.at_counter(subject=NUMBER, reference="R", actor="officer")
+    more.refresh_from_db()
+    assert memos.late_on(more, date(2027, 12, 31)).amount == 0
+
+
+def test_memos_of_before_this_was_kept_get_their_tax_from_their_lines():
+    from django.apps import apps
+
+    fix(**LATE)
+    first = issue()
+    payments.at_counter(subject=NUMBER, reference="R", actor="officer")
+    fix(item={"total": "23000"}, **LATE)
+    more = issue()
+    DutyMemo.objects.update(tax=0)
+    import_module("tariffs.migrations.0005_money_of_a_memo")._fill_tax(apps, None)
+    assert dict(DutyMemo.objects.values_list("pk", "tax")) == {first.pk: Decimal("32016.74"), more.pk: more.amount}
+
+
+def test_a_due_day_in_a_year_without_a_calendar_is_said_in_memo_and_event():
+    fix()
+    sure, unsure = issue(), issue(completed_on=date(2026, 12, 18), payer_id=2)
+    assert sure.notices == []
+    assert unsure.due_on == date(2027, 1, 4)  # 2 January is a Saturday
+    assert unsure.notices == [{"code": "calendar-missing", "params": {"year": "2027"}}]
+    told = [event.data["notices"] for event in Event.objects.filter(type="duty.memo_issued").order_by("sequence")]
+    assert told == [[], ["calendar-missing"]]
+
+
+def test_what_was_paid_for_a_memo_before_it_was_replaced_counts():
+    fix()
+    first, bank = issue(), channel()
+    fix(item={"total": "23000"})
+    second = issue()
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(first, timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == ("paid", "void")
+    rest = DutyMemo.objects.get(state="open")
+    assert rest.amount == second.amount - first.amount
+    with pytest.raises(Problem) as caught:
+        payments.record(
+            channel=bank, data=report(second, reference="R2", paid_at=timezone.now().isoformat()), actor="bank"
+        )
+    assert (caught.value.status, caught.value.code) == (409, "memo-void")
+    assert not memos.is_settled(NUMBER)
+
+
+def test_what_was_paid_for_a_memo_of_what_fell_away_meanwhile_is_given_back():
+    fix()
+    first, bank = issue(), channel()
+    memos.withdraw(subject=NUMBER, actor="test")
+    append(type="duty.fell_away", subject=("duty", NUMBER), actor="test", audience=[1], data={})
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(DutyMemo(state="open", tax=first.tax, due_on=first.due_on), timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    assert DutyRefund.objects.get().amount == first.amount
+
+
+def test_what_was_paid_for_a_memo_before_a_guarantee_secured_it_frees_the_guarantee():
+    fix()
+    guarantee()
+    first, bank = issue(), channel()
+    issue(guarantee="G1")
+    assert Guarantee.objects.get().drawn == first.amount
+    before = (timezone.now() - timedelta(hours=1)).isoformat()
+    late = memos.late_on(DutyMemo(state="open", tax=first.tax, due_on=first.due_on), timezone.now().date())
+    payments.record(
+        channel=bank, data=report(first, paid_at=before, amount=f"{first.amount + late.amount}"), actor="bank"
+    )
+    assert Guarantee.objects.get().drawn == 0
+    assert memos.is_settled(NUMBER)
+
+
 def test_a_late_charge_below_fifty_yuan_is_not_levied():
     fix()
     memo = issue()
@@ -304,6 +451,43 @@ def test_a_quota_is_drawn_once_a_declaration_and_runs_out():
     assert fix(subject="800020261000000002", **wheat("10000001")).number == 1
 
 
+def test_items_of_a_declaration_draw_on_a_quota_together():
+    """Tariff Law art. 14."""
+    more = wheat("30000000")
+    item = more.pop("item")
+    with pytest.raises(Problem) as caught:
+        fix(items=[item, item], **more)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("/items/1/quota", "quota-exhausted")]
+    fix(items=[item, item | {"quantities": {"036": "20000000000"}}], **more)  # 20 000 t in grams
+    assert sum(QuotaDraw.objects.values_list("quantity", flat=True)) == 50000000
+
+
+def test_goods_within_a_quota_need_their_weight():
+    more = wheat("1")
+    more["item"]["quantities"] = {"001": "7"}
+    with pytest.raises(Problem) as caught:
+        fix(**more)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [
+        ("/items/0/quantities/035", "quantity-missing")
+    ]
+
+
+def test_a_quota_without_a_volume_is_said():
+    from tariffs.models import Quota
+
+    Quota.objects.all().delete()
+    stored = fix(**wheat("1"))
+    assert "quota-volume-unknown" in [notice["code"] for notice in stored.answer["en"]["notices"]]
+
+
+def test_what_a_declaration_has_drawn_on_a_quota_does_not_count_against_its_amendment():
+    fix(**wheat("40000000"))  # of 50 million
+    amended = make.assessment_request(**wheat("45000000"))
+    with pytest.raises(Problem):
+        fixing.quote(amended)
+    assert fixing.quote(amended, subject=NUMBER).payable > 0
+
+
 def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_number():
     def buy(subject, total):
         return fix(subject=subject, regime="9610", trade_terms="1", freight=None, insurance=None,
@@ -320,7 +504,7 @@ def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_n
     assert RetailPurchase.objects.values("buyer").distinct().count() == 1
     kept = StoredAssessment.objects.filter(subject="retail-1").get()
     assert "500101199001011234" not in str(kept.request)
-    again = fixing.override(subject="retail-1", changes={"1": {"customs_value": "4000"}}, reason="x", actor="test")
+    again = override("retail-1", customs_value="4000")
     assert again.request["buyer"]["reference"] == kept.request["buyer"]["reference"]
     assert RetailPurchase.objects.values("buyer").distinct().count() == 1
 

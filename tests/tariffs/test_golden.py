@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from common.problems import Problem
 from tariffs.assessment import Assessment, assess
 from tariffs.inputs import from_json
+from tariffs.selection import REASONS
 from tests.tariffs import golden
 
 CASES = golden.cases()
@@ -91,3 +93,34 @@ def test_golden(case, book):
     assert [code for code in case.get("notices", []) if code not in codes] == []
     for step in found.steps:
         assert step.line()
+        assert step.inputs, step.code
+        assert all(isinstance(value, str) for value in step.inputs.values())
+    if not case.get("nothing_levied"):  # what is not levied has no figure that could name the article
+        assert _bases(case["article"]) - _given(found) == set()
+
+
+#: How the cases name a law -> the key of the basis, its article in place of {}.
+LAWS = {
+    "关税法": "tariff-law-{}", "海关法": "customs-law-{}", "消费税暂行条例": "consumption-{}", "海关总署令 272": "order-272-13",
+    "海关总署令": "order-{}", "增值税法": "vat-law-10-14", "财关税〔2016〕18号": "retail-2016-18",
+    "财关税〔2018〕49号": "retail-2018-49", "分摊规则": "split", "海关核定": "officer", "缓税利息": "deferred-interest",
+    "征免性质": "regime", "征免方式": "regime", "监管方式": "regime",
+}  # fmt: skip
+
+
+def _bases(article: str) -> set[str]:
+    """The keys of the articles a case was worked out by."""
+    found = set()
+    for part in article.split("; "):
+        for law, key in LAWS.items():
+            if part.startswith(law):
+                numbers = re.findall(r"\d+", part.removeprefix(law).partition("（")[0])
+                found |= {key.format(number) for number in numbers or [""]}
+                break
+    return found
+
+
+def _given(found: Assessment) -> set[str]:
+    """What the answer gives as grounds: of each figure, and of each rate taken or not taken."""
+    candidates = [candidate for result in found.items for candidate in result.selection.candidates]
+    return {step.basis for step in found.steps} | {REASONS[candidate.reason][0] for candidate in candidates}

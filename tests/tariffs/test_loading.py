@@ -114,6 +114,18 @@ def test_days_already_answered_are_refused_unless_corrected_on_purpose_and_even_
     assert [str(m.rate) for m in lookup.at_version(before).measures("85098010", date(2022, 1, 1))] == ["6.5%"]
 
 
+@pytest.mark.parametrize(("known", "new"), [("8509", "85098010"), ("85098010", "8509"), ("85", "8509801000")])
+def test_a_row_above_or_below_changes_answers_of_past_days_too(tmp_path, known, new):
+    """What holds for a code holds for everything below it, and a longer code goes before a shorter one."""
+    load(write(tmp_path, HEAD + f"{known},mfn,MFN,6.5%,2020-01-01,\n"))
+    row = HEAD + f"{new},mfn,MFN,9%,2021-01-01,\n"
+    with pytest.raises(Problem) as caught:
+        load(write(tmp_path, row))
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("row 2, valid_from", "changes-the-past")]
+    assert counts(load(write(tmp_path, row.replace("2021", "2031")))) == (1, 0, 0, 0)
+    assert counts(load(write(tmp_path, HEAD + "84,mfn,MFN,9%,2021-01-01,\n"))) == (1, 0, 0, 0)
+
+
 def test_a_complete_file_ends_what_it_does_not_hold(tmp_path):
     load(write(tmp_path, HEAD + "85098010,mfn,MFN,6.5%,2020-01-01,\n85098020,mfn,MFN,5%,2020-01-01,\n"))
     done = load(write(tmp_path, HEAD + "85098010,mfn,MFN,6.5%,2020-01-01,\n"), complete_from=date(2031, 1, 1))
@@ -138,6 +150,16 @@ def test_every_fault_is_named_with_row_and_column_and_nothing_is_loaded(tmp_path
     assert TariffMeasure.objects.count() == 0
     with pytest.raises(CommandError):
         call_command("load_tariff", str(path), stderr=io.StringIO())
+
+
+@pytest.mark.parametrize("rate", ["100%", "60% + 40%", "classes(070 by value; 3 CNY: 120%; 5%)"])
+def test_a_consumption_tax_that_leaves_no_base_is_refused(tmp_path, rate):
+    """Consumption Tax Regulation art. 9: base = (value + duty) / (1 - rate)."""
+    with pytest.raises(Problem) as caught:
+        load(
+            write(tmp_path, HEAD + f"85098010,mfn,MFN,100%,2020-01-01,\n85098010,consumption,ALL,{rate},2020-01-01,\n")
+        )
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("row 3, rate", "out-of-range")]
 
 
 def test_overlapping_periods_in_a_file_are_refused(tmp_path):
@@ -171,6 +193,57 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, text, encoding, code):
     with pytest.raises(Problem) as caught:
         load(write(tmp_path, text, encoding=encoding))
     assert caught.value.errors[0].code == code
+
+
+@pytest.mark.parametrize(("name", "code"), [("foo", "unknown-encoding"), ("utf-16", "wrong-encoding")])
+def test_an_encoding_nobody_knows_or_the_file_is_not_in_is_refused(tmp_path, name, code):
+    with pytest.raises(Problem) as caught:
+        load(write(tmp_path, HEAD), encoding=name)
+    assert [fault.code for fault in caught.value.errors] == [code]
+
+
+@pytest.mark.parametrize("name", sorted(maps.MAPS))
+def test_an_empty_file_is_refused_by_every_column_map(tmp_path, name, tariff):
+    with pytest.raises(Problem) as caught:
+        load(write(tmp_path, "\n\n"), map_name=name)
+    assert [fault.code for fault in caught.value.errors] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "pointer"),
+    [
+        ("hs-2022", "section,hscode,description,parent,level\nI\n", "row 2, hscode"),
+        ("cn-hs8-2023", "code8,hs6,name_zh,name_en,legal_unit1_code\n0101\n", "row 2, code8"),
+        ("parities", "day,currency,rate\n2026-09-16\n", "row 2, rate"),
+    ],
+)
+def test_a_row_that_is_too_short_for_its_column_map_is_a_fault_of_that_row(tmp_path, tariff, name, text, pointer):
+    with pytest.raises(Problem) as caught:
+        load(write(tmp_path, text), map_name=name)
+    assert [fault.pointer for fault in caught.value.errors] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "code"),
+    [
+        ("exchange-rates", "currency,rate,quoted_on,valid_from\nNOK,100000000,2026-09-16,2030-01-01\n", "out-of-range"),
+        ("exchange-rates", "currency,rate,quoted_on,valid_from\nNOK,0.123456789,2026-09-16,2030-01-01\n",
+         "too-many-decimals"),
+        ("parameters", "name,value,valid_from\nx,10000000000,2030-01-01\n", "out-of-range"),
+        ("parameters", "name,value,valid_from\nx,0.0000001,2030-01-01\n", "out-of-range"),
+        ("quotas", "number,volume,valid_from\nx,0.000001,2030-01-01\n", "out-of-range"),
+    ],
+)  # fmt: skip
+def test_a_number_its_column_cannot_hold_exactly_is_refused(tmp_path, table, text, code):
+    with pytest.raises(Problem) as caught:
+        load(write(tmp_path, text), table=table)
+    assert [fault.code for fault in caught.value.errors] == [code]
+
+
+def test_the_longest_number_a_column_holds_loads_and_is_unchanged_the_second_time(tmp_path):
+    text = "currency,rate,quoted_on,valid_from\nNOK,99999999.12345678,2026-09-16,2030-01-01\n"
+    assert counts(load(write(tmp_path, text))) == (1, 0, 0, 0)
+    assert counts(load(write(tmp_path, text))) == (0, 0, 0, 1)
 
 
 def test_another_encoding_is_read_when_it_is_named(tmp_path):
@@ -230,6 +303,29 @@ def test_a_million_empty_rows_are_refused_where_they_begin(tmp_path, last):
     with pytest.raises(Problem) as caught:
         load(path)
     assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("row 3", "empty-rows")]
+    assert TariffMeasure.objects.count() == 0
+
+
+def test_per_cent_of_a_spreadsheet_are_the_rate_they_show(tmp_path):
+    def as_per_cent(page):
+        page.cell(2, 4, 0.065).number_format = "0.0%"
+
+    assert counts(load(sheet(tmp_path, ROWS, as_per_cent))) == (1, 0, 0, 0)
+    assert rates("85098010", date(2020, 1, 1)) == ["mfn 6.5%"]
+
+
+def test_a_sheet_that_breaks_off_is_refused(tmp_path):
+    path = sheet(tmp_path, ROWS)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    parts[name] = parts[name].replace(b"</sheetData>", b"<row></oops>")
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    with pytest.raises(Problem) as caught:
+        load(path)
+    assert [fault.code for fault in caught.value.errors] == ["not-xlsx"]
     assert TariffMeasure.objects.count() == 0
 
 

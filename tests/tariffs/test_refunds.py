@@ -138,6 +138,38 @@ def test_a_declaration_that_falls_away_gets_all_of_it_back_once(overpaid, bank):
     assert refunds.net_paid(NUMBER) == 0
 
 
+def test_what_was_paid_at_the_counter_is_given_back_there(bank):
+    fix()
+    memo = issue()
+    payments.at_counter(subject=NUMBER, reference="2026-17", actor="officer")
+    memo.refresh_from_db()
+    assert memo.state == "paid"
+    fix(item={"total": "20000"})
+    assert issue() is None
+    due = DutyRefund.objects.get()
+    assert (due.channel, due.payee_id, due.state) == (None, 1, "due")
+    with pytest.raises(Problem) as caught:
+        refunds.confirm(channel=bank, data=told(due), actor="bank")
+    assert caught.value.errors[0].code == "unknown-refund"
+    refunds.at_counter(subject=NUMBER, reference="T-3", actor="officer")
+    due.refresh_from_db()
+    assert due.state == "paid"
+    with pytest.raises(Problem) as caught:
+        refunds.at_counter(subject=NUMBER, reference="T-4", actor="officer")
+    assert caught.value.code == "no-refund-due"
+    memos.withdraw(subject=NUMBER, actor="test")
+    assert DutyRefund.objects.get(state="due").amount == memo.amount - due.amount
+
+
+def test_the_counter_needs_the_number_of_what_it_wrote_out(bank):
+    fix()
+    issue()
+    for number in (" ", "x" * 65):
+        with pytest.raises(Problem) as caught:
+            payments.at_counter(subject=NUMBER, reference=number, actor="officer")
+        assert [fault.code for fault in caught.value.errors] == ["required"]
+
+
 def test_over_http_the_firm_sees_it_and_only_a_signed_report_confirms_it(api, bank, overpaid):
     owner, stranger = make.firm(), make.firm()
     DutyRefund.objects.update(audience=[owner.pk])

@@ -14,6 +14,11 @@ CALENDAR = Calendar(
     frozenset(date.fromisoformat(row["day"]) for row in ROWS if row["working"] == "0"),
     frozenset(date.fromisoformat(row["day"]) for row in ROWS if row["working"] == "1"),
     frozenset({2025, 2026}),
+    tuple(
+        (int(row["name"][-4:-2]), int(row["name"][-2:]), date.fromisoformat(row["valid_from"]), None)
+        for row in example.rows("parameters")
+        if row["name"].startswith("statutory_day.")
+    ),
 )
 
 
@@ -30,6 +35,22 @@ CALENDAR = Calendar(
     ],
 )
 def test_working_days_follow_the_published_calendar(day, working):
+    assert CALENDAR.is_working(day) is working
+
+
+@pytest.mark.parametrize(
+    ("day", "working"),
+    [
+        (date(2027, 1, 1), False),
+        (date(2027, 1, 4), True),
+        (date(2024, 5, 2), True),  # a day off since 2025
+        (date(2028, 5, 2), False),
+        (date(2027, 10, 1), False),
+        (date(2027, 10, 4), True),  # what the State Council will add is not known
+        (date(2026, 10, 5), False),  # of a year with data the data alone counts
+    ],
+)
+def test_before_a_years_calendar_is_published_the_statutory_days_of_fixed_date_are_off(day, working):
     assert CALENDAR.is_working(day) is working
 
 
@@ -90,7 +111,7 @@ def test_fifteen_days_to_pay_move_on_from_a_day_off(completed, due):
     [
         (date(2026, 9, 30), date(2026, 10, 13)),
         (date(2026, 1, 5), date(2026, 2, 6)),
-        (date(2026, 12, 31), date(2027, 1, 7)),  # a year without data: weekends only
+        (date(2026, 12, 31), date(2027, 1, 8)),  # a year without data: weekends and New Year's Day, a Friday
     ],
 )
 def test_with_a_summary_guarantee_the_fifth_working_day_of_the_next_month(completed, due):
