@@ -24,6 +24,7 @@ from common.days import legal_day, today
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from declarations.checks import Context, Finding, Severity, register
+from declarations.message import item_numbers
 from declarations.models import Declaration, GoodsItem
 from declarations.moves import lock
 from events.log import append
@@ -185,7 +186,7 @@ def _agreement(message: dict[str, Any], number: int | None) -> str:
     """The agreement claimed for an item: its row of origin certificates (EcoRelation) says which; the attached document
     Y, "<02>number", where the row leaves it out."""
     rows = message.get("origin_certificates", ())
-    row = next((row for row in rows if str(row.get("item_number", "")) == str(number)), None)
+    row = next((row for row in rows if number in item_numbers(row.get("item_number"))), None)
     if row is None:
         return ""
     if found := re.fullmatch(r"[A-Z]?(\d{2})", str(row.get("certificate_type") or "")):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import orjson
+import structlog
 from django.db import transaction
 from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -57,6 +59,8 @@ class View(APIView):
             raise invalid([Fault("", "nul-character", text)])
         if "\x00" in request.path:
             raise not_found()
+        if "number" in kwargs:
+            structlog.contextvars.bind_contextvars(number=kwargs["number"])
         super().initial(request, *args, **kwargs)
         key = request.headers.get("Idempotency-Key")
         if key and self.idempotent and request.method not in ("GET", "HEAD", "OPTIONS"):
@@ -70,7 +74,7 @@ def _once(method: Any, key: str, told_once: tuple[str, ...]) -> Any:
     def run(request: Request, *args: Any, **kwargs: Any) -> Response:
         idempotency.check_key(key)
         fingerprint = hashlib.sha256(
-            b"\n".join((str(request.method).encode(), request.get_full_path().encode(), request.body))
+            b"\n".join((str(request.method).encode(), request.get_full_path().encode(), _content(request)))
         ).digest()
         caller: str = cast(Any, request.user).actor
         if (stored := idempotency.find(caller, key, fingerprint)) is not None:
@@ -97,6 +101,21 @@ def _once(method: Any, key: str, told_once: tuple[str, ...]) -> Any:
         return response
 
     return run
+
+
+def unchanged(request: Request, tag: str) -> bool:
+    """Whether the caller has this very answer: 304. What stands in front may have weakened the tag (nginx does, when it
+    compresses)."""
+    given = parse_etags(request.headers.get("If-None-Match", ""))
+    return "*" in given or tag in (one.removeprefix("W/") for one in given)
+
+
+def _content(request: Request) -> bytes:
+    """The body as it is compared. A form's boundary is drawn anew each time it is sent, so it does not count."""
+    kind, _, boundary = (request.content_type or "").partition("boundary=")
+    if not kind.lower().startswith("multipart/") or not boundary:
+        return request.body
+    return request.body.replace(boundary.partition(";")[0].strip().strip('"').encode(), b"")
 
 
 def replay(stored: idempotency.Stored) -> Response:

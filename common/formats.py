@@ -14,6 +14,9 @@ from common.text import T
 #: Largest JSON or XML body taken (bytes); larger ones answer 413. Uploads of files have limits of their own.
 MAX_BODY = 8 * 1024 * 1024
 
+#: Objects and lists within one another that a JSON body may hold. Nothing of this trade nests deeper than six.
+MAX_DEPTH = 64
+
 
 def read_body(stream: IO[bytes], limit: int = MAX_BODY) -> bytes:
     """The whole body, refused with 413 past ``limit`` without reading on."""
@@ -21,6 +24,21 @@ def read_body(stream: IO[bytes], limit: int = MAX_BODY) -> bytes:
     if len(body) > limit:
         raise standard(413)
     return body
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for node in level
+            if type(node) in (dict, list)
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in (dict, list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _nul_pointer(value: Any, pointer: str = "") -> str | None:
@@ -36,17 +54,41 @@ def _nul_pointer(value: Any, pointer: str = "") -> str | None:
     return None
 
 
-def parse_json(body: bytes) -> Any:
-    """Decode a JSON body. Raises Problem 400 (not JSON) or 422 (NUL characters)."""
+def decode(body: bytes) -> Any:
+    """What a JSON body says, whatever it is. Raises Problem 400."""
     try:
-        value = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem(
             400, "malformed-json", T("不是合法的 JSON", "This is not valid JSON"), detail=str(error)
         ) from error
-    if b"\\u0000" in body and (pointer := _nul_pointer(value)) is not None:
+
+
+def require_sound(value: Any, *, nested: bool, nul: bool) -> Any:
+    """``value`` if it can be walked and stored; ``nested`` and ``nul`` say what its source leaves possible.
+
+    Raises Problem 400 (nested too deep) or 422 (NUL characters)."""
+    if nested and _too_deep(value):
+        raise Problem(
+            400,
+            "too-deep",
+            T("JSON 嵌套超过 {n} 层", "The JSON is nested deeper than {n} levels", n=MAX_DEPTH),
+        )
+    if nul and (pointer := _nul_pointer(value)) is not None:
         raise invalid([Fault(pointer, "nul-character", T("不得含有空字符（NUL）", "NUL characters are not allowed"))])
     return value
+
+
+def may_hold_nul(body: bytes) -> bool:
+    """Whether a JSON text may stand for a NUL character: it can only be escaped."""
+    return b"\\u0000" in body
+
+
+def parse_json(body: bytes) -> Any:
+    """Decode a JSON body. Raises Problem 400 (not JSON, or nested too deep) or 422 (NUL characters)."""
+    value = decode(body)
+    # Most bodies have fewer brackets than levels are allowed, and need no walk.
+    return require_sound(value, nested=body.count(b"{") + body.count(b"[") > MAX_DEPTH, nul=may_hold_nul(body))
 
 
 class JSONParser(parsers.BaseParser):

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pgtrigger
+from django.db.models import TextChoices
+from django.utils.functional import lazy
 
 from common.problems import conflict
-from common.text import T
+from common.text import T, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,16 @@ class Transition:
     event: str = ""
 
 
+def _joined(labels: list[Any]) -> str:
+    return pick("、", ", ").join(str(label) for label in labels) or "—"
+
+
 class Lifecycle:
-    def __init__(self, transitions: Iterable[Transition]) -> None:
+    """``states`` gives the states their names where people read of them."""
+
+    def __init__(self, transitions: Iterable[Transition], states: type[TextChoices] | None = None) -> None:
         self.transitions = {transition.command: transition for transition in transitions}
+        self.states = states
 
     def edges(self) -> list[tuple[str, str]]:
         return sorted(
@@ -42,20 +51,24 @@ class Lifecycle:
         """Commands that may start from ``state``."""
         return [row.command for row in self.transitions.values() if state in row.sources]
 
-    def target(self, state: str, command: str) -> str:
-        """The state ``command`` leads to. Raises Problem 409 naming what is allowed instead."""
+    def target(self, state: str, command: str, among: Collection[str] | None = None) -> str:
+        """The state ``command`` leads to. Raises Problem 409 naming what is possible instead, of the commands ``among``
+        which the caller may choose."""
         row = self.transitions[command]
         if state not in row.sources:
-            raise conflict(
+            possible = [one for one in self.allowed(state) if among is None or one in among]
+            problem = conflict(
                 "state-conflict",
                 T(
-                    "状态“{state}”下不能执行“{command}”；可执行：{allowed}",
-                    "“{command}” is not possible in state “{state}”; possible: {allowed}",
-                    state=state,
-                    command=command,
-                    allowed=", ".join(self.allowed(state)) or "-",
+                    "“{state}”状态下不能“{command}”；可以：{possible}",
+                    "“{command}” is not possible in the state “{state}”; possible: {possible}",
+                    state=self.states(state).label if self.states else state,
+                    command=row.label,
+                    possible=lazy(_joined, str)([self.transitions[one].label for one in possible]),
                 ),
             )
+            problem.extra = {"state": str(state), "possible": possible}
+            raise problem
         return row.target
 
     def trigger(self, name: str, field: str = "state") -> pgtrigger.FSM:

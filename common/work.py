@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis
+import structlog
 from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 
@@ -23,7 +24,8 @@ def each(numbers: Iterable[str], do: Callable[[str], Any]) -> None:
     the task fails as a whole: raises OperationalError or InterfaceError."""
     for number in dict.fromkeys(numbers):
         try:
-            do(number)
+            with structlog.contextvars.bound_contextvars(number=str(number)):
+                do(number)
         except (OperationalError, InterfaceError):
             raise
         except Exception:

@@ -13,7 +13,7 @@ from common.problems import Fault, Problem
 class Field:
     name: str
     label: Any
-    #: ``area``, ``select``, or the type of an ``input``
+    #: ``area``, ``select``, ``checks`` (several of the options), or the type of an ``input``
     kind: str = "text"
     hint: Any = ""
     required: bool = False
@@ -58,7 +58,11 @@ def shown(
         ]
         value = values.get(field.name)
         rows.append(
-            {"field": field, "value": "" if value is None else str(value), "faults": [_at(*one) for one in here]}
+            {
+                "field": field,
+                "value": (value or []) if field.kind == "checks" else "" if value is None else str(value),
+                "faults": [_at(*one) for one in here],
+            }
         )
     focus = next((row for row in rows if row["faults"]), rows[0] if rows and begins else None)
     if focus is not None:

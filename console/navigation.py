@@ -93,7 +93,13 @@ SECTIONS = (
         beneath=("exchange.agreement",),
         paths=("/console/exchange/",),
     ),
-    Section("parties", T("单位与权限", "Parties and rights"), "people", models=("parties", "auth", "oauth2_provider")),
+    Section(
+        "parties",
+        T("单位与权限", "Parties and rights"),
+        "people",
+        models=("parties", "auth", "oauth2_provider"),
+        paths=("/console/organisations/", "/console/clients/"),
+    ),
     Section("reference", T("参考数据", "Reference data"), "book", models=("refdata",)),
     Section("audit", T("审计", "Audit"), "shield", page="audit", models=("events", "common"), duties=("supervision",)),
 )

@@ -12,7 +12,7 @@ from common.text import T
 from declarations import reasons
 from declarations.lifecycle import LIFECYCLE, OFFICER, SYSTEM, step
 from declarations.models import Declaration
-from declarations.moves import customs_number, lock, move
+from declarations.moves import customs_number, lock, move, target
 from parties import principals
 from parties.principals import Principal
 
@@ -33,8 +33,18 @@ def allowed(declaration: Declaration, principal: Principal) -> list[str]:
     return [
         command
         for command in LIFECYCLE.allowed(declaration.state)
-        if OFFICER in step(command).by and principal.has_duty(step(command).duty)
+        if OFFICER in step(command).by
+        and principal.has_duty(step(command).duty)
+        and in_charge(declaration, command, principal)
     ]
+
+
+def in_charge(declaration: Declaration, command: str, principal: Principal) -> bool:
+    """Whether this officer's office decides it: the one it was declared at. The office of entry or exit sees it too, and
+    has a say in the inspection of the goods that lie there."""
+    if principal.is_superuser or declaration.customs_office in principal.offices:
+        return True
+    return step(command).duty == "inspection" and declaration.border_customs_office in principal.offices
 
 
 @transaction.atomic
@@ -51,7 +61,7 @@ def decide(
 ) -> Declaration:
     """Take one step of the life cycle in the name of customs.
 
-    Raises Problem 404, 403 (not this officer's duty), 409 (not from this state), 412 or 422 (no such reason)."""
+    Raises Problem 404, 403 (not this officer's duty, or another office's declaration), 409 (not from this state), 412 or 422 (no such reason)."""
     declaration = lock(number, principal, if_match)
     if command not in LIFECYCLE.transitions:
         raise invalid([Fault("/command", "unknown", T("没有此操作", "There is no such command"))])
@@ -62,7 +72,13 @@ def decide(
         permitted = OFFICER in row.by and principal.is_officer and principal.has_duty(row.duty)
     if not permitted:
         raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    LIFECYCLE.target(declaration.state, command)
+    if principal is not principals.SYSTEM and not in_charge(declaration, command, principal):
+        raise Problem(
+            403,
+            "not-your-office",
+            T("由申报地海关决定", "The customs office of declaration decides this"),
+        )
+    target(declaration, command, principal)
     if standing := [fault for guard in GUARDS.get(command, ()) for fault in guard(declaration)]:
         raise Problem(
             409,
@@ -90,54 +106,3 @@ def decide(
     for follow in FOLLOWERS.get(command, ()):
         follow(declaration, principal)
     return declaration
-
-
-def accept(
-    *, number: str, principal: Principal, reason_code: str = "", note: str = "", if_match: str | None = None
-) -> Declaration:
-    """Accept: the customs number is given, and the law of this day applies."""
-    return decide(
-        number=number, command="accept", principal=principal, reason_code=reason_code, note=note, if_match=if_match
-    )
-
-
-def reject(
-    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
-) -> Declaration:
-    return decide(
-        number=number, command="reject", principal=principal, reason_code=reason_code, note=note, if_match=if_match
-    )
-
-
-def return_for_amendment(
-    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
-) -> Declaration:
-    return decide(
-        number=number, command="return", principal=principal, reason_code=reason_code, note=note, if_match=if_match
-    )
-
-
-def hold(
-    *, number: str, principal: Principal, reason_code: str, note: str = "", if_match: str | None = None
-) -> Declaration:
-    return decide(
-        number=number, command="hold", principal=principal, reason_code=reason_code, note=note, if_match=if_match
-    )
-
-
-def resume(*, number: str, principal: Principal, note: str = "", if_match: str | None = None) -> Declaration:
-    return decide(number=number, command="resume", principal=principal, note=note, if_match=if_match)
-
-
-def release(
-    *, number: str, principal: Principal, reason_code: str = "", note: str = "", if_match: str | None = None
-) -> Declaration:
-    """Let the goods go. What must be fulfilled before (duties, inspection) is for clearance to ask first."""
-    return decide(
-        number=number, command="release", principal=principal, reason_code=reason_code, note=note, if_match=if_match
-    )
-
-
-def clear(*, number: str, principal: Principal, note: str = "", if_match: str | None = None) -> Declaration:
-    """Close the declaration (结关)."""
-    return decide(number=number, command="clear", principal=principal, note=note, if_match=if_match)

@@ -71,6 +71,7 @@ class Field:
     length: int  # characters, or digits
     scale: int  # digits after the point
     format: str
+    codes: str  # the code list its value stands in
     save: str
     declare: str
     summary: str
@@ -166,6 +167,7 @@ def _field(row: dict[str, str]) -> Field:
         length=size,
         scale=places,
         format=row["format"],
+        codes=row["codes"],
         save=row["save"],
         declare=row["declare"],
         summary=row["summary"],

@@ -66,7 +66,7 @@ LIFECYCLE = Lifecycle(
         _step("lodge", (S.DRAFT,), S.LODGED, T("申报", "Lodge"), "lodged", channels=("7",), by=(DECLARANT,), stamp="lodged_at"),
         _step(
             "amend", (S.LODGED, S.UNDER_REVIEW, S.RETURNED, S.REJECTED), S.LODGED, T("修改", "Amend"), "amended",
-            channels=("U",), by=(DECLARANT,), stamp="lodged_at",
+            channels=("U",), by=(DECLARANT,), stamp="amended_at",
         ),
         _step(
             "withdraw", (S.DRAFT, S.LODGED, S.UNDER_REVIEW, S.RETURNED, S.REJECTED), S.WITHDRAWN, T("撤销", "Withdraw"),
@@ -101,13 +101,19 @@ LIFECYCLE = Lifecycle(
             channels=("P",), by=(SYSTEM, OFFICER), duty="release", stamp="released_at",
         ),
         _step("clear", (S.RELEASED,), S.CLEARED, T("结关", "Clear"), "cleared", channels=("R",), by=(SYSTEM, OFFICER), duty="release", stamp="cleared_at"),
-    ]
+    ],
+    State,
 )  # fmt: skip
 
 #: Event type -> the receipts it causes. Facts without a change of state may add theirs (clearance: duties due ...).
 CHANNELS: dict[str, tuple[str, ...]] = {
     row.event: row.channels for row in LIFECYCLE.transitions.values() if isinstance(row, Step)
 } | {"declaration.drafted": ("S0",), "declaration.duty_due": ("T",)}
+
+
+def commands_of(side: str) -> frozenset[str]:
+    """What this side may ask for, from whatever state."""
+    return frozenset(command for command in LIFECYCLE.transitions if side in step(command).by)
 
 
 def step(command: str) -> Step:

@@ -13,13 +13,14 @@ from common.problems import Fault, Problem, invalid
 from common.text import T
 from declarations import message as messages
 from declarations import projection, rules
-from declarations.lifecycle import LIFECYCLE
-from declarations.models import Declaration
-from declarations.moves import lock, move, revise
+from declarations.lifecycle import State
+from declarations.models import Declaration, DeclarationVersion
+from declarations.moves import lock, move, revise, target
 from events import nudge
 from events.log import append
-from parties.principals import Principal
-from parties.registration import may_declare_for
+from parties.models import Organisation
+from parties.principals import SYSTEM, Principal
+from parties.registration import find_registered, may_declare_for
 
 Message = dict[str, Any]
 Style = Literal["json", "xpath"]
@@ -97,12 +98,15 @@ def store(entries: Sequence[Message], principal: Principal) -> list[Lodged | Pro
             row["draft"] = True
         rows.append(row)
     results: list[Lodged | Problem] = [_UNSTORABLE] * len(entries)
+    drafts: list[tuple[int, str]] = []
     try:
         with connection.cursor() as cursor:
             cursor.execute(_LODGE, [principal.organisation_id, principal.actor, today(), dumps(rows).decode()])
             for entry, outcome, *stored in cursor.fetchall():
                 if outcome in ("created", "same"):
                     results[entry] = Lodged._make((*stored, outcome == "created"))
+                elif outcome == "different" and stored[3] == State.DRAFT:
+                    drafts.append((entry, stored[1]))
                 else:
                     results[entry] = _refusal(outcome, stored[1])
     except DataError as error:
@@ -111,8 +115,35 @@ def store(entries: Sequence[Message], principal: Principal) -> list[Lodged | Pro
             raise _UNSTORABLE from error
         if len(entries) > 1:
             return [result for message in entries for result in store([message], principal)]
+    for entry, number in drafts:
+        results[entry] = _over_draft(number, entries[entry], principal)
     transaction.on_commit(nudge.relay)
     return results
+
+
+def _over_draft(number: str, message: Message, principal: Principal) -> Lodged | Problem:
+    """A message under the reference of one's own draft takes the draft's place, and declares it where that is what it
+    asks for: a sender that only speaks DecMessage saves (G) and declares (C) in no other way."""
+    try:
+        with transaction.atomic():
+            declaration = lock(number, principal)
+            if declaration.state != State.DRAFT:
+                return _refusal("different", number)
+            if faults := _same_document(message, declaration):
+                return invalid(faults)
+            if messages.purpose_of(message) == "save":
+                _replace_draft(declaration, message, principal)
+            else:
+                declaration.versions.filter(version=declaration.version).update(message=message)
+                _declare_draft(declaration, message, principal)
+    except DataError:
+        return _UNSTORABLE
+    except Problem as problem:
+        return problem
+    return Lodged(
+        declaration.pk, number, declaration.client_reference, declaration.state, declaration.version,
+        declaration.revision, False,
+    )  # fmt: skip
 
 
 _UNSTORABLE = invalid(
@@ -187,6 +218,12 @@ def require_lodger(declaration: Declaration, principal: Principal) -> None:
         raise Problem(403, "not-the-lodger", T("只有原申报方可以更改", "Only the one who lodged it may change it"))
 
 
+#: Members that name a party.
+NAMING = tuple(
+    f"{role}_{code}" for role in ("domestic_party", "owner", "declarant") for code in ("credit_code", "code")
+)
+
+
 def _same_document(message: Message, declaration: Declaration) -> list[Fault]:
     """What a number stands for cannot change under it."""
     faults = []
@@ -217,6 +254,11 @@ def update_draft(
         )
     if faults := faults_of(message, "save", style) or _same_document(message, declaration):
         raise invalid(faults)
+    _replace_draft(declaration, message, principal)
+    return declaration
+
+
+def _replace_draft(declaration: Declaration, message: Message, principal: Principal) -> None:
     revise(declaration, message)
     declaration.versions.filter(version=declaration.version).update(message=message)
     append(
@@ -226,21 +268,24 @@ def update_draft(
         audience=[declaration.lodged_by_id],
         data={"revision": declaration.revision},
     )
-    return declaration
 
 
 @transaction.atomic
 def lodge_draft(*, number: str, principal: Principal, if_match: str | None = None) -> Declaration:
     """Declare what was kept as a draft. Raises Problem 404, 403, 409, 412 or 422."""
     declaration = _own(number, principal, if_match)
-    LIFECYCLE.target(declaration.state, "lodge")
+    target(declaration, "lodge", principal)
     message = declaration.message
     if faults := faults_of(message, "declare"):
         raise invalid(faults)
+    _declare_draft(declaration, message, principal)
+    return declaration
+
+
+def _declare_draft(declaration: Declaration, message: Message, principal: Principal) -> None:
     revise(declaration, message, counted=False)
     _may(message, declaration, principal)
     move(declaration, "lodge", principal, data=projection.facts(message))
-    return declaration
 
 
 @transaction.atomic
@@ -255,12 +300,15 @@ def amend(
 ) -> Declaration:
     """A new version in place of the present one, which is kept. Raises Problem 404, 403, 409, 412 or 422."""
     declaration = _own(number, principal, if_match)
-    LIFECYCLE.target(declaration.state, "amend")
+    target(declaration, "amend", principal)
     reason = _reason(reason)
-    faults = faults_of(message, "declare", style) or _same_document(message, declaration)
+    faults = faults_of(message, "declare", style) or [
+        *_same_document(message, declaration),
+        *bound_faults(message, declaration),
+    ]
     if faults:
         raise invalid(faults)
-    before = declaration.message
+    before, former = declaration.message, declaration.parties
     changes = differences(before, message)
     if not changes:
         raise invalid([Fault("", "nothing-changed", T("内容没有变化", "Nothing has changed"))])
@@ -273,10 +321,40 @@ def amend(
         "amend",
         principal,
         data=projection.facts(message) | {"reason": reason, "changed": [change["pointer"] for change in changes][:200]},
+        former=former,
         version=declaration.version,
         risk_score=None,
     )
     return declaration
+
+
+def bound_faults(message: Message, declaration: Declaration) -> list[Fault]:
+    """What else cannot change once there is a customs number, which is formed of the office, and with which customs
+    accepted the declaration of this domestic party. Other codes may name the same party."""
+    if declaration.customs_number is None:
+        return []
+    party = find_registered(message.get("domestic_party_credit_code"), message.get("domestic_party_code"))
+    text = T("海关编号已给出，不得更改", "The customs number is given: this cannot change any more")
+    return [
+        Fault(pointer, "bound-by-number", text)
+        for pointer, same in (
+            ("/customs_office", message.get("customs_office") == declaration.customs_office),
+            ("/domestic_party_credit_code", party == declaration.firm_id),
+        )
+        if not same
+    ]
+
+
+def versions_for(declaration: Declaration, principal: Principal) -> list[DeclarationVersion]:
+    """The versions the caller may read, in order: whoever lodged it and officers all, a party those that name it."""
+    versions = list(declaration.versions.all())
+    own = principal.organisation_id
+    if principal is SYSTEM or principal.is_officer or own == declaration.lodged_by_id:
+        return versions
+    codes = {
+        code for code in Organisation.objects.values_list("social_credit_code", "customs_code").get(pk=own or 0) if code
+    }
+    return [one for one in versions if any(one.message.get(member) in codes for member in NAMING)]
 
 
 @transaction.atomic

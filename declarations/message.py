@@ -81,6 +81,13 @@ def rows(message: Message, name: str) -> list[Message]:
     return [row for row in found[:MAX_ROWS] if isinstance(row, dict)] if isinstance(found, list) else []
 
 
+def item_numbers(value: Any) -> list[int]:
+    """The goods items a value points at: one number, or several with commas. `01` is item 1; what is no number is left
+    out, and told of elsewhere."""
+    parts = str(value).split(",") if type(value) in (str, int) else []
+    return [int(part) for part in parts if part.strip().isdecimal() and len(part.strip()) < 20]
+
+
 def map_legacy_codes(message: Message) -> None:
     """Turn numeric country and currency codes from before August 2018 into today's, in place. Unknown ones stay."""
     _map_legacy(declaration(), message)
@@ -115,12 +122,10 @@ def _coded(block: Block) -> tuple[list[tuple[str, dict[str, str]]], list[Block]]
 # The walk.
 
 
-def check(message: Any, purpose: Purpose | None = None, style: Literal["json", "xpath"] = "json") -> list[Fault]:
-    """Every structural fault of a message, all at once, in the order of the message.
+def check(message: Any, purpose: Purpose | None = None) -> list[Fault]:
+    """Every structural fault of a message, all at once, in the order of the message, with JSON pointers.
 
-    `purpose` is what the message itself asks for unless given. The pointers are JSON pointers, or XPaths for a message that
-    came in as XML.
-    """
+    `purpose` is what the message itself asks for unless given."""
     if type(message) is not dict:
         return [Fault("", "not-an-object", T("报文应为一个对象", "The message must be an object"))]
     direction = message.get("direction")
@@ -140,8 +145,6 @@ def check(message: Any, purpose: Purpose | None = None, style: Literal["json", "
         faults[MAX_FAULTS:] = [
             Fault("", "more-faults", T("另有 {n} 处错误未列出", "{n} more faults are not listed", n=more))
         ]
-    if style == "xpath":
-        faults = [fault._replace(pointer=xpath(fault.pointer, message)) for fault in faults]
     return faults
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from common.text import T
@@ -38,6 +38,10 @@ def party(zh: str, en: str) -> models.ForeignKey[Any, Any]:
     )
 
 
+#: The day of declaration is noted at the first lodgement and stays: withdrawal and return do not take it away.
+EVER_LODGED = Q(lodged_at__isnull=False)
+
+
 class DeclarationQuerySet(models.QuerySet["Declaration"]):
     def visible_to(self, principal: Principal) -> Self:
         """An officer sees what was declared at the offices assigned; a firm or broker what it lodged, and what it is
@@ -45,12 +49,10 @@ class DeclarationQuerySet(models.QuerySet["Declaration"]):
         if principal is SYSTEM:
             return self
         if principal.is_superuser:
-            return self.exclude(state=State.DRAFT)
+            return self.declared()
         if principal.is_officer:
             offices = sorted(principal.offices)
-            return self.exclude(state=State.DRAFT).filter(
-                Q(customs_office__in=offices) | Q(border_customs_office__in=offices)
-            )
+            return self.declared().filter(Q(customs_office__in=offices) | Q(border_customs_office__in=offices))
         own = principal.organisation_id
         if own is None:
             return self.none()
@@ -59,7 +61,11 @@ class DeclarationQuerySet(models.QuerySet["Declaration"]):
             | (Q(owner_id=own) & ~Q(owner_id=F("firm_id")))
             | (Q(declarant_id=own) & ~Q(declarant_id=F("lodged_by_id")))
         )
-        return self.filter(Q(lodged_by_id=own) | (named & ~Q(state=State.DRAFT)))
+        return self.filter(Q(lodged_by_id=own) | (named & EVER_LODGED))
+
+    def declared(self) -> Self:
+        """What was ever declared. A draft was not, nor one that was withdrawn as a draft: it is its declarant's alone."""
+        return self.filter(EVER_LODGED)
 
     def numbered(self, number: str, principal: Principal) -> Self:
         """By unified number, customs number, or the caller's own client reference."""
@@ -73,9 +79,6 @@ class DeclarationQuerySet(models.QuerySet["Declaration"]):
 
     def awaiting_checks(self) -> Self:
         return self.filter(state=State.LODGED)
-
-    def at_offices(self, offices: Any) -> Self:
-        return self.filter(customs_office__in=offices)
 
 
 class Declaration(models.Model):
@@ -153,7 +156,9 @@ class Declaration(models.Model):
     risk_score = models.PositiveSmallIntegerField(T("风险分", "risk score"), null=True, blank=True)
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
     updated_at = models.DateTimeField(T("更新时间", "updated at"), default=timezone.now)
+    #: When it was first declared. An amendment does not move the day of declaration.
     lodged_at = models.DateTimeField(T("申报时间", "lodged at"), null=True, blank=True)
+    amended_at = models.DateTimeField(T("最近修改时间", "last amended at"), null=True, blank=True)
     accepted_at = models.DateTimeField(T("接受申报时间", "accepted at"), null=True, blank=True)
     released_at = models.DateTimeField(T("放行时间", "released at"), null=True, blank=True)
     cleared_at = models.DateTimeField(T("结关时间", "cleared at"), null=True, blank=True)
@@ -185,7 +190,12 @@ class Declaration(models.Model):
                 name="declaration_by_bill",
                 condition=~Q(transport_document_number=""),
             ),
-            models.Index(fields=["lodged_at"], name="declaration_awaiting_checks", condition=Q(state=State.LODGED)),
+            models.Index(
+                fields=["client_reference"],
+                name="declaration_by_reference",
+                condition=Q(client_reference__isnull=False),
+            ),
+            models.Index(fields=["state_since"], name="declaration_waits_for_checks", condition=Q(state=State.LODGED)),
             # What the sweeps of clearance look for among all that was ever declared.
             models.Index(
                 fields=["state", "state_since", "id"],
@@ -204,7 +214,9 @@ class Declaration(models.Model):
 
     @property
     def parties(self) -> list[int]:
-        """The organisations that are told of it: who lodged it, and the registered ones it names."""
+        """The organisations that are told of it: who lodged it, and the registered ones it names once it is declared."""
+        if self.lodged_at is None:
+            return [self.lodged_by_id]
         return sorted({pk for pk in (self.lodged_by_id, self.firm_id, self.owner_id, self.declarant_id) if pk})
 
     @property
@@ -368,6 +380,15 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def visible_to(self, principal: Principal) -> Self:
         return self.filter(organisation_id=principal.organisation_id)
 
+    def counted(self) -> Self:
+        """With ``total``, ``processed`` and ``lodged``: how many files there are and what became of them. Without the
+        archive, which may be large."""
+        return self.defer("archive", "names").annotate(
+            total=F("names__len"),
+            processed=Count("files"),
+            lodged=Count("files", filter=Q(files__status__lt=300)),
+        )
+
 
 class Upload(models.Model):
     """A ZIP of DecMessage files, worked off in the background. It lies in the database, so any worker can take it."""
@@ -379,12 +400,16 @@ class Upload(models.Model):
         FAILED = "failed", T("无法处理", "failed")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    organisation = models.ForeignKey(Organisation, models.CASCADE, verbose_name=T("单位", "organisation"))
+    organisation = models.ForeignKey(
+        Organisation, models.CASCADE, db_index=False, verbose_name=T("单位", "organisation")
+    )
     actor = models.CharField(max_length=120)
     file_name = models.CharField(T("文件名", "file name"), max_length=255)
     archive = models.BinaryField()
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.WAITING)
     names: ArrayField = ArrayField(models.CharField(max_length=255), default=list)
+    #: How often in a row the present step broke.
+    attempts = models.PositiveSmallIntegerField(T("中断次数", "attempts that broke"), default=0)
     created_at = models.DateTimeField(T("上传时间", "uploaded at"), default=timezone.now)
     finished_at = models.DateTimeField(T("完成时间", "finished at"), null=True, blank=True)
 
@@ -394,7 +419,10 @@ class Upload(models.Model):
         verbose_name = T("批量上传", "upload")
         verbose_name_plural = T("批量上传", "uploads")
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["created_at"], name="upload_waiting", condition=Q(finished_at=None))]
+        indexes = [
+            models.Index(fields=["created_at"], name="upload_waiting", condition=Q(finished_at=None)),
+            models.Index(fields=["organisation", "-created_at", "-id"], name="upload_by_organisation"),
+        ]
 
     def __str__(self) -> str:
         return self.file_name

@@ -3,6 +3,7 @@ together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
@@ -10,13 +11,14 @@ from django.utils import timezone
 
 from common.days import today
 from common.json import dumps
-from common.problems import Problem, not_found
+from common.problems import Fault, Problem, not_found
 from common.text import T
 from declarations import projection
-from declarations.lifecycle import LIFECYCLE, step
+from declarations.lifecycle import DECLARANT, LIFECYCLE, OFFICER, State, commands_of, step
+from declarations.lifecycle import SYSTEM as SYSTEM_SIDE
 from declarations.models import Declaration
 from events.log import append
-from parties.principals import Principal
+from parties.principals import SYSTEM, Principal
 
 #: Members that a revision fills from the message, to be read back after it.
 _FILLED = [
@@ -65,20 +67,48 @@ def revise(declaration: Declaration, message: dict[str, Any], *, counted: bool =
     declaration.refresh_from_db(fields=_FILLED)
 
 
+#: States in which customs has accepted a declaration and not given it back (Customs Law art. 26).
+_ACCEPTED = frozenset({State.ACCEPTED, State.HELD, State.UNDER_INSPECTION, State.RELEASED, State.CLEARED})
+
+
+def target(declaration: Declaration, command: str, principal: Principal) -> str:
+    """The state ``command`` leads to. Raises Problem 409 naming what the caller's side may do instead."""
+    side = SYSTEM_SIDE if principal is SYSTEM else OFFICER if principal.is_officer else DECLARANT
+    try:
+        return LIFECYCLE.target(declaration.state, command, commands_of(side))
+    except Problem as problem:
+        if side == DECLARANT and command in ("amend", "withdraw") and declaration.state in _ACCEPTED:
+            path = f"/api/v1/clearance/{declaration.unified_number}/change-requests"
+            problem.errors.append(
+                Fault(
+                    "",
+                    "ask-customs",
+                    T(
+                        "海关已接受申报，修改或撤销须向海关申请：POST {path}",
+                        "Customs has accepted it: ask customs for the amendment or withdrawal, POST {path}",
+                        path=path,
+                    ),
+                )
+            )
+        raise
+
+
 def move(
     declaration: Declaration,
     command: str,
     principal: Principal,
     *,
     data: dict[str, Any] | None = None,
+    former: Iterable[int] = (),
     **columns: Any,
 ) -> None:
-    """Take the locked declaration one step: state, time stamp, revision and event. Raises Problem 409."""
+    """Take the locked declaration one step: state, time stamp, revision and event, of which its ``former`` parties are
+    told as well. Raises Problem 409."""
     row = step(command)
     now = timezone.now()
     before = declaration.state
     columns |= {
-        "state": LIFECYCLE.target(before, command),
+        "state": target(declaration, command, principal),
         "state_since": now,
         "updated_at": now,
         "revision": declaration.revision + 1,
@@ -92,7 +122,7 @@ def move(
         type=row.event,
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=declaration.parties,
+        audience=sorted({*declaration.parties, *former}),
         data={
             "state": declaration.state,
             "from": before,

@@ -38,7 +38,8 @@ def note(event: Event) -> str:
 
 
 def receipts(declaration: Declaration, events: list[Event]) -> list[BusinessReceipt]:
-    """The receipts these events cause. The customs number and the day of declaration are known from J on."""
+    """The receipts these events cause. The customs number is known from J on; the day of declaration is that of the first
+    lodgement, whatever was amended since."""
     declared = legal_day(declaration.lodged_at) if declaration.lodged_at else None
     return [
         BusinessReceipt(

@@ -4,14 +4,14 @@ so that a worker that dies has neither lost nor doubled anything."""
 from __future__ import annotations
 
 import io
+import logging
 import zipfile
-import zlib
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max
 from django.utils import timezone
 
 from common.problems import Fault, Problem, invalid
@@ -25,8 +25,12 @@ from parties.principals import Principal
 
 #: An archive's size, what one file and all of them may unpack to (bytes), and how many there may be.
 MAX_ARCHIVE, MAX_FILE, MAX_UNPACKED, MAX_FILES = 32 << 20, 8 << 20, 256 << 20, 5000
-#: Files worked off in one transaction.
-STEP = 50
+#: Files worked off in one transaction. For each the archive is read once from the database.
+STEP = 250
+#: Attempts at one step that may break, one after another, before the upload is given up.
+ATTEMPTS = 5
+
+log = logging.getLogger(__name__)
 
 
 def receive(*, archive: bytes, file_name: str, principal: Principal) -> Upload:
@@ -94,6 +98,9 @@ def _look(archive: bytes) -> tuple[list[str], list[Fault]]:
             )
         elif entry.flag_bits & 0x1:
             faults.append(Fault(pointer, "encrypted", T("不接受加密文件", "Encrypted files are not taken")))
+        elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            text = T("只接受存储或 Deflate 压缩方式", "Only the methods stored and deflated are taken")
+            faults.append(Fault(pointer, "compression", text))
         seen.add(name)
         if len(faults) >= 100:
             break
@@ -101,34 +108,58 @@ def _look(archive: bytes) -> tuple[list[str], list[Fault]]:
 
 
 def work(upload_id: Any) -> bool:
-    """Work off the next files of an upload; returns whether there is more to do here."""
-    with transaction.atomic():
-        upload = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload_id, finished_at=None).first()
-        if upload is None:
-            return False
-        last = upload.files.aggregate(last=Max("position"))["last"]
-        start = 0 if last is None else last + 1
-        names = upload.names[start : start + STEP]
-        principal = Principal(actor=upload.actor, organisation_id=upload.organisation_id)
-        UploadedFile.objects.bulk_create(
-            _file(upload, start + index, name, result)
-            for index, (name, result) in enumerate(zip(names, _lodge(upload, names, principal), strict=True))
-        )
-        more = start + len(names) < len(upload.names)
-        upload.state = Upload.State.WORKING
-        if not more:
-            upload.state, upload.finished_at = Upload.State.DONE, timezone.now()
-            upload.archive = b""
-            counts = progress(upload)
-            append(
-                type="upload.worked_off",
-                subject=("upload", str(upload.pk)),
-                actor=upload.actor,
-                audience=[upload.organisation_id],
-                data={"lodged": counts["lodged"], "refused": counts["refused"]},
-            )
-        upload.save(update_fields=["state", "finished_at", "archive"])
-        return more
+    """Work off the next files of an upload; returns whether there is more to do here. What breaks again and again is given
+    up, so that it stands in nobody's way."""
+    try:
+        return _step(upload_id)
+    except Exception:
+        _broke(upload_id)
+        raise
+
+
+@transaction.atomic
+def _step(upload_id: Any) -> bool:
+    upload = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload_id, finished_at=None).first()
+    if upload is None:
+        return False
+    last = upload.files.aggregate(last=Max("position"))["last"]
+    start = 0 if last is None else last + 1
+    names = upload.names[start : start + STEP]
+    principal = Principal(actor=upload.actor, organisation_id=upload.organisation_id)
+    UploadedFile.objects.bulk_create(
+        _file(upload, start + index, name, result)
+        for index, (name, result) in enumerate(zip(names, _lodge(upload, names, principal), strict=True))
+    )
+    more = start + len(names) < len(upload.names)
+    upload.state, upload.attempts = Upload.State.WORKING, 0
+    if not more:
+        _finish(upload, Upload.State.DONE)
+    upload.save(update_fields=["state", "attempts", "finished_at", "archive"])
+    return more
+
+
+@transaction.atomic
+def _broke(upload_id: Any) -> None:
+    """Note that a step came to nothing, and give up after :data:`ATTEMPTS`."""
+    upload = Upload.objects.select_for_update(skip_locked=True).filter(pk=upload_id, finished_at=None).first()
+    if upload is None:
+        return
+    upload.attempts += 1
+    if upload.attempts >= ATTEMPTS:
+        _finish(upload, Upload.State.FAILED)
+    upload.save(update_fields=["state", "attempts", "finished_at", "archive"])
+
+
+def _finish(upload: Upload, state: Upload.State) -> None:
+    upload.state, upload.finished_at, upload.archive = state, timezone.now(), b""
+    counts: Any = Upload.objects.counted().get(pk=upload.pk)
+    append(
+        type="upload.worked_off" if state == Upload.State.DONE else "upload.failed",
+        subject=("upload", str(upload.pk)),
+        actor=upload.actor,
+        audience=[upload.organisation_id],
+        data={"lodged": counts.lodged, "refused": counts.processed - counts.lodged},
+    )
 
 
 def _lodge(upload: Upload, names: list[str], principal: Principal) -> list[Lodged | Problem]:
@@ -161,7 +192,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> dict[str, Any] | Problem:
         with archive.open(name) as file:
             # The directory may lie about the size: no more than the limit is unpacked.
             body = file.read(MAX_FILE + 1)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, KeyError):
+    except Exception:  # whatever a damaged member makes the library raise is a fault of this one file
+        log.info("a file of an upload cannot be unpacked", exc_info=True)
         return invalid([Fault("", "unreadable", T("文件无法解压", "The file cannot be unpacked"))])
     if len(body) > MAX_FILE:
         return invalid([Fault("", "zip-bomb", T("解压后超过 {n} MB", "Unpacks to more than {n} MB", n=MAX_FILE >> 20))])
@@ -179,20 +211,10 @@ def _file(upload: Upload, position: int, name: str, result: Lodged | Problem) ->
     return UploadedFile(upload=upload, position=position, name=name, status=status, declaration_id=result.id)
 
 
-def progress(upload: Upload) -> dict[str, int]:
-    counts = upload.files.aggregate(processed=Count("pk"), lodged=Count("pk", filter=Q(status__lt=300)))
-    return {
-        "total": len(upload.names),
-        "processed": counts["processed"],
-        "lodged": counts["lodged"],
-        "refused": counts["processed"] - counts["lodged"],
-    }
-
-
 def waiting(older_than: timedelta) -> list[Any]:
-    """Uploads not worked off, oldest first."""
+    """Uploads not worked off: those that broke least, then the oldest."""
     return list(
         Upload.objects.filter(finished_at=None, created_at__lt=timezone.now() - older_than)
-        .order_by("created_at")
+        .order_by("attempts", "created_at")
         .values_list("pk", flat=True)[:20]
     )

@@ -18,4 +18,5 @@ urlpatterns: list[URLPattern] = [
     path("declarations/<str:number>/receipts/<int:index>", reading.Receipt.as_view()),
     path("uploads", uploads.Uploads.as_view()),
     path("uploads/<uuid:upload>", uploads.UploadDetail.as_view()),
+    path("uploads/<uuid:upload>/files", uploads.UploadFiles.as_view()),
 ]

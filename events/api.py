@@ -75,7 +75,7 @@ class FeedSerializer(serializers.Serializer):
                             "id": "0199b2a4-7c1e-7d2f-9a6b-3f1f1a1f0a01",
                             "position": 4711,
                             "type": "declaration.released",
-                            "subject": {"kind": "declaration", "number": "800020261000000123"},
+                            "subject": {"kind": "declaration", "number": "I20260000000000123"},
                             "sequence": 5,
                             "occurred_at": "2026-11-23T08:00:00+00:00",
                             "recorded_at": "2026-11-23T08:00:00.120000+00:00",

@@ -4,10 +4,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.text import T
 from parties.models import ApiClient, Mandate, OfficeAssignment, Officer, Organisation, OrganisationRole
+
+
+class Clients(ReadOnlyInline):
+    model = ApiClient
+    fields = ["client", "scopes", "created_at", "revoked_at"]
+    readonly_fields = ["client"]
+
+    @admin.display(description=T("客户端", "client"))
+    def client(self, row: ApiClient) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("admin:parties_apiclient_change", args=[row.pk]), row)
 
 
 class MandatesGiven(ReadOnlyInline):
@@ -21,7 +33,7 @@ class OrganisationAdmin(ReadOnlyAdmin):
     list_display = ["name", "social_credit_code", "customs_code", "role_names", "province", "suspended_since"]
     search_fields = ["name", "name_en", "social_credit_code", "customs_code"]
     list_filter = ["province"]
-    inlines = [MandatesGiven]
+    inlines = [MandatesGiven, Clients]
     fields = [
         "name", "name_en", "social_credit_code", "customs_code", "role_names", "province", "address", "telephone",
         "email", "suspended_since", "created_at",
@@ -42,7 +54,7 @@ class MandateAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiClient)
 class ApiClientAdmin(ReadOnlyAdmin):
-    list_display = ["application", "organisation", "created_at"]
+    list_display = ["application", "organisation", "created_at", "revoked_at"]
     list_select_related = ["application", "organisation"]
     search_fields = ["organisation__name", "application__client_id"]
 

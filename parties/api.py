@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_view
 from oauth2_provider.views import RevokeTokenView, TokenView
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 
 from common.api import View
 from common.problems import not_found
+from common.text import T
 from parties import registration
 from parties.models import Mandate, Organisation
 from parties.principals import caller
@@ -27,18 +29,48 @@ class OrganisationSerializer(serializers.ModelSerializer):
 
 class MandateSerializer(serializers.ModelSerializer):
     valid_from = serializers.DateField(source="valid.lower", read_only=True)
+    firm_name = serializers.CharField(source="firm.name", read_only=True)
+    broker_name = serializers.CharField(source="broker.name", read_only=True)
     valid_to = serializers.DateField(
         source="valid.upper", read_only=True, allow_null=True, help_text="第一个不再有效的日子 / first day without it"
     )
 
     class Meta:
         model = Mandate
-        fields = ["id", "firm", "broker", "valid_from", "valid_to", "customs_procedures", "agreement_number"]
+        fields = [
+            "id", "firm", "firm_name", "broker", "broker_name", "valid_from", "valid_to", "customs_procedures",
+            "agreement_number",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "pattern": "^([0-9A-Z]{18}|[0-9A-Z]{10})$"},
+            {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+        ],
+        "description": (
+            "统一社会信用代码或海关编码；亦可为本系统的单位编号 / social credit code or customs code; or the id that an"
+            " organisation has here"
+        ),
+    }
+)
+class BrokerField(serializers.Field):
+    """Which broker: by a code that everybody knows, or by the id here."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is int and 0 < data < 2**63:
+            return data
+        if isinstance(data, str) and re.fullmatch(r"[0-9A-Z]{18}|[0-9A-Z]{10}", data):
+            return registration.find_broker(data)
+        raise serializers.ValidationError(
+            T("应为统一社会信用代码或海关编码", "A social credit code or a customs code is expected"), code="broker"
+        )
+
+
 class GiveMandateSerializer(serializers.Serializer):
-    broker = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    broker = BrokerField()
     valid_from = serializers.DateField(required=False)
     valid_to = serializers.DateField(required=False, allow_null=True)
     customs_procedures = serializers.ListField(
@@ -81,20 +113,22 @@ class OrganisationDetail(View):
         examples=[
             OpenApiExample(
                 "one year",
-                {"broker": 7, "valid_from": "2026-01-01", "valid_to": "2027-01-01"},
+                {"broker": "91500000MA0000002A", "valid_from": "2026-01-01", "valid_to": "2027-01-01"},
                 request_only=True,
             )
         ],
     ),
 )
 class Mandates(View):
-    """A firm lets a broker declare for it; both sides see the mandate."""
+    """A firm lets a broker declare for it, named by its social credit code or customs code; both sides see the mandate."""
 
     scopes = {"GET": "parties:read", "POST": "parties:write"}
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        return self.paged(request, Mandate.objects.visible_to(caller(request)), MandateSerializer)
+        return self.paged(
+            request, Mandate.objects.visible_to(caller(request)).select_related("firm", "broker"), MandateSerializer
+        )
 
     def post(self, request: Request) -> Response:
         principal = caller(request)

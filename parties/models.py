@@ -128,7 +128,8 @@ class ApiClient(models.Model):
         Organisation, models.PROTECT, related_name="api_clients", verbose_name=T("单位", "organisation")
     )
     scopes: ArrayField = ArrayField(models.CharField(max_length=40), verbose_name=T("权限范围", "scopes"))
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
+    revoked_at = models.DateTimeField(T("作废时间", "revoked at"), null=True, blank=True)
 
     class Meta:
         verbose_name = T("接口客户端", "API client")

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Concat
-from django.utils.http import parse_etags
 from django.utils.translation import get_language
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
@@ -18,7 +17,7 @@ from rest_framework import renderers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import View
+from common.api import View, unchanged
 from common.days import today
 from common.formats import JSONRenderer
 from common.pagination import CursorPagination
@@ -308,11 +307,6 @@ def table(one: CodeList, codes: QuerySet[Code]) -> list[list[Any]]:
 
 def etag(*parts: str) -> str:
     return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]}"'
-
-
-def unchanged(request: Request, tag: str) -> bool:
-    given = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in given or tag in (one.removeprefix("W/") for one in given)
 
 
 def not_modified(tag: str) -> Response:

@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 
 from common.days import today
 from common.json import loads
+from common.text import pick
 
 #: Seconds between two looks at the versions.
 LOOK_EVERY = 2.0
@@ -38,6 +39,8 @@ class NotLoaded(LookupError):
 class _List(NamedTuple):
     version: str
     complete: bool
+    name_zh: str
+    name_en: str
     codes: dict[str, tuple[Meaning, ...]]
 
 
@@ -55,6 +58,12 @@ def is_valid(slug: str, code: str, on: date | None = None) -> bool:
 def is_complete(slug: str) -> bool:
     """Whether a code that the list lacks is certainly wrong. A check may only warn where it is not."""
     return _list(slug).complete
+
+
+def called(slug: str) -> str:
+    """What people call the list, in the active language."""
+    found = _list(slug)
+    return pick(found.name_zh, found.name_en)
 
 
 def is_known(slug: str, code: str) -> bool:
@@ -90,18 +99,6 @@ def attribute(slug: str, code: str, key: str, on: date | None = None) -> Any:
     """An attribute of the code on that day (``minor_units``, ``alpha2``, ...), or None."""
     one = meaning(slug, code, on)
     return None if one is None else one.attributes.get(key)
-
-
-def modern(slug: str, code: str) -> str:
-    """The code of ``slug`` that took the place of the legacy ``code`` (country 142 -> CHN, currency 502 -> USD).
-
-    Any other code, and a legacy one without a successor, comes back as it is."""
-    legacy = f"{slug}_legacy"
-    try:
-        found = _list(legacy).codes.get(code)
-    except NotLoaded:
-        return code
-    return found[-1].attributes.get("modern", code) if found else code
 
 
 def codes_of(slug: str, on: date | None = None) -> list[str]:
@@ -144,7 +141,7 @@ def _read(slug: str) -> _List:
             return found
         with connection.cursor() as cursor:
             # The version first: rows that change in between are then newer than it, and the next look reads them again.
-            cursor.execute("SELECT version, complete FROM refdata_codelist WHERE slug = %s", [slug])
+            cursor.execute("SELECT version, complete, name_zh, name_en FROM refdata_codelist WHERE slug = %s", [slug])
             head = cursor.fetchone()
             if head is None:
                 _absent.add(slug)
@@ -160,7 +157,7 @@ def _read(slug: str) -> _List:
                     start or date.min, end or date.max, name_zh, name_en, _NOTHING if bare else _json(attributes)
                 )
                 codes[code] = (*codes.get(code, ()), one)
-        found = _lists[slug] = _List(head[0], head[1], codes)
+        found = _lists[slug] = _List(head[0], head[1], head[2], head[3], codes)
         return found
 
 

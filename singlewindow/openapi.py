@@ -82,7 +82,7 @@ EXAMPLES: dict[int, dict[str, Any]] = {
         "code": "validation-failed",
         "errors": [
             {
-                "pointer": "/goods_items/0/first_quantity",
+                "pointer": "/goods_items/0/first_statutory_quantity",
                 "code": "required",
                 "detail": "The first statutory quantity is missing",
                 "severity": "error",

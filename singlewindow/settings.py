@@ -73,7 +73,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "oauth2_provider",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
@@ -212,7 +211,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "common.problems.handler",
     "DEFAULT_PAGINATION_CLASS": "common.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "singlewindow.openapi.Schema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "UNAUTHENTICATED_USER": "parties.principals.Anonymous",
     "COERCE_DECIMAL_TO_STRING": True,
     "URL_FORMAT_OVERRIDE": None,
@@ -262,7 +260,8 @@ MEDIA_ROOT = VAR_DIR / "media"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+#: The largest body any route takes (an archive with its form around it); each parser has a limit of its own below it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +33,11 @@ from schemathesis.specs.openapi.checks import (
 import bills.chain
 import bills.signing
 import bills.title
+from declarations import fields
 from declarations.checks import registry
 from declarations.rules import RULES
 from parties.scopes import SCOPES
-from singlewindow import problem_codes
+from singlewindow import openapi, problem_codes
 from singlewindow.wsgi import application
 from tests import make
 
@@ -202,3 +205,27 @@ def test_every_refusal_of_the_table_of_title_and_of_a_broken_chain_is_explained(
     assert catalogue["leg-does-not-join"].statuses == set()
     signed = {f"act-{code}" for code in bills.signing.BadSignature.CODES}
     assert sorted(signed - set(catalogue)) == []
+
+
+def test_what_takes_if_match_says_so_and_what_it_answers_when_it_is_stale():
+    paths = document()["paths"]
+    takes = [
+        ("/api/v1/declarations/{number}", "put"), ("/api/v1/declarations/{number}", "patch"),
+        *((f"/api/v1/declarations/{{number}}/{name}", "post") for name in ("lodge", "amendments", "withdrawal", "decisions")),
+    ]  # fmt: skip
+    for path, method in takes:
+        operation = paths[path][method]
+        assert "If-Match" in {parameter["name"] for parameter in operation["parameters"]}, (path, method)
+        assert "412" in operation["responses"], (path, method)
+
+
+def test_the_examples_name_members_there_are():
+    """A pointer of an example leads to a member of the message, an event's subject to the number the log knows."""
+    fault = openapi.EXAMPLES[422]["errors"][0]["pointer"]
+    _, block, _, member = fault.split("/")
+    assert member in fields.blocks()[block].fields
+    feed = document()["paths"]["/api/v1/events"]["get"]["responses"]["200"]["content"]["application/json"]
+    numbers = [event["subject"]["number"] for one in feed["examples"].values() for event in one["value"]["events"]]
+    assert all(re.fullmatch(r"[IE]\d{17}", number) for number in numbers)
+    guide = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+    assert fault in guide

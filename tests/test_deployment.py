@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -31,6 +32,35 @@ def test_secrets_come_from_files_and_have_no_default():
     assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {
         f"./secrets/{name}" for name in COMPOSE["secrets"]
     }
+
+
+def _ignored(path: str) -> bool:
+    """Whether the last line of .dockerignore that matches a path, or a directory it lies in, leaves it out of the image.
+
+    (Docker's rules: patterns are of the whole path from the root, `**/` is any depth, a `!` takes back.)"""
+    parts = PurePosixPath(path).parts
+    above = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.strip()
+        if not pattern or pattern.startswith("#"):
+            continue
+        wanted = pattern.removeprefix("!")
+        names = [part.rpartition("/")[2] for part in above] if wanted.startswith("**/") else above
+        if any(fnmatch.fnmatchcase(name, wanted.removeprefix("**/")) for name in names):
+            ignored = not pattern.startswith("!")
+    return ignored
+
+
+def test_no_secret_ends_in_a_layer_of_the_image():
+    """The Dockerfile copies the whole directory, beside which compose has the operator make the secrets."""
+    assert "COPY . /app" in (ROOT / "Dockerfile").read_text()
+    files = [secret["file"].removeprefix("./") for secret in COMPOSE["secrets"].values()]
+    assert files
+    for path in [*files, ".env", ".env.production", "deploy/.env", "dump.rdb", "var/redis/dump.rdb"]:
+        assert _ignored(path), path
+    for path in ("manage.py", "singlewindow/settings.py", "deploy/nginx.conf"):
+        assert not _ignored(path), path
 
 
 def test_the_workers_serve_every_queue_once():

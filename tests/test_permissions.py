@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from common.api import View
+from parties.authentication import OFFICER_SCOPES
 from parties.models import OrganisationRole
 from parties.scopes import SCOPES
 from tests import make
@@ -91,3 +93,40 @@ def test_the_door_opens_to_those_it_should_and_to_nobody_else(path, method, open
             assert answer not in (401, 403, 500), f"{role} is refused: {answer}"
         else:
             assert answer == 403, f"{role} gets {answer}"
+
+
+@pytest.fixture(scope="module")
+def sessions(django_db_setup, django_db_blocker) -> Iterator[dict[str, Client]]:
+    """Console sessions: an officer with every duty, and a superuser who is no officer."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        found = {}
+        superuser = get_user_model().objects.create_superuser(username="house", password="a-long-password")
+        for name, user in (("officer", make.officer().user), ("superuser", superuser)):
+            found[name] = Client(raise_request_exception=False)
+            found[name].force_login(user)
+        yield found
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "method", "opener"),
+    [(path, method, opener) for path, methods in ROUTES.items() for method, opener in methods.items()],
+)
+def test_a_console_session_opens_what_officers_do_over_the_api_and_nothing_else(path, method, opener, sessions):
+    """An officer's session has the scopes of officers; who sets the house up has none here: the console is for that."""
+    if opener == SESSION:
+        pytest.skip("pages of the console: tests/console")
+
+    def status(name: str) -> int:
+        answer = sessions[name].generic(method, sample(path), b"{}", content_type="application/json")
+        return answer.status_code
+
+    if opener == PUBLIC:
+        assert status("officer") not in (403, 500)
+        return
+    assert status("superuser") == 401
+    if opener in OFFICER_SCOPES:
+        assert status("officer") not in (401, 403, 500)
+    else:
+        assert status("officer") == 403

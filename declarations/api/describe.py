@@ -96,7 +96,8 @@ class DeclarationSummarySerializer(serializers.Serializer):
     package_count = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
-    lodged_at = serializers.DateTimeField(allow_null=True)
+    lodged_at = serializers.DateTimeField(allow_null=True, help_text="首次申报 / first declared")
+    amended_at = serializers.DateTimeField(allow_null=True, help_text="最近一次修改 / last amended")
     accepted_at = serializers.DateTimeField(allow_null=True)
     released_at = serializers.DateTimeField(allow_null=True)
     cleared_at = serializers.DateTimeField(allow_null=True)
@@ -107,6 +108,11 @@ class DeclarationPageSerializer(serializers.Serializer):
     previous = serializers.URLField(allow_null=True)
     results = DeclarationSummarySerializer(many=True)
 
+
+PAGE = [
+    OpenApiParameter("cursor", str, description="next / previous 中的位置 / position, from next or previous"),
+    OpenApiParameter("page_size", int, description="每页条数，最多 200 / rows a page, at most 200"),
+]
 
 FILTERS = [
     OpenApiParameter(
@@ -121,6 +127,12 @@ FILTERS = [
     OpenApiParameter("customs_procedure", str, description="监管方式 / customs procedure"),
     OpenApiParameter("transport_document_number", str, description="提运单号 / bill of lading"),
     OpenApiParameter("customs_number", str, description="海关编号 / customs number"),
+    OpenApiParameter("container_number", str, description="集装箱号 / container"),
+    OpenApiParameter("contract_number", str, description="合同协议号 / contract number"),
+    OpenApiParameter("transport_mode", str, description="运输方式 / mode of transport"),
+    OpenApiParameter(
+        "domestic_party_credit_code", str, description="境内收发货人信用代码 / credit code of the domestic party"
+    ),
     OpenApiParameter("lodged_from", OpenApiTypes.DATE, description="申报日起（含）/ lodged on this day or later"),
     OpenApiParameter("lodged_to", OpenApiTypes.DATE, description="申报日止（含）/ lodged on this day or earlier"),
     OpenApiParameter(
@@ -128,8 +140,7 @@ FILTERS = [
         OpenApiTypes.DATETIME,
         description="该时间以来有变化的，先旧后新 / changed since, oldest change first",
     ),
-    OpenApiParameter("cursor", str, description="next / previous 中的位置 / position, from next or previous"),
-    OpenApiParameter("page_size", int, description="每页条数，最多 200 / rows a page, at most 200"),
+    *PAGE,
 ]
 
 
@@ -179,7 +190,8 @@ class DeclarationDetailSerializer(serializers.Serializer):
     revision = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
-    lodged_at = serializers.DateTimeField(allow_null=True)
+    lodged_at = serializers.DateTimeField(allow_null=True, help_text="首次申报 / first declared")
+    amended_at = serializers.DateTimeField(allow_null=True, help_text="最近一次修改 / last amended")
     accepted_at = serializers.DateTimeField(allow_null=True)
     released_at = serializers.DateTimeField(allow_null=True)
     cleared_at = serializers.DateTimeField(allow_null=True)
@@ -288,7 +300,19 @@ class UploadSerializer(serializers.Serializer):
     refused = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
-    files = UploadedFileSerializer(many=True)
+    files = serializers.CharField(help_text="各文件的处理结果 / where each file's result is")
+
+
+class UploadPageSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = UploadSerializer(many=True)
+
+
+class UploadedFilePageSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = UploadedFileSerializer(many=True)
 
 
 def _request(name: str, value: Any, media_type: str = "application/json") -> OpenApiExample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email.message import Message as Headers
 from typing import IO, Any, NamedTuple
 
@@ -9,7 +10,7 @@ from lxml import etree
 from rest_framework import parsers, renderers
 from rest_framework.negotiation import DefaultContentNegotiation
 
-from common.formats import JSONParser, JSONRenderer, parse_json, read_body
+from common.formats import JSONParser, JSONRenderer, decode, may_hold_nul, parse_json, read_body, require_sound
 from common.json import dumps
 from common.problems import Fault, Problem
 from common.text import T
@@ -48,20 +49,41 @@ class MergePatchParser(JSONParser):
     media_type = "application/merge-patch+json"
 
 
+#: Largest body of a batch (bytes): five hundred declarations of fifty items are some 13 MB.
+MAX_BATCH = 32 * 1024 * 1024
+
+
+def _each(entries: list[Any], read: Callable[[Any], Any]) -> list[Any]:
+    """What is read of each entry; one that cannot be is a Problem in its place, so that it harms no other."""
+    found: list[Any] = []
+    for entry in entries:
+        try:
+            found.append(read(entry))
+        except Problem as problem:
+            found.append(problem)
+    return found
+
+
+class ArrayParser(parsers.BaseParser):
+    """A JSON array of declarations, each judged by itself."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = read_body(stream, MAX_BATCH)
+        value, nul = decode(body), may_hold_nul(body)
+        if not isinstance(value, list):
+            return value
+        return _each(value, lambda entry: require_sound(entry, nested=True, nul=nul))
+
+
 class LinesParser(parsers.BaseParser):
-    """One JSON value a line. A line that is none is a Problem in its place, so that it harms no other."""
+    """One JSON value a line."""
 
     media_type = "application/x-ndjson"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        found: list[Any] = []
-        for line in read_body(stream).split(b"\n"):
-            if line.strip():
-                try:
-                    found.append(parse_json(line))
-                except Problem as problem:
-                    found.append(problem)
-        return found
+        return _each([line for line in read_body(stream, MAX_BATCH).split(b"\n") if line.strip()], parse_json)
 
 
 def incoming(data: Any) -> Incoming:
@@ -103,22 +125,23 @@ class ImportResponseRenderer(renderers.BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return import_response(data)
+        view = (renderer_context or {}).get("view")
+        return import_response(data, getattr(view, "client_reference", ""))
 
 
-def import_response(data: Any) -> bytes:
+def import_response(data: Any, client_reference: str = "") -> bytes:
+    """``data`` is an answer of ours or a problem; ``client_reference`` is what the sender wrote."""
     data = data if isinstance(data, dict) else {}
+    reference = data.get("client_reference") or client_reference
+    number = data.get("unified_number") or ""
     if "code" in data and "status" in data:
         faults = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in data.get("errors", ()))
         text = " ".join(part for part in (data["title"], data.get("detail", ""), faults) if part)
-        return render_import_response(ImportResponse(code=data["code"], message=text))
-    return render_import_response(
-        ImportResponse(
-            code="0",
-            message="OK",
-            client_reference=data.get("client_reference") or "",
-            unified_number=data.get("unified_number") or "",
+        return render_import_response(
+            ImportResponse(code=data["code"], message=text, client_reference=reference, unified_number=number)
         )
+    return render_import_response(
+        ImportResponse(code="0", message="OK", client_reference=reference, unified_number=number)
     )
 
 
@@ -150,4 +173,12 @@ def too_many(most: int) -> Fault:
     return Fault("", "too-many", T("一次最多 {n} 份", "At most {n} at a time", n=most))
 
 
-__all__ = ["ONE", "DecMessageRenderer", "ImportResponseRenderer", "JSONRenderer", "LinesParser", "ReceiptsRenderer"]
+__all__ = [
+    "ONE",
+    "ArrayParser",
+    "DecMessageRenderer",
+    "ImportResponseRenderer",
+    "JSONRenderer",
+    "LinesParser",
+    "ReceiptsRenderer",
+]

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
-from common.formats import JSONParser, JSONRenderer
+from common.formats import JSONRenderer
 from common.problems import Fault, Problem, invalid
 from common.text import T
 from declarations import lodgement
 from declarations.api import describe
-from declarations.api.formats import ONE, ImportResponseRenderer, LinesParser, XmlWhereXmlCame, incoming, too_many
+from declarations.api.formats import (
+    ONE,
+    ArrayParser,
+    ImportResponseRenderer,
+    LinesParser,
+    XmlWhereXmlCame,
+    incoming,
+    too_many,
+)
 from declarations.api.listing import listing
 from declarations.lodgement import BATCH, Lodged
 from declarations.models import Declaration
@@ -22,6 +31,7 @@ from parties.principals import caller
 
 
 def answer(lodged: Lodged) -> Response:
+    structlog.contextvars.bind_contextvars(number=lodged.unified_number)
     return Response(
         _told(lodged),
         status=201 if lodged.created else 200,
@@ -68,6 +78,14 @@ class XmlView(View):
     parser_classes = ONE
     renderer_classes = [JSONRenderer, ImportResponseRenderer]
     content_negotiation_class = XmlWhereXmlCame
+    #: The sender's own number, for the answer in XML whatever becomes of the message.
+    client_reference = ""
+
+    def document(self, request: Request) -> tuple[Any, lodgement.Style]:
+        given = incoming(request.data)
+        reference = given.message.get("client_reference") if isinstance(given.message, dict) else None
+        self.client_reference = reference if isinstance(reference, str) else ""
+        return document(request)
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
@@ -96,7 +114,8 @@ class Declarations(XmlView):
     """One's declarations, newest first; and the way to lodge one, as JSON or DecMessage XML.
 
     `oper: save` keeps a draft. The same message under a client reference used before answers 200 with the declaration that
-    is there; a different one answers 409. XML is answered with `DecImportResponse` (ResponseCode 0, or why not)."""
+    is there; a different one answers 409, unless it meets one's own draft: then it takes the draft's place, and declares it
+    where its `oper` says so (200). XML is answered with `DecImportResponse` (ResponseCode 0, or why not)."""
 
     scopes = {"GET": "declarations:read", "POST": "declarations:write"}
     idempotent = True
@@ -105,7 +124,7 @@ class Declarations(XmlView):
         return listing(self, request)
 
     def post(self, request: Request) -> Response:
-        message, style = document(request)
+        message, style = self.document(request)
         return answer(lodgement.lodge(message, caller(request), style=style))
 
 
@@ -120,9 +139,9 @@ class Declarations(XmlView):
 )
 class Batch(View):
     """Up to 500 declarations at once, as a JSON array or one JSON object a line. Each has a result of its own, in the order
-    they came; a faulty one harms no other. The answer is 200 whatever the results are."""
+    they came; a faulty one harms no other. The answer is 200 whatever the results are. A body may have 32 MB."""
 
-    parser_classes = [JSONParser, LinesParser]
+    parser_classes = [ArrayParser, LinesParser]
     scopes = {"POST": "declarations:write"}
     idempotent = True
 
@@ -150,7 +169,7 @@ def if_match(request: Request) -> str | None:
     return request.headers.get("If-Match")
 
 
-_IF_MATCH = OpenApiParameter(
+IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
@@ -162,7 +181,7 @@ _IF_MATCH = OpenApiParameter(
     post=extend_schema(
         summary="申报草稿",
         operation_id="declarations_lodge_draft",
-        parameters=[_IF_MATCH],
+        parameters=[IF_MATCH],
         request=None,
         responses=describe.DeclarationChangedSerializer,
     )
@@ -181,7 +200,7 @@ class LodgeDraft(View):
     post=extend_schema(
         summary="修改报关单",
         operation_id="declarations_amend",
-        parameters=[_IF_MATCH],
+        parameters=[IF_MATCH],
         request=describe.AMENDMENT,
         responses={201: describe.DeclarationChangedSerializer},
         examples=describe.AMENDMENT_EXAMPLES,
@@ -221,7 +240,7 @@ class Amendments(View):
     post=extend_schema(
         summary="撤销报关单",
         operation_id="declarations_withdraw",
-        parameters=[_IF_MATCH],
+        parameters=[IF_MATCH],
         request=describe.WithdrawalSerializer,
         responses=describe.DeclarationChangedSerializer,
         examples=describe.WITHDRAWAL_EXAMPLES,

@@ -11,14 +11,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import View
+from common.api import View, unchanged
 from common.formats import JSONRenderer
 from common.problems import Fault, Problem, invalid, not_found
 from common.text import T
 from declarations import checks, decisions, lodgement, receipts
 from declarations.api import describe
 from declarations.api.formats import ONE, DecMessageRenderer, MergePatchParser, ReceiptsRenderer, incoming
-from declarations.api.lodging import changed, if_match
+from declarations.api.lodging import IF_MATCH, changed, if_match
 from declarations.lifecycle import State
 from declarations.models import Declaration
 from events import log
@@ -27,7 +27,7 @@ from parties.principals import Principal, caller
 #: Columns of a declaration's detail, besides its message.
 DETAIL = (
     "unified_number", "customs_number", "client_reference", "state", "state_since", "version", "revision", "created_at",
-    "updated_at", "lodged_at", "accepted_at", "released_at", "cleared_at",
+    "updated_at", "lodged_at", "amended_at", "accepted_at", "released_at", "cleared_at",
 )  # fmt: skip
 
 #: The present version's message, as PostgreSQL writes it: not read into Python only to be written again.
@@ -58,6 +58,7 @@ def find(number: str, principal: Principal) -> Declaration:
     put=extend_schema(
         summary="更换草稿",
         operation_id="declarations_replace_draft",
+        parameters=[IF_MATCH],
         request=describe.DRAFT,
         responses=describe.DeclarationChangedSerializer,
         examples=describe.DRAFT_EXAMPLES,
@@ -65,6 +66,7 @@ def find(number: str, principal: Principal) -> Declaration:
     patch=extend_schema(
         summary="修改草稿",
         operation_id="declarations_change_draft",
+        parameters=[IF_MATCH],
         request={"application/merge-patch+json": describe.ANY_OBJECT, "application/json": describe.ANY_OBJECT},
         responses=describe.DeclarationChangedSerializer,
         examples=describe.PATCH_EXAMPLES,
@@ -92,7 +94,7 @@ class DeclarationDetail(View):
             raise not_found()
         told: dict[str, Any] = dict(zip(DETAIL, row, strict=False))
         etag = f'"{told["revision"]}"'
-        if request.headers.get("If-None-Match") == etag:
+        if unchanged(request, etag):
             return Response(status=304, headers={"ETag": etag})
         if principal.is_officer:
             told["risk_score"] = row[-2]
@@ -157,15 +159,15 @@ def merge(target: Any, patch: Any) -> Any:
     )
 )
 class Versions(View):
-    """Every version with what it changed."""
+    """Every version with what it changed; a party sees those that name it."""
 
     scopes = {"GET": "declarations:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        declaration = find(number, caller(request))
+        principal = caller(request)
         told: list[dict[str, Any]] = []
         before: Any = None
-        for version in declaration.versions.all():
+        for version in lodgement.versions_for(find(number, principal), principal):
             told.append(
                 {
                     "version": version.version,
@@ -196,8 +198,9 @@ class Version(View):
     scopes = {"GET": "declarations:read"}
 
     def get(self, request: Request, number: str, version: int) -> Response:
-        declaration = find(number, caller(request))
-        found = declaration.versions.filter(version=version).first() if version < 2**31 else None
+        principal = caller(request)
+        versions = lodgement.versions_for(find(number, principal), principal)
+        found = next((one for one in versions if one.version == version), None)
         if found is None:
             raise not_found()
         return Response({"version": version, "created_at": found.created_at, "message": found.message})
@@ -270,6 +273,10 @@ class Checks(View):
         if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
             raise invalid([Fault("version", "not-an-integer", T("应为整数", "A whole number is expected"))])
         results = declaration.check_results.filter(version=int(wanted))
+        if int(wanted) != declaration.version and int(wanted) not in {
+            one.version for one in lodgement.versions_for(declaration, principal)
+        }:
+            results = results.none()
         if not principal.is_officer:
             results = results.exclude(code__in=checks.CONFIDENTIAL)
         return Response(
@@ -359,6 +366,7 @@ def _receipt(index: int, receipt: receipts.BusinessReceipt) -> dict[str, Any]:
     post=extend_schema(
         summary="海关审核决定",
         operation_id="declarations_decide",
+        parameters=[IF_MATCH],
         request=describe.DecisionSerializer,
         responses=describe.DeclarationChangedSerializer,
         examples=describe.DECISION_EXAMPLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import parsers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,8 @@ from common.problems import Fault, invalid, not_found
 from common.text import T
 from declarations import uploads
 from declarations.api import describe
-from declarations.models import Upload
+from declarations.api.describe import PAGE
+from declarations.models import Upload, UploadedFile
 from parties.principals import caller
 
 
@@ -27,27 +28,42 @@ class ZipParser(parsers.BaseParser):
         return read_body(stream, uploads.MAX_ARCHIVE)
 
 
-def told(upload: Upload) -> dict[str, Any]:
+def told(upload: Any) -> dict[str, Any]:
+    """An upload as ``Upload.objects.counted()`` reads it."""
     return {
         "id": upload.pk,
         "file_name": upload.file_name,
         "state": upload.state,
-        **uploads.progress(upload),
+        "total": upload.total,
+        "processed": upload.processed,
+        "lodged": upload.lodged,
+        "refused": upload.processed - upload.lodged,
         "created_at": upload.created_at,
         "finished_at": upload.finished_at,
-        "files": [
-            {
-                "name": file.name,
-                "status": file.status,
-                "unified_number": file.declaration.unified_number if file.declaration else None,
-                "errors": file.faults,
-            }
-            for file in upload.files.select_related("declaration")
-        ],
+        "files": f"/api/v1/uploads/{upload.pk}/files",
     }
 
 
+def told_file(file: UploadedFile) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "status": file.status,
+        "unified_number": file.declaration.unified_number if file.declaration else None,
+        "errors": file.faults,
+    }
+
+
+def find(request: Request, pk: UUID) -> Any:
+    found = Upload.objects.visible_to(caller(request)).counted().filter(pk=pk).first()
+    if found is None:
+        raise not_found()
+    return found
+
+
 @extend_schema_view(
+    get=extend_schema(
+        summary="上传列表", operation_id="uploads_list", parameters=PAGE, responses=describe.UploadPageSerializer
+    ),
     post=extend_schema(
         summary="上传报文压缩包",
         operation_id="uploads_send",
@@ -60,14 +76,19 @@ def told(upload: Upload) -> dict[str, Any]:
             },
         },
         responses={202: describe.UploadSerializer},
-    )
+    ),
 )
 class Uploads(View):
-    """A ZIP of DecMessage files, worked off in the background: 202 and where to ask how far it is. The same file again
-    lodges nothing twice, as long as the messages carry client references."""
+    """One's uploads, newest first; and the way to send one: a ZIP of DecMessage files (methods stored and deflated), worked
+    off in the background: 202 and where to ask how far it is. The same file again lodges nothing twice, as long as the
+    messages carry client references."""
 
     parser_classes = [ZipParser, parsers.MultiPartParser]
-    scopes = {"POST": "declarations:write"}
+    scopes = {"GET": "declarations:read", "POST": "declarations:write"}
+    idempotent = True
+
+    def get(self, request: Request) -> Response:
+        return self.paged(request, Upload.objects.visible_to(caller(request)).counted(), told)
 
     def post(self, request: Request) -> Response:
         given: Any = request.data
@@ -78,19 +99,43 @@ class Uploads(View):
                 raise invalid([Fault("/file", "required", T("缺少文件", "The file is missing"))])
             given, name = read_body(file, uploads.MAX_ARCHIVE), file.name or name
         upload = uploads.receive(archive=given, file_name=name, principal=caller(request))
-        return Response(told(upload), status=202, headers={"Location": f"/api/v1/uploads/{upload.pk}"})
+        answer = told(find(request, upload.pk))
+        return Response(answer, status=202, headers={"Location": f"/api/v1/uploads/{upload.pk}"})
 
 
 @extend_schema_view(
     get=extend_schema(summary="上传进度", operation_id="uploads_read", responses=describe.UploadSerializer)
 )
 class UploadDetail(View):
-    """How far an upload is, and what became of each file."""
+    """How far an upload is. What became of each file stands in `files`."""
 
     scopes = {"GET": "declarations:read"}
 
     def get(self, request: Request, upload: UUID) -> Response:
-        found = Upload.objects.visible_to(caller(request)).defer("archive").filter(pk=upload).first()
-        if found is None:
-            raise not_found()
-        return Response(told(found))
+        return Response(told(find(request, upload)))
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="上传中的文件",
+        operation_id="uploads_files",
+        parameters=[
+            OpenApiParameter("refused", bool, description="只列未被受理的 / only those that were refused"),
+            *PAGE,
+        ],
+        responses=describe.UploadedFilePageSerializer,
+    )
+)
+class UploadFiles(View):
+    """What became of each file that is worked off, in the order of the archive."""
+
+    scopes = {"GET": "declarations:read"}
+
+    def get(self, request: Request, upload: UUID) -> Response:
+        files = UploadedFile.objects.filter(upload=find(request, upload)).select_related("declaration")
+        refused = request.query_params.get("refused", "")
+        if refused not in ("", "true", "false"):
+            raise invalid([Fault("/refused", "not-a-boolean", T("应为 true 或 false", "Write true or false"))])
+        if refused:
+            files = files.filter(status__gte=300) if refused == "true" else files.filter(status__lt=300)
+        return self.paged(request, files, told_file, ordering=("position",))

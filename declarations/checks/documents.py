@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from declarations.checks.registry import Context, Finding, Severity, register
+from declarations.message import item_numbers
 from declarations.models import Declaration
 
 #: Invoice and bill of lading among the electronic documents (refdata list "edocument").
@@ -29,9 +30,13 @@ def documents_are_there(declaration: Declaration, context: Context) -> Iterator[
         if document.document_code and not document.document_number:
             pointer = f"/attached_documents/{document.position - 1}/document_number"
             yield Finding("document-number-missing", Severity.ERROR, pointer, {"code": document.document_code})
-    linked = {str(row.get("item_number", "")).strip() for row in context.message.get("origin_certificates", ())}
+    linked = {
+        number
+        for row in context.message.get("origin_certificates", ())
+        for number in item_numbers(row.get("item_number"))
+    }
     for item in context.items:
-        if item.preferential_origin and str(item.item_number) not in linked:
+        if item.preferential_origin and item.item_number not in linked:
             pointer = f"/goods_items/{item.position - 1}/preferential_origin"
             yield Finding("origin-certificate-missing", Severity.ERROR, pointer, {"origin": item.preferential_origin})
     attached = {row.get("document_type", "") for row in context.message.get("electronic_documents", ())}

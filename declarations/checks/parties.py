@@ -38,7 +38,7 @@ ROLES = {
     order=20,
 )
 def parties_are_entitled(declaration: Declaration, context: Context) -> Iterator[Finding]:
-    """Nobody suspended takes part, the mandate holds on the day, and the two codes of a party agree."""
+    """Nobody suspended takes part, the mandate holds on the day of sending, and the two codes of a party agree."""
     named = {
         role: getattr(declaration, f"{role}_id") for role in ROLES if getattr(declaration, f"{role}_id") is not None
     }
@@ -46,7 +46,7 @@ def parties_are_entitled(declaration: Declaration, context: Context) -> Iterator
     suspended = set()
     for role, pk in named.items():
         one = found[pk]
-        if not one.in_good_standing(context.day) and pk not in suspended:
+        if not one.in_good_standing(context.sent) and pk not in suspended:
             suspended.add(pk)
             severity = Severity.WARNING if role == "owner" else Severity.FATAL
             params = {"name": one.name, "since": str(one.suspended_since)}
@@ -56,7 +56,7 @@ def parties_are_entitled(declaration: Declaration, context: Context) -> Iterator
         declarant_id=declaration.lodged_by_id,
         firm_id=firm.pk,
         customs_procedure=declaration.customs_procedure,
-        on=context.day,
+        on=context.sent,
     ):
         params = {"firm": firm.name, "procedure": declaration.customs_procedure}
         yield Finding("mandate-missing", Severity.ERROR, "/domestic_party_credit_code", params)

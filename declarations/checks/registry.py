@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from common.text import T
 from declarations.models import AttachedDocument, Declaration, GoodsItem, Severity
+from refdata import codes
 
 
 class Finding(NamedTuple):
@@ -29,8 +30,10 @@ class Context:
 
     declaration: Declaration
     message: dict[str, Any]
-    #: The legal day of lodgement: what the codes and mandates of that day allow.
+    #: The legal day whose law applies: of the first acceptance, or of the sending where it was never accepted.
     day: date
+    #: The legal day this version was sent: who may take part is judged as of it.
+    sent: date
     found: list[Finding] = field(default_factory=list)
 
     @cached_property
@@ -83,8 +86,10 @@ def title(name: str) -> str:
 
 
 def render(code: str, params: dict[str, Any]) -> str:
-    """The text of a finding in the active language."""
+    """The text of a finding in the active language. ``list`` among the params is a code list, told by its name."""
     zh, en = _texts.get(code, (code, code))
+    if "list" in params:
+        params = params | {"list": codes.called(params["list"])}
     try:
         return str(T(zh, en, **params))
     except (KeyError, IndexError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -19,6 +19,7 @@ from declarations.checks.risk import score
 from declarations.lifecycle import State
 from declarations.models import CheckResult, Declaration
 from declarations.moves import customs_number, move
+from events.models import Event
 from parties.principals import SYSTEM
 
 log = logging.getLogger(__name__)
@@ -85,13 +86,28 @@ def _found(declaration: Declaration) -> list[tuple[str, Finding]]:
 def _all(
     declaration: Declaration, findings: Callable[[registry.Check, Context], list[Finding]]
 ) -> list[tuple[str, Finding]]:
-    context = Context(declaration, declaration.message, legal_day(declaration.lodged_at or timezone.now()))
+    sent = legal_day(declaration.state_since)  # lodged, amended or completed: it is lodged since then
+    context = Context(declaration, declaration.message, _accepted_on(declaration) or sent, sent)
     named: list[tuple[str, Finding]] = []
     for check in registry.checks():
         for finding in findings(check, context):
             context.found.append(finding)
             named.append((check.name, finding))
     return named
+
+
+def _accepted_on(declaration: Declaration) -> date | None:
+    """The day customs first accepted it: the law of that day goes on applying, whatever is amended later."""
+    if declaration.customs_number is None:
+        return None
+    first = (
+        Event.objects.filter(
+            subject_kind="declaration", subject_number=declaration.unified_number, type="declaration.accepted"
+        )
+        .order_by("sequence")
+        .first()
+    )
+    return legal_day(first.occurred_at) if first else None
 
 
 def _guarded(check: registry.Check, context: Context) -> list[Finding]:
@@ -140,7 +156,7 @@ def waiting(older_than: timedelta, limit: int = 200) -> list[str]:
     """Unified numbers of declarations that have waited for their checks for longer than that, oldest first."""
     return list(
         Declaration.objects.awaiting_checks()
-        .filter(lodged_at__lt=timezone.now() - older_than)
-        .order_by("lodged_at")
+        .filter(state_since__lt=timezone.now() - older_than)
+        .order_by("state_since")
         .values_list("unified_number", flat=True)[:limit]
     )

@@ -10,10 +10,6 @@ from declarations.models import Declaration
 @register("sense", "逻辑提示", "what looks wrong but may be right", {"rule-warning": ("{zh}", "{en}")}, order=45)
 def rules_that_warn(declaration: Declaration, context: Context) -> Iterator[Finding]:
     """The rules of the message that warn and refuse nothing."""
-    summary = declaration.document_type.ljust(3)[2] == "5"
-    for one in rules.RULES:
-        if one.severity != "warning" or (summary and not one.summary):
-            continue
-        for pointer, params in one.find(context.message):
-            told = {"rule": one.code, "zh": one.zh.format(**params), "en": one.en.format(**params)}
-            yield Finding("rule-warning", Severity.WARNING, pointer, told, 2)
+    for one, pointer, params in rules.broken(context.message, "warning"):
+        told = {"rule": one.code, "zh": one.zh.format(**params), "en": one.en.format(**params)}
+        yield Finding("rule-warning", Severity.WARNING, pointer, told, 2)

@@ -11,7 +11,7 @@ from typing import Any
 #: Columns that are the system's own, whatever the message holds under their names.
 OWN = {
     "id", "unified_number", "customs_number", "client_reference", "state", "state_since", "version", "revision",
-    "lodged_by_id", "firm_id", "owner_id", "declarant_id", "risk_score", "created_at", "updated_at", "lodged_at",
+    "lodged_by_id", "firm_id", "owner_id", "declarant_id", "risk_score", "created_at", "updated_at", "lodged_at", "amended_at",
     "accepted_at", "released_at", "cleared_at", "declaration_id", "position",
 }  # fmt: skip
 

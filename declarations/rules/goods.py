@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from declarations.message import Message, rows
+from declarations.message import Message, item_numbers, rows
 from declarations.rules.registry import Hit, items, number_of, rule, text_of
 
 
@@ -107,15 +107,12 @@ def gross_weight_is_not_below_net_weight(message: Message) -> Iterator[Hit]:
 @rule("no-such-item", "没有序号为 {number} 的商品", "There is no item number {number}")
 def what_points_at_an_item_finds_it(message: Message) -> Iterator[Hit]:
     """Containers, electronic documents, certificates of origin, supplements and transit goods name items."""
-    there = {str(item.get("item_number")) for _, item in items(message)}
+    there = {number for _, item in items(message) if isinstance(number := item.get("item_number"), int)}
     for name, member in _REFERENCES:
         for index, row in enumerate(rows(message, name)):
-            value = row.get(member)
-            numbers = str(value).split(",") if value not in (None, "") else []
-            for number in numbers:
-                plain = number.strip().lstrip("0")
-                if plain.isdecimal() and plain not in there:
-                    yield f"/{name}/{index}/{member}", {"number": number.strip()}
+            for number in item_numbers(row.get(member)):
+                if number and number not in there:
+                    yield f"/{name}/{index}/{member}", {"number": number}
 
 
 @rule(

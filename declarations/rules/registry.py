@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from declarations.message import Message, rows
 
+Severity = Literal["error", "warning"]
 Hit = tuple[str, dict[str, Any]]
 Finder = Callable[[Message], Iterator[Hit]]
 
@@ -15,7 +16,7 @@ class Rule(NamedTuple):
     code: str
     zh: str
     en: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     summary: bool  # whether it holds for two-step summary declarations as well
     find: Finder
 
@@ -28,7 +29,7 @@ RULES: list[Rule] = []
 
 
 def rule(
-    code: str, zh: str, en: str, *, severity: Literal["error", "warning"] = "error", summary: bool = True
+    code: str, zh: str, en: str, *, severity: Severity = "error", summary: bool = True
 ) -> Callable[[Finder], Finder]:
     def register(find: Finder) -> Finder:
         RULES.append(Rule(code, zh, en, severity, summary, find))

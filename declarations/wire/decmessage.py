@@ -39,7 +39,7 @@ def parse(data: bytes, charset: str = "") -> tuple[Message, list[Fault]]:
     """The message in a DecMessage document, and what is wrong with the document, each with its XPath.
 
     `charset` is what the Content-Type said, if anything; a byte order mark and the XML declaration come first. Whether the
-    values are right is for `message.check(message, style="xpath")` to say.
+    values are right is for `declarations.lodgement.faults_of` to say.
     """
     try:
         root = read(data, charset)

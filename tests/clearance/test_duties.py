@@ -122,7 +122,7 @@ def test_an_amendment_makes_a_new_version_and_a_new_memo(firm):
     message = worked_example(firm)
     declaration = lodged(firm, message)
     number = declaration.unified_number
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     goods = [message["goods_items"][0] | {"unit_price": "1.2000", "invoice_amount": "24000.0000"}]
     lodgement.amend(
         number=number, message=message | {"goods_items": goods}, reason="price", principal=make.principal(firm)
@@ -140,7 +140,7 @@ def test_an_amendment_that_changes_no_figure_keeps_the_assessment(firm):
     message = worked_example(firm)
     declaration = lodged(firm, message)
     number = declaration.unified_number
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     lodgement.amend(
         number=number, message=message | {"goods_location": "另一堆场"}, reason="place", principal=make.principal(firm)
     )
@@ -200,7 +200,7 @@ def test_what_the_declarant_can_put_right_returns_the_declaration(firm):
         insurance_value=Decimal(100),
         document_type="  0",
     )
-    context = duties.Context(declaration, message, today())
+    context = duties.Context(declaration, message, today(), today())
     context.__dict__["items"] = []
     findings = list(duties.duties_can_be_worked_out(declaration, context))
     assert {finding.severity for finding in findings} == {"error"}
@@ -355,7 +355,7 @@ def test_a_guarantee_that_a_declaration_uses_up_secures_its_next_memo_too(firm):
     )  # fmt: skip
     number = lodged(firm, message).unified_number
     assert DutyMemo.objects.get(subject=number).state == "guaranteed"
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     goods_items = [message["goods_items"][0] | {"unit_price": "1.0000", "invoice_amount": "20000.0000"}]
     lodgement.amend(
         number=number, message=message | {"goods_items": goods_items}, reason="price", principal=make.principal(firm)
@@ -370,14 +370,19 @@ def test_a_guarantee_that_a_declaration_uses_up_secures_its_next_memo_too(firm):
 def test_no_officer_releases_what_is_not_paid(firm):
     declaration = lodged(firm, worked_example(firm))
     with pytest.raises(Problem) as told:
-        decisions.release(number=declaration.unified_number, principal=make.officer_principal(), reason_code="examined")
+        decisions.decide(
+            command="release",
+            number=declaration.unified_number,
+            principal=make.officer_principal(),
+            reason_code="examined",
+        )
     assert [fault.code for fault in told.value.errors] == ["duty"]
 
 
 def test_what_is_withdrawn_owes_nothing(firm):
     declaration = lodged(firm, worked_example(firm))
     number = declaration.unified_number
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     lodgement.withdraw(number=number, reason="not needed", principal=make.principal(firm))
     make.settle()
     assert DutyMemo.objects.get(subject=number).state == "void"

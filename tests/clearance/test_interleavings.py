@@ -185,7 +185,9 @@ class Clearance(RuleBasedStateMachine):
             lambda: (
                 release.release(number=self.number, principal=self.officer)
                 if door == "release"
-                else decisions.release(number=self.number, principal=self.officer, reason_code="examined")
+                else decisions.decide(
+                    command="release", number=self.number, principal=self.officer, reason_code="examined"
+                )
             )
         )
         assert not (done and blocked)

@@ -90,7 +90,7 @@ def test_postgresql_refuses_a_release_under_a_hold_through_any_door(carrier):
     declaration = states.declared(states.goods(carrier, "B1"))
     hold(f"declaration:{declaration.unified_number}")
     with pytest.raises(Problem) as caught:
-        decisions.release(number=declaration.unified_number, principal=SYSTEM, reason_code="examined")
+        decisions.decide(command="release", number=declaration.unified_number, principal=SYSTEM, reason_code="examined")
     assert [fault.code for fault in caught.value.errors] == ["hold"]
     from declarations.moves import move
 

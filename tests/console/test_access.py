@@ -54,6 +54,11 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "fee_figures": ("GET POST", ANY),
     "complaints": (GET, ANY),
     "complaint": ("GET POST", ANY),
+    # Rights are given by superusers alone: no duty opens these.
+    "organisation_new": ("GET POST", frozenset()),
+    "organisation_act": (POST, frozenset()),
+    "client_new": ("GET POST", frozenset()),
+    "client_act": (POST, frozenset()),
     "agreements": (GET, frozenset({"exchange"})),
     "agreement": (GET, frozenset({"exchange"})),
     "agreement_new": ("GET POST", frozenset({"exchange"})),

@@ -92,11 +92,61 @@ def test_xml_comes_in_and_is_answered_in_xml(firm, api):
 
 
 def test_xml_that_is_refused_is_answered_with_a_failed_import_response_and_xpaths(firm, api):
-    answer = api(firm).post(URL, xml(make.message(firm, package_type="TOOLONG")), content_type="application/xml")
+    message = make.message(firm, package_type="TOOLONG")
+    answer = api(firm).post(URL, xml(message), content_type="application/xml")
     assert answer.status_code == 422
     receipt = parse_receipt(answer.content)
-    assert receipt.code == "validation-failed"
+    assert (receipt.code, receipt.client_reference) == ("validation-failed", message["client_reference"])
     assert "/DecMessage/DecHead/WrapType" in receipt.message
+
+
+def test_a_sender_that_only_speaks_decmessage_saves_and_then_declares(firm, api):
+    """OperType G and then C under one ClientSeqNo: there is no other word for it in the interface."""
+    caller, message = api(firm), make.message(firm, oper="save")
+
+    def send(**changes):
+        answer = caller.post(URL, xml(message | changes), content_type="application/xml")
+        return answer.status_code, parse_receipt(answer.content)
+
+    status, saved = send()
+    assert status == 201
+    assert send(gross_weight="20600")[0] == 200
+    declaration = Declaration.objects.get(unified_number=saved.unified_number)
+    assert (declaration.state, str(declaration.gross_weight), declaration.version) == ("draft", "20600.00000", 1)
+    status, refused = send(oper="declare", direction="E")
+    assert (status, refused.client_reference) == (422, message["client_reference"])
+    status, declared = send(oper="declare", gross_weight="20700")
+    assert (status, declared.code, declared.unified_number) == (200, "0", saved.unified_number)
+    declaration.refresh_from_db()
+    assert (declaration.state, str(declaration.gross_weight)) == ("lodged", "20700.00000")
+    assert declaration.message["gross_weight"] == "20700"
+    assert make.events_of("declaration", saved.unified_number) == [
+        "declaration.drafted", "declaration.draft_changed", "declaration.lodged"
+    ]  # fmt: skip
+    assert send(oper="declare", gross_weight="20700")[0] == 200
+    status, refused = send(oper="declare", gross_weight="20800")
+    assert (status, refused.code) == (409, "client-reference-used")
+    assert (refused.client_reference, refused.unified_number) == (
+        message["client_reference"],
+        saved.unified_number,
+    )
+
+
+def test_what_may_not_be_declared_leaves_the_draft_as_it_was(firm, broker, api):
+    message = make.message(firm, lodger=broker, oper="save")
+    assert api(broker).post(URL, message).status_code == 201
+    refused = api(broker).post(URL, message | {"oper": "declare", "gross_weight": "20600"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "no-mandate")
+    declaration = Declaration.objects.get()
+    assert (declaration.state, str(declaration.gross_weight)) == ("draft", "20500.00000")
+    assert declaration.message["oper"] == "save"
+
+
+def test_a_batch_declares_what_it_finds_as_drafts(firm, api):
+    messages = [make.message(firm, oper="save") for _ in range(2)]
+    api(firm).post(f"{URL}/batch", messages)
+    answer = api(firm).post(f"{URL}/batch", [message | {"oper": "declare"} for message in messages])
+    assert [(row["status"], row["state"]) for row in answer.json()["results"]] == [(200, "lodged")] * 2
 
 
 def test_a_sender_of_xml_may_ask_for_json(firm, api):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -40,7 +41,8 @@ EXTERNAL = b"""<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/
         (b'{"remarks": "\\ud800"}', "application/json", 400),
         (b'{"remarks": "a\\u0000b"}', "application/json", 422),
         (b"[" * 100_000, "application/json", 400),
-        (b'{"a":' * 900 + b'"\\u0000"' + b"}" * 900, "application/json", 422),
+        (b'{"a":' * 60 + b'"\\u0000"' + b"}" * 60, "application/json", 422),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "application/json", 400),
         (b'{"remarks": "' + b"x" * (10 << 20) + b'"}', "application/json", 413),
         (b"<DecMessage", "application/xml", 422),
         (b"", "application/xml", 422),
@@ -96,6 +98,31 @@ def test_a_value_that_cannot_be(firm, api, changes, pointer):
     assert answer.status_code == 422, answer.content
     assert pointer in {fault["pointer"] for fault in answer.json()["errors"]}
     assert Declaration.objects.count() == 0
+
+
+@pytest.mark.parametrize("levels", [*range(950, 1031, 16), 1023, 1024, 1025])
+def test_a_nest_that_the_decoder_still_takes_is_no_500(firm, api, levels):
+    """The decoder goes down 1024 levels, which is more than anything that walks what it found."""
+    nest = b'{"a":' * levels + b'"\\u0000"' + b"}" * levels
+    caller = api(firm)
+    draft = caller.post(URL, make.message(firm, oper="save")).json()["unified_number"]
+    answers = [
+        caller.post(URL, nest),
+        caller.put(f"{URL}/{draft}", nest),
+        caller.patch(f"{URL}/{draft}", nest, content_type="application/merge-patch+json"),
+        caller.post(f"{URL}/batch", nest),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 400 if levels > 1024 else 422]
+    assert {answer.json()["code"] for answer in answers[:3]} <= {"too-deep", "malformed-json"}
+    lines = caller.post(f"{URL}/batch", nest + b"\n{}", content_type="application/x-ndjson")
+    assert [row["status"] for row in lines.json()["results"]] == [400, 422]
+
+
+def test_a_nest_deeper_than_any_message_says_so(firm, api):
+    answer = api(firm).post(URL, b'{"a":' * 65 + b"[]" + b"}" * 65)
+    assert (answer.status_code, answer.json()["code"]) == (400, "too-deep")
+    answer = api(firm).post(URL, b'{"a":' * 63 + b"[]" + b"}" * 63)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "unknown-member")
 
 
 def test_51_items_are_one_too_many(firm, api):
@@ -199,10 +226,12 @@ def archive(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) ->
         (archive({"/etc/x.xml": b"x"}), 422),
         (archive({"C:\\x.xml": b"x"}), 422),
         (archive({"x.exe": b"x"}), 422),
+        (archive({"x.xml": b"<a/>"}, zipfile.ZIP_LZMA), 422),
+        (archive({"x.xml": b"<a/>"}, zipfile.ZIP_BZIP2), 422),
         (archive({"bomb.xml": b"\x00" * (9 << 20)}), 422),
         (archive({f"{n}.xml": b"0" * (8 << 20) for n in range(33)}), 422),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_an_archive_that_cannot_be_trusted_is_refused_whole(firm, api, body, status):
     answer = api(firm).post("/api/v1/uploads", body, content_type="application/zip")
@@ -228,23 +257,86 @@ def test_an_archive_is_worked_off_in_the_background_file_by_file(firm, api):
     make.settle()
     told = api(firm).get(path).json()
     assert (told["state"], told["total"], told["processed"], told["lodged"], told["refused"]) == ("done", 6, 6, 3, 3)
-    assert [file["status"] for file in told["files"]] == [201, 201, 422, 422, 200, 403]
-    assert told["files"][0]["unified_number"] == told["files"][4]["unified_number"]
-    assert all(file["errors"] for file in told["files"] if file["status"] > 300)
+    found = api(firm).get(told["files"]).json()["results"]
+    assert [file["status"] for file in found] == [201, 201, 422, 422, 200, 403]
+    assert found[0]["unified_number"] == found[4]["unified_number"]
+    assert all(file["errors"] for file in found if file["status"] > 300)
     assert Declaration.objects.count() == 2
+    refused = api(firm).get(f"{told['files']}?refused=true&page_size=2").json()
+    assert [file["name"] for file in refused["results"]] == ["broken.xml", "faulty.xml"]
+    rest = api(firm).get(refused["next"]).json()
+    assert ([file["name"] for file in rest["results"]], rest["next"]) == (["stranger.xml"], None)
+    assert api(firm).get(f"{told['files']}?refused=some").status_code == 422
+    assert api(make.firm()).get(told["files"]).status_code == 404
+
+
+def test_ones_uploads_are_listed_newest_first(firm, api):
+    for name in ("a", "b"):
+        archived = archive({f"{name}.xml": decmessage.render(make.message(firm))})
+        uploads.receive(archive=archived, file_name=f"{name}.zip", principal=make.principal(firm))
+    listed = api(firm).get("/api/v1/uploads").json()["results"]
+    assert [(row["file_name"], row["total"], row["processed"]) for row in listed] == [("b.zip", 1, 0), ("a.zip", 1, 0)]
+    assert api(make.firm()).get("/api/v1/uploads").json()["results"] == []
+
+
+def form(boundary: str, body: bytes) -> tuple[bytes, str]:
+    """An archive in a form, and the form's content type."""
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n'
+    head += "Content-Type: application/zip\r\n\r\n"
+    made = head.encode() + body + f"\r\n--{boundary}--\r\n".encode()
+    return made, f"multipart/form-data; boundary={boundary}"
+
+
+def test_an_archive_sent_again_under_its_key_is_the_same_upload(firm, api):
+    caller, headers = api(firm), {"Idempotency-Key": "archive-1"}
+    body = archive({"a.xml": decmessage.render(make.message(firm))})
+    first = caller.post("/api/v1/uploads", body, content_type="application/zip", headers=headers)
+    again = caller.post("/api/v1/uploads", body, content_type="application/zip", headers=headers)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (first.json()["id"], again["Idempotency-Replayed"]) == (again.json()["id"], "true")
+    other = caller.post("/api/v1/uploads", archive({"b.xml": b"x"}), content_type="application/zip", headers=headers)
+    assert (other.status_code, Upload.objects.count()) == (422, 1)
+    # A client draws the boundary of a form anew each time: it is the same request all the same.
+    ids = set()
+    for boundary in ("first-9d0a", "second-4c1f"):
+        sent, content_type = form(boundary, body)
+        answer = caller.post(
+            "/api/v1/uploads", sent, content_type=content_type, headers={"Idempotency-Key": "archive-2"}
+        )
+        assert answer.status_code == 202, answer.content
+        ids.add(answer.json()["id"])
+    assert len(ids) == 1
+
+
+def test_an_upload_that_breaks_again_and_again_is_given_up_and_stands_in_nobodys_way(firm):
+    principal = make.principal(firm)
+    upload = uploads.receive(archive=archive({"a.xml": b"x"}), file_name="a.zip", principal=principal)
+    Upload.objects.filter(pk=upload.pk).update(archive=b"the disk lost it")
+    good = archive({"b.xml": decmessage.render(make.message(firm))})
+    behind = uploads.receive(archive=good, file_name="b.zip", principal=principal)
+    for attempt in range(uploads.ATTEMPTS):
+        assert uploads.waiting(timedelta(0))[-1 if attempt else 0] == upload.pk
+        with pytest.raises(zipfile.BadZipFile):
+            uploads.work(upload.pk)
+    upload.refresh_from_db()
+    assert (upload.state, bytes(upload.archive)) == ("failed", b"")
+    assert upload.finished_at
+    assert uploads.waiting(timedelta(0)) == [behind.pk]
+    assert make.events_of("upload", str(upload.pk)) == ["upload.received", "upload.failed"]
+
+
+def test_a_damaged_member_harms_no_other_file(firm):
+    files = {"bad.xml": b"<a/>" * 200, "good.xml": decmessage.render(make.message(firm))}
+    body = bytearray(archive(files))
+    at = body.index(b"bad.xml") + len("bad.xml")
+    body[at : at + 8] = b"\xff" * 8
+    upload = uploads.receive(archive=bytes(body), file_name="a.zip", principal=make.principal(firm))
+    assert uploads.work(upload.pk) is False
+    assert list(upload.files.values_list("status", flat=True)) == [422, 201]
 
 
 def test_an_archive_may_come_as_a_form(firm, api):
-    boundary = "x1y2z3"
-    body = (
-        (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n'
-            "Content-Type: application/zip\r\n\r\n"
-        ).encode()
-        + archive({"a.xml": decmessage.render(make.message(firm))})
-        + f"\r\n--{boundary}--\r\n".encode()
-    )
-    content_type = f"multipart/form-data; boundary={boundary}"
+    body, content_type = form("x1y2z3", archive({"a.xml": decmessage.render(make.message(firm))}))
     answer = api(firm).post("/api/v1/uploads", body, content_type=content_type)
     assert answer.status_code == 202, answer.content
     assert answer.json()["file_name"] == "a.zip"
@@ -255,10 +347,10 @@ def test_work_on_an_archive_goes_on_where_it_stopped(firm):
     files = {f"{n}.xml": decmessage.render(make.message(firm)) for n in range(uploads.STEP + 5)}
     upload = uploads.receive(archive=archive(files), file_name="a.zip", principal=make.principal(firm))
     assert uploads.work(upload.pk) is True
-    assert uploads.progress(upload)["processed"] == uploads.STEP
+    assert upload.files.count() == uploads.STEP
     assert uploads.work(upload.pk) is False
     assert uploads.work(upload.pk) is False
-    assert (uploads.progress(upload)["lodged"], Declaration.objects.count()) == (uploads.STEP + 5,) * 2
+    assert (upload.files.filter(status=201).count(), Declaration.objects.count()) == (uploads.STEP + 5,) * 2
 
 
 def test_a_batch_of_bad_lines_harms_nothing(firm, api):
@@ -266,3 +358,20 @@ def test_a_batch_of_bad_lines_harms_nothing(firm, api):
     answer = api(firm).post(f"{URL}/batch", b"\n".join(lines), content_type="application/x-ndjson")
     assert [row["status"] for row in answer.json()["results"]] == [400, 400, 422, 400, 201, 400]
     assert lodgement.BATCH == 500
+
+
+def test_one_entry_of_an_array_that_cannot_be_stored_harms_no_other(firm, api):
+    entries = [orjson.dumps(make.message(firm, **changes)) for changes in ({"remarks": "a\x00b"}, {}, {})]
+    entries.insert(2, b"[" * 900 + b"]" * 900)
+    answer = api(firm).post(f"{URL}/batch", b"[" + b",".join(entries) + b"]")
+    assert [row["status"] for row in answer.json()["results"]] == [422, 201, 400, 201]
+    assert answer.json()["results"][0]["problem"]["errors"][0]["pointer"] == "/remarks"
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "large"}], ids=["plain", "with-a-key"])
+def test_a_batch_may_be_larger_than_one_declaration_may(firm, api, key):
+    """Five hundred declarations of fifty items are some 13 MB."""
+    body = b" " * (13 << 20) + orjson.dumps([make.message(firm)])
+    assert api(firm).post(f"{URL}/batch", body, headers=key).json()["lodged"] == 1
+    too_large = api(firm).post(f"{URL}/batch", b" " * (33 << 20) + b"[]", headers=key)
+    assert (too_large.status_code, too_large.json()["code"]) == (413, "too-large")

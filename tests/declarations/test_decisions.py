@@ -35,6 +35,27 @@ def test_an_officer_decides_at_the_own_offices_only(firm):
     assert decisions.decide(principal=here, **call).state == "accepted"
 
 
+@pytest.mark.parametrize(
+    ("state", "command"), [("under_review", "accept"), ("under_review", "return"), ("accepted", "release")]
+)
+def test_the_office_of_entry_sees_a_declaration_and_does_not_decide_it(firm, state, command):
+    declaration = make.declaration(firm, state)  # declared at 8000, entering at 7200
+    border = make.officer_principal(make.officer(offices=("7200",)))
+    assert command not in decisions.allowed(declaration, border)
+    call = {"number": declaration.unified_number, "command": command, "reason_code": "documents"}
+    assert refused(principal=border, **call) == (403, "not-your-office")
+    declaration.refresh_from_db()
+    assert declaration.state == state
+
+
+def test_the_office_of_entry_has_the_goods_there_inspected(firm):
+    declaration = make.declaration(firm, "accepted")
+    border = make.officer_principal(make.officer(offices=("7200",)))
+    assert decisions.allowed(declaration, border) == ["inspect"]
+    call = {"number": declaration.unified_number, "command": "inspect", "principal": border}
+    assert decisions.decide(**call).state == "under_inspection"
+
+
 def test_an_officer_decides_within_the_own_duties_only(firm):
     declaration = make.declaration(firm, "accepted")
     examiner = make.officer_principal(make.officer(duties=("examination",)))
@@ -129,7 +150,7 @@ class Life(RuleBasedStateMachine):
         for declaration in Declaration.objects.filter(unified_number__in=getattr(self, "expected", ())):
             number = declaration.unified_number
             assert declaration.state == self.expected[number]
-            events = list(Event.objects.filter(subject_number=number).order_by("sequence"))
+            events = list(Event.objects.filter(subject_kind="declaration", subject_number=number).order_by("sequence"))
             assert [event.sequence for event in events] == list(range(1, self.steps[number] + 1))
             assert declaration.revision == self.steps[number]
             assert declaration.versions.count() == declaration.version

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.utils import translation
 
 from common.days import today
 from common.problems import Problem
-from declarations import lodgement
+from declarations import decisions, lodgement
 from declarations.lodgement import Lodged
 from declarations.models import Declaration
 from events.models import Event
 from parties import registration
+from parties.principals import SYSTEM
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -255,3 +259,73 @@ def test_a_mandate_of_tomorrow_does_not_hold_today(firm, broker):
     with pytest.raises(Problem) as refused:
         lodgement.lodge(make.message(firm, lodger=broker), make.principal(broker))
     assert refused.value.code == "no-mandate"
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"customs_office": "8010"}, "/customs_office"),
+        ({"domestic_party_code": "other", "domestic_party_credit_code": "other"}, "/domestic_party_credit_code"),
+    ],
+)
+def test_what_a_customs_number_stands_for_cannot_change_under_it(firm, broker, changes, pointer):
+    """The number is formed of the office, and customs accepted the declaration of this firm. Before it is given, both may."""
+    other = make.firm()
+    codes = {"domestic_party_code": other.customs_code, "domestic_party_credit_code": other.social_credit_code}
+    changes = {name: codes.get(name, value) for name, value in changes.items()}
+    for one in (firm, other):
+        make.mandate(one, broker)
+    accepted = make.declaration(firm, "accepted", lodger=broker)
+    number = accepted.unified_number
+    decisions.decide(number=number, command="return", principal=SYSTEM, reason_code="declarant-asks")
+    call = {"reason": "x", "principal": make.principal(broker)}
+    with pytest.raises(Problem) as refused:
+        lodgement.amend(number=number, message=accepted.message | changes, **call)
+    assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [(pointer, "bound-by-number")]
+    accepted.refresh_from_db()
+    assert (accepted.version, accepted.customs_office, accepted.firm_id) == (1, "8000", firm.pk)
+    assert lodgement.amend(number=number, message=accepted.message | {"remarks": "x"}, **call).version == 2
+    lodged = make.declaration(firm, lodger=broker)
+    assert lodgement.amend(number=lodged.unified_number, message=lodged.message | changes, **call).version == 2
+
+
+def test_what_is_not_possible_is_told_in_words_with_what_the_caller_may_do_instead(firm):
+    lodged, accepted = make.declaration(firm), make.declaration(firm, "accepted")
+    with pytest.raises(Problem) as refused:
+        lodgement.lodge_draft(number=lodged.unified_number, principal=make.principal(firm))
+    assert str(refused.value.detail) == "“已申报”状态下不能“申报”；可以：修改、撤销"
+    assert refused.value.extra == {"state": "lodged", "possible": ["amend", "withdraw"]}
+    with translation.override("en"):
+        assert str(refused.value.detail) == (
+            "“Lodge” is not possible in the state “lodged”; possible: Amend, Withdraw"
+        )  # fmt: skip
+    for command in (
+        lambda **call: lodgement.withdraw(reason="x", **call),
+        lambda **call: lodgement.amend(message=accepted.message, reason="x", **call),
+    ):
+        with pytest.raises(Problem) as refused:
+            command(number=accepted.unified_number, principal=make.principal(firm))
+        (fault,) = refused.value.errors
+        assert fault.code == "ask-customs"
+        assert f"/api/v1/clearance/{accepted.unified_number}/change-requests" in str(fault.text)
+    with pytest.raises(Problem) as refused:
+        decisions.decide(number=accepted.unified_number, command="accept", principal=make.officer_principal())
+    assert set(refused.value.extra["possible"]) == {"return", "hold", "inspect", "release"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_finds_the_first_day_of_what_was_amended_before_it():
+    """Until then an amendment moved the day of declaration; the log knows the first."""
+    firm = make.firm()
+    declaration, other = make.declaration(firm), make.declaration(firm)
+    first = declaration.lodged_at
+    call = {"number": declaration.unified_number, "principal": make.principal(firm), "reason": "x"}
+    amended = lodgement.amend(message=declaration.message | {"remarks": "x"}, **call)
+    moved = Declaration.objects.filter(pk=declaration.pk)
+    moved.update(lodged_at=amended.amended_at, amended_at=None)
+    with connection.cursor() as cursor:
+        cursor.execute(importlib.import_module("declarations.migrations.0005_first_lodgement_stays").FIRST)
+    declaration.refresh_from_db()
+    assert first <= declaration.lodged_at < declaration.amended_at
+    other.refresh_from_db()
+    assert other.amended_at is None

@@ -68,6 +68,25 @@ def test_a_firm_gives_a_mandate_and_both_sides_see_it(firm, broker, api):
         assert len(api(organisation).get("/api/v1/mandates").json()["results"]) == count
 
 
+def test_a_broker_is_named_by_the_codes_everybody_knows(firm, broker, api):
+    """A firm cannot look up a broker it has nothing to do with yet; its codes stand on every paper."""
+    caller = api(firm)
+    for code, period in (
+        (broker.social_credit_code, ("2026-01-01", "2026-02-01")),
+        (broker.customs_code, ("2026-02-01", None)),
+    ):
+        body = {"broker": code, "valid_from": period[0], "valid_to": period[1]}
+        given = caller.post("/api/v1/mandates", body)
+        assert given.status_code == 201, given.content
+        assert (given.json()["broker"], given.json()["broker_name"]) == (broker.pk, broker.name)
+    for wrong in (make.credit_code(), make.firm().social_credit_code):
+        refused = caller.post("/api/v1/mandates", {"broker": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "broker-not-registered")
+    for odd in ("x", "", None, True, 0, -1, 2**63, [], {}, 1.5):
+        refused = caller.post("/api/v1/mandates", {"broker": odd})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/broker"), odd
+
+
 def test_the_same_idempotency_key_gives_the_first_answer_and_another_body_is_refused(firm, broker, api):
     caller = api(firm)
     headers = {"Idempotency-Key": "k-1"}

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from refdata import codes, loading
+from refdata import codes, files, loading
 from refdata.models import CodeList
 from tests.refdata.conftest import BLUE, RED
 
@@ -51,12 +51,10 @@ def test_a_code_keeps_its_last_name_after_its_end():
         ("package_type", "2", "22"),
         ("package_type", "22", "22"),
         ("overseas_port", "1002", "AFG001"),
-        ("unit", "035", "035"),
-        ("unit", "", ""),
     ],
 )
 def test_legacy_codes_become_modern_ones_and_everything_else_stays(slug, old, new):
-    assert codes.modern(slug, old) == new
+    assert files.successors(slug).get(old, old) == new
 
 
 def test_attributes_are_typed():
@@ -103,7 +101,6 @@ def test_a_load_by_another_process_is_seen_at_the_next_look(directory, monkeypat
 
 def test_between_two_looks_no_question_reaches_the_database(monkeypatch):
     codes.is_valid("country", "CHN")
-    codes.is_valid("country_legacy", "142")
     now = codes.monotonic()
     monkeypatch.setattr(codes, "monotonic", lambda: now)
     with CaptureQueriesContext(
@@ -111,7 +108,7 @@ def test_between_two_looks_no_question_reaches_the_database(monkeypatch):
     ) as queries:
         codes.is_valid("country", "VNM")
         codes.name("country", "VNM", "en")
-        codes.modern("country", "142")
+        codes.called("country")
     assert len(queries) == 0
 
 
