@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 
-from cargo import equipment, places
-from clearance.cases import consignment_of
+from cargo import places
+from clearance import goods
 from clearance.conditions import manifest_required
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.models import Declaration
@@ -31,6 +30,14 @@ from declarations.models import Declaration
         "manifest-container-unknown": (
             "舱单中没有集装箱 {container}", "The manifest does not have container {container}",
         ),
+        "manifest-shared-packages": (
+            "同一提运单 {count} 份报关单共申报 {declared} 件，舱单为 {manifest} 件",
+            "The {count} declarations of the bill declare {declared} packages together, the manifest says {manifest}",
+        ),
+        "manifest-shared-weight": (
+            "同一提运单 {count} 份报关单毛重合计 {declared} 千克，舱单为 {manifest} 千克",
+            "The {count} declarations of the bill declare {declared} kg gross together, the manifest says {manifest} kg",
+        ),
         "manifest-not-arrived": (
             "出口货物运抵后方可申报", "Exports are declared after their arrival report",
         ),
@@ -38,10 +45,11 @@ from declarations.models import Declaration
     order=60,
 )  # fmt: skip
 def a_declaration_agrees_with_its_manifest(declaration: Declaration, context: Context) -> Iterator[Finding]:
-    """Packages, weight and containers of a declaration are those of its manifest bill (bill of lading + voyage)."""
+    """Packages, weight and containers of a declaration, or of all declarations of one bill together, are those of the
+    manifest bill (bill of lading + voyage)."""
     if not declaration.transport_document_number:
         return
-    row = consignment_of(declaration)
+    row = goods.consignment_of(declaration)
     if row is None:
         if manifest_required():
             yield Finding(
@@ -51,46 +59,7 @@ def a_declaration_agrees_with_its_manifest(declaration: Declaration, context: Co
         return
     if declaration.direction == "E" and row.arrived_at is None:
         yield Finding("manifest-not-arrived", Severity.ERROR, "/transport_document_number")
-    if _split(declaration):
-        return
-    if declaration.package_count is not None and declaration.package_count != row.packages:
-        yield Finding(
-            "manifest-packages", Severity.ERROR, "/package_count",
-            {"declared": declaration.package_count, "manifest": row.packages}, 20,
-        )  # fmt: skip
-    if declaration.gross_weight is not None and declaration.gross_weight != row.gross_mass:
-        yield Finding(
-            "manifest-weight", Severity.ERROR, "/gross_weight",
-            {"declared": _plain(declaration.gross_weight), "manifest": _plain(row.gross_mass)}, 20,
-        )  # fmt: skip
-    listed = set(row.stuffings.values_list("equipment_id", flat=True))
-    declared = [equipment.normal(one) for one in declaration.container_set.values_list("container_number", flat=True)]
-    for index, number in enumerate(declared):
-        if number not in listed:
-            yield Finding(
-                "manifest-container-unknown", Severity.ERROR, f"/containers/{index}/container_number",
-                {"container": number}, 20,
-            )  # fmt: skip
-    for number in sorted(listed - set(declared)):
-        yield Finding("manifest-container-missing", Severity.ERROR, "/containers", {"container": number}, 20)
-
-
-def _split(declaration: Declaration) -> bool:
-    """A bill that several declarations share is compared by an officer, not line by line."""
-    return (
-        Declaration.objects.filter(
-            transport_document_number=declaration.transport_document_number, direction=declaration.direction,
-            voyage_number=declaration.voyage_number,
-        )
-        .exclude(pk=declaration.pk)
-        .exclude(state__in=("draft", "withdrawn", "rejected", "returned"))
-        .exists()
-    )  # fmt: skip
-
-
-def _plain(value: Decimal) -> str:
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    yield from goods.differences(declaration, row)
 
 
 @register(

@@ -63,7 +63,7 @@ BASIS: dict[str, str] = {
 
 def of(declaration: Declaration) -> QuerySet[Deadline]:
     """The limits of a declaration and of the goods it declares, the next first."""
-    goods = Consignment.objects.live().filter(declaration_number=declaration.unified_number)
+    goods = Consignment.objects.live().filter(cases__declaration=declaration)
     rows = Deadline.objects.filter(Q(case__declaration=declaration) | Q(consignment__in=goods))
     return rows.order_by("due_on", "pk")
 

@@ -13,12 +13,11 @@ from django.utils import timezone, translation
 
 from cargo import equipment
 from cargo.models import Consignment
-from clearance import release
+from clearance import goods, release
 from clearance.models import GateMove, PortPaper
 from common.days import LEGAL_ZONE
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T, pick
-from declarations.models import Declaration
 from events.log import append
 from parties.models import OrganisationRole
 from parties.principals import Principal
@@ -105,12 +104,6 @@ def _goods(pk: int | None, principal: Principal) -> Consignment | None:
     if row is None:
         raise not_found()
     return row
-
-
-def _declaration(row: Consignment | None) -> Declaration | None:
-    if row is None or not row.declaration_number:
-        return None
-    return Declaration.objects.filter(unified_number=row.declaration_number).first()
 
 
 def _text(content: dict[str, Any], names: dict[str, int], faults: list[Fault]) -> dict[str, str]:
@@ -253,8 +246,8 @@ def released(paper: PortPaper) -> bool | None:
     """Whether customs lets the goods of the paper go, now; None where no goods are bound to it."""
     if paper.consignment is None:
         return None
-    declaration = _declaration(paper.consignment)
-    return declaration is not None and release.stands(declaration)
+    declarations = list(goods.claimants(paper.consignment.pk))
+    return bool(declarations) and all(release.stands(one) for one in declarations)
 
 
 def state(paper: PortPaper) -> str:

@@ -6,6 +6,7 @@ in a trigger on the declaration (migration 0002), so that no other way to "relea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from django.db import connection
@@ -24,6 +25,15 @@ def of(declaration: Declaration) -> list[str]:
         if number
     )
     return sorted(found)
+
+
+def canonical(reference: str) -> str:
+    """A declaration's customs number in a reference becomes its unified number, by which holds stand on it."""
+    kind, _, number = reference.partition(":")
+    if kind == "declaration" and re.fullmatch(r"\d{18}", number, re.ASCII):
+        found = Declaration.objects.filter(customs_number=number).values_list("unified_number", flat=True).first()
+        return f"declaration:{found}" if found else reference
+    return reference
 
 
 def lock(references: Iterable[str]) -> None:

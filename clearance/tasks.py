@@ -72,7 +72,13 @@ def close(events: list[dict[str, Any]]) -> None:
 
 @shared_task
 def tidy(events: list[dict[str, Any]]) -> None:
-    each((event["subject_number"] for event in events), inspections.tidy)
+    each((event["subject_number"] for event in events), put_away)
+
+
+def put_away(number: str) -> None:
+    """What a declaration that left clearance still holds: inspections that were ordered, and goods."""
+    inspections.tidy(number)
+    cases.give_up_goods(number)
 
 
 @shared_task

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -40,7 +41,11 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         and principal.is_officer
         and principal.has_duty("examination"),
         "holds": Hold.objects.standing().filter(reference__in=references.of(declaration)),
-        "may_lift": holds.kinds(principal) if principal.has_duty("release") and principal.is_officer else set(),
+        "may_hold": [kind for kind in Hold.Kind.choices if kind[0] in holds.kinds(principal)]
+        if principal.is_officer
+        else [],
+        "may_lift": holds.kinds(principal) if principal.is_officer else set(),
+        "holdable": references.of(declaration),
         "orders": InspectionOrder.objects.filter(declaration=declaration)
         .select_related("agency", "appointment")
         .order_by("pk"),
@@ -147,14 +152,35 @@ def see_to_duties(request: HttpRequest, number: str, act: str) -> HttpResponse:
 
 
 @require_POST
+def place_hold(request: HttpRequest, number: str) -> HttpResponse:
+    """Keep the goods from going: the whole declaration, its bill or one of its containers, also after release."""
+    principal = who(request)
+    declaration = cases.visible(number, principal)
+    kind, reference = request.POST.get("kind", ""), request.POST.get("reference", "")
+    if kind not in holds.kinds(principal):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+    if reference not in references.of(declaration):
+        raise Problem(404, "not-found", T("报关单没有此对象", "The declaration has no such thing"))
+    return _back(
+        request,
+        declaration.unified_number,
+        lambda: holds.place(
+            reference=reference, kind=kind, reason=_text(request, "reason", 300), holder_reference=str(uuid4()),
+            principal=principal,
+        ),
+        T("已扣留。", "The hold is placed."),
+    )  # fmt: skip
+
+
+@require_POST
 def lift_hold(request: HttpRequest, number: str, hold: str) -> HttpResponse:
     principal = who(request)
     declaration = cases.visible(number, principal)
-    if not principal.has_duty("release"):
-        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    known = Hold.objects.filter(reference__in=references.of(declaration)).values_list("pk", flat=True)
-    if hold not in {str(pk) for pk in known}:
+    known = {str(row.pk): row for row in Hold.objects.filter(reference__in=references.of(declaration))}
+    if hold not in known:
         raise Problem(404, "not-found", T("没有此扣留", "There is no such hold"))
+    if known[hold].kind not in holds.kinds(principal):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
     return _back(
         request, number, lambda: holds.lift(pk=hold, principal=principal), T("扣留已解除。", "The hold is lifted.")
     )

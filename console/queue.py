@@ -11,10 +11,11 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from clearance.models import Case
 from common import casework
 from common.models import CaseLease
 from common.text import T
@@ -309,11 +310,13 @@ def take_next(filters: Filters, principal: Principal, holder_name: str) -> str |
 
 
 def low_risk(numbers: Iterable[str], principal: Principal) -> list[Declaration]:
-    """Those of ``numbers`` that may be released in bulk: accepted, low risk, nothing above a warning, of one's offices."""
+    """Those of ``numbers`` that may be released in bulk: accepted, low risk, nothing above a warning, of one's offices;
+    and the rules of risk sent them straight on, or to an officer who has looked at them."""
     bad = CheckResult.objects.filter(severity__in=[Severity.REVIEW, Severity.ERROR, Severity.FATAL])
     found = Declaration.objects.visible_to(principal).filter(
-        unified_number__in=list(numbers), state=State.ACCEPTED, risk_score__lt=LOW_RISK
-    )
+        Q(case__lane=Case.Lane.RELEASE) | Q(case__lane=Case.Lane.REVIEW, case__reviewed_at__isnull=False),
+        unified_number__in=list(numbers), state=State.ACCEPTED, risk_score__lt=LOW_RISK, case__selected_version=F("version"),
+    )  # fmt: skip
     return [
         row
         for row in found.order_by("state_since", "pk")

@@ -128,6 +128,48 @@ def test_a_change_an_officer_refuses_changes_nothing(carrier):
     assert Consignment.objects.live().exists()
 
 
+def claimed(carrier):
+    row = consignment(carrier)
+    consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
+    return row
+
+
+def test_a_change_that_was_overtaken_while_it_waited_is_refused_whatever_the_officer_decides(carrier):
+    row = claimed(carrier)
+    earlier = (timezone.now() - timedelta(minutes=30)).isoformat()
+    Consignment.objects.update(sent_at=timezone.now() - timedelta(hours=1))
+    first, second, third = (
+        lodge(carrier, function="5", sent_at=sent, consignments=[bill(packages=packages)])
+        for sent, packages in ((earlier, 400), (timezone.now().isoformat(), 401), (timezone.now().isoformat(), 402))
+    )
+    assert code(manifests.decide(second.pk, approve=True, principal=SYSTEM)) == "accepted"
+    assert code(manifests.decide(first.pk, approve=True, principal=SYSTEM)) == "stale"
+    consignments.release(row.pk, declaration_number="800020261000000001", at=timezone.now(), principal=SYSTEM)
+    assert code(manifests.decide(third.pk, approve=True, principal=SYSTEM)) == "already-released"
+    row.refresh_from_db()
+    assert row.packages == 401
+
+
+def test_a_change_touches_only_its_senders_manifest(carrier):
+    """Two carriers may use the same manifest and bill numbers."""
+    theirs = claimed(make.organisation(OrganisationRole.CARRIER))
+    mine = claimed(carrier)
+    waiting = lodge(carrier, function="5", consignments=[bill(packages=400)])
+    manifests.decide(waiting.pk, approve=True, principal=SYSTEM)
+    for row, packages in ((theirs, 500), (mine, 400)):
+        row.refresh_from_db()
+        assert row.packages == packages
+
+
+def test_only_examiners_decide_on_changes_of_manifests(carrier):
+    claimed(carrier)
+    waiting = lodge(carrier, function="5", consignments=[bill(packages=400)])
+    for principal in (acting_for(carrier), make.officer_principal(make.officer(duties=("release",)))):
+        with pytest.raises(Problem) as caught:
+            manifests.decide(waiting.pk, approve=True, principal=principal)
+        assert caught.value.status == 403
+
+
 def test_the_order_of_an_export_is_enforced(carrier):
     """Advance manifest → arrival → declaration → release → loading → tally; each step refused before its time."""
     only = [{"bill_number": "CQBL20260001"}]
@@ -141,7 +183,7 @@ def test_the_order_of_an_export_is_enforced(carrier):
     assert refused.outcome[0]["response_code"] == "12"
     assert code(lodge(carrier, "MT5402", consignments=only)) == "not-loaded"
     consignments.claim(row.pk, declaration_number="800020260000000001", audience=[])
-    consignments.release("800020260000000001", at=timezone.now(), principal=SYSTEM)
+    consignments.release(row.pk, declaration_number="800020260000000001", at=timezone.now(), principal=SYSTEM)
     assert code(lodge(carrier, "MT4101", consignments=only)) == "accepted"
     assert code(lodge(carrier, "MT5402", consignments=only)) == "accepted"
     assert make.events_of("consignment", row.reference) == [

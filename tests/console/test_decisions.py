@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, transaction
 
+from clearance import release, selection
 from common import casework
 from common.models import ReadRecord
 from declarations.models import CheckResult, Declaration
 from events.models import Event
 from tests import make
+from tests.clearance import states
 from tests.console.officers import Desk
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +194,7 @@ def test_search_leads_to_a_declaration_by_number_bill_and_container() -> None:
 def accepted(risk: int) -> Declaration:
     case = make.declaration(state="accepted")
     Declaration.objects.filter(pk=case.pk).update(risk_score=risk)
+    selection.select(case.unified_number)
     return case
 
 
@@ -211,6 +214,23 @@ def test_bulk_release_looks_twice_and_takes_low_risk_only() -> None:
     )
     assert [state(case) for case in (low, high, noted)] == ["released", "accepted", "accepted"]
     assert last_event(low).actor == desk.actor
+
+
+def test_bulk_release_leaves_out_what_the_rules_of_risk_sent_to_an_officer_until_one_has_looked() -> None:
+    unselected = make.declaration(state="accepted")
+    Declaration.objects.filter(pk=unselected.pk).update(risk_score=3)
+    states.rule(action="review")
+    case, desk = accepted(3), Desk()
+
+    def shown() -> str:
+        numbers = [case.unified_number, unselected.unified_number]
+        return desk.post("bulk_release", number=numbers, step="look").content.decode()
+
+    assert 'name="etag"' not in shown()
+    release.review(number=case.unified_number, principal=make.officer_principal(desk.officer))
+    page = shown()
+    assert f'value="{case.unified_number}"' in page
+    assert f'value="{unselected.unified_number}"' not in page
 
 
 def test_bulk_release_refuses_what_changed_between_the_looks() -> None:
