@@ -87,7 +87,7 @@ class ConfirmationInline(ReadOnlyInline):
 
 class DeadlineInline(ReadOnlyInline):
     model = Deadline
-    fields = ["kind", "due_on", "warned_at", "met_at", "missed_at"]
+    fields = ["kind", "due_on", "due_at", "warned_at", "met_at", "missed_at"]
 
 
 @admin.register(Case)
@@ -197,7 +197,7 @@ class PenaltyCaseAdmin(OfDeclaration):
 class DeadlineAdmin(ReadOnlyAdmin):
     """Limits of declarations of the officer's offices, and of goods nobody has declared."""
 
-    list_display = ["kind", "case", "consignment", "due_on", "warned_at", "met_at", "missed_at"]
+    list_display = ["kind", "case", "consignment", "due_on", "due_at", "warned_at", "met_at", "missed_at"]
     list_filter = ["kind", ("met_at", admin.EmptyFieldListFilter), ("missed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["case__declaration", "consignment"]
     date_hierarchy = "due_on"

@@ -18,6 +18,7 @@ from clearance.models import GateMove, PortPaper
 from common.days import LEGAL_ZONE
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T, pick
+from declarations.models import Declaration
 from events.log import append
 from parties.models import OrganisationRole
 from parties.principals import Principal
@@ -47,7 +48,10 @@ def issue(
         raise Problem(403, "not-permitted", T("您不能签发此类单证", "You may not issue this kind of paper"))
     with transaction.atomic():
         made = _MAKERS[Kind(kind)](row, container, content, principal)
-        number = f"{kind}{principal.organisation_id}-{row.pk if row else 0}-{container or 'ALL'}"
+        about = f"{row.pk if row else 0}-{container or 'ALL'}"
+        if kind == Kind.EIR:  # each passing of a gate has its own receipt
+            about = f"M{made['move']}"
+        number = f"{kind}{principal.organisation_id}-{about}"
         _lock(number)
         before = PortPaper.objects.filter(number=number).order_by("-version").first()
         if before is not None and before.content == made and before.cancelled_at is None:
@@ -243,10 +247,15 @@ _MAKERS = {Kind.EIR: _interchange, Kind.CLP: _packing, Kind.DO: _order}
 
 
 def released(paper: PortPaper) -> bool | None:
-    """Whether customs lets the goods of the paper go, now; None where no goods are bound to it."""
-    if paper.consignment is None:
+    """Whether customs lets the goods of the paper go, now; None where no goods are bound to it. A receipt for a laden
+    container that names no bill is bound to what was in the container when it passed the gate."""
+    if paper.consignment is not None:
+        declarations = list(goods.claimants(paper.consignment.pk))
+    elif paper.content.get("fullness") == GateMove.Fullness.LADEN:
+        move = GateMove.objects.filter(pk=paper.content["move"]).first()
+        declarations = list(Declaration.objects.filter(unified_number__in=move.declarations)) if move else []
+    else:
         return None
-    declarations = list(goods.claimants(paper.consignment.pk))
     return bool(declarations) and all(release.stands(one) for one in declarations)
 
 

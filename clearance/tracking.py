@@ -423,8 +423,14 @@ def _next(declaration: Declaration | None, row: Consignment | None) -> tuple[str
             return "", "", "", None
         if row.direction == "E" and row.arrived_at is None:
             return "arrive", "货物运抵监管场所", "Arrival in the supervised area", row.voyage.planned_departure
-        due = Deadline.objects.filter(consignment=row, kind=Deadline.Kind.DECLARE, met_at=None).first()
-        return "declare", "向海关申报", "Declaration to customs", due.due_on.isoformat() if due else None
+        kinds = (Deadline.Kind.DECLARE, Deadline.Kind.EXPORT)
+        due = Deadline.objects.filter(consignment=row, kind__in=kinds, met_at=None).first()
+        return (
+            "declare",
+            "向海关申报",
+            "Declaration to customs",
+            (due.due_at or due.due_on.isoformat()) if due else None,
+        )
     case = Case.objects.filter(declaration=declaration).select_related("consignment__voyage").first()
     limit = times.limit_for(declaration)
     match declaration.state:

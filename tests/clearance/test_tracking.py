@@ -335,6 +335,26 @@ def test_papers_are_versioned_verifiable_and_bound_to_release(through, carrier):
     assert Client().get("/papers/forged").status_code == 404
 
 
+def test_each_passing_of_a_gate_has_its_own_interchange_receipt(through, carrier):
+    _, _, box = through
+    principal = acting_for(carrier)
+
+    def receipt(**content):
+        return papers.issue(kind="EIR", container=box, content=content, principal=principal)
+
+    out = receipt(condition="SOUND")
+    gates.record(
+        message_id="G2", container=box, move="GTIN", fullness="EMPTY", place="QZHDL", at=timezone.now(),
+        principal=principal,
+    )  # fmt: skip
+    back = receipt(condition="SOUND")
+    assert out.number != back.number
+    assert [papers.verify(one.code)["state"] for one in (out, back)] == ["in-force", "in-force"]
+    assert [papers.released(one) for one in (out, back)] == [True, None]
+    assert receipt(condition="DAMAGED").version == 2
+    assert papers.verify(back.code)["state"] == "superseded"
+
+
 def test_a_packing_list_needs_a_plausible_verified_gross_mass(carrier):
     box = container()
     goods = states.goods(carrier, "B1", boxes=[box])
