@@ -136,7 +136,7 @@ class DcsaEvents(View):
         responses=dict,
         parameters=[
             OpenApiParameter(name)
-            for name in ("operation", "by", "since", "until", "direction", "office", "advance", "format")
+            for name in ("operation", "by", "since", "until", "direction", "office", "mode", "advance", "format")
         ],
     )
 )
@@ -159,6 +159,7 @@ class ClearanceTimes(View):
             until=asked_day(asked, "until"),
             direction=asked.get("direction", ""),
             office=asked.get("office", ""),
+            mode=asked.get("mode", ""),
             with_advance=asked.get("advance", "true") != "false",
         )
         if asked.get("format") != "csv":
