@@ -166,16 +166,14 @@ def confirm(*, number: str, step: str, at: datetime, place: str = "", principal:
 
 def _confirmable(number: str, step: str, principal: Principal) -> str:
     """The unified number, where the caller may confirm the step."""
-    by = STEPS[step][1]
-    customs = principal.is_customs or principal is SYSTEM
-    if by == "customs":
-        if not customs:
-            raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
-        if principal.is_officer and not principal.has_duty("release"):
+    if principal.is_officer:
+        if not principal.has_duty("release"):
             raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-        return visible(number, principal).unified_number if principal.is_officer else number
-    if customs or principal is SYSTEM:
+        return visible(number, principal).unified_number
+    if principal.is_customs or principal is SYSTEM:
         return number
+    if STEPS[step][1] == "customs":
+        raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
     case = (
         Case.objects.filter(
             declaration__unified_number=number, consignment__audience__contains=[principal.organisation_id]

@@ -78,7 +78,7 @@ def confirm_step(request: HttpRequest, number: str, step: str) -> HttpResponse:
     """Customs' part of a mode: stage one, stage two."""
     principal = who(request)
     number = cases.visible(number, principal).unified_number
-    return _back(
+    return _in_hand(
         request,
         number,
         lambda: cases.confirm(number=number, step=step, at=timezone.now(), principal=principal),
@@ -97,6 +97,12 @@ def _back(request: HttpRequest, number: str, work: Any, done: Any) -> HttpRespon
     else:
         messages.success(request, done)
     return redirect("admin:declaration", number=number)
+
+
+def _in_hand(request: HttpRequest, number: str, work: Any, done: Any) -> HttpResponse:
+    """:func:`_back` for what is a decision on the case: not while another officer has it, nor on what has changed."""
+    principal, etag = who(request), request.POST.get("etag", "")
+    return _back(request, number, lambda: decisions.act(number=number, principal=principal, etag=etag, work=work), done)
 
 
 def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def see_to_duties(request: HttpRequest, number: str, act: str) -> HttpResponse:
     if act not in _DUTIES:
         raise not_found()
     work, done = _DUTIES[act]
-    return _back(request, number, lambda: work(request, number, principal), done)
+    return _in_hand(request, number, lambda: work(request, number, principal), done)
 
 
 @require_POST
@@ -190,9 +196,10 @@ def lift_hold(request: HttpRequest, number: str, hold: str) -> HttpResponse:
 def review(request: HttpRequest, number: str) -> HttpResponse:
     """An officer has looked at what selection sent to review; release may follow by itself."""
     principal = who(request)
-    return _back(
+    number = cases.visible(number, principal).unified_number
+    return _in_hand(
         request,
-        cases.visible(number, principal).unified_number,
+        number,
         lambda: release.review(number=number, principal=principal),
         T("已记录审核完毕。", "Recorded as looked at."),
     )
@@ -203,11 +210,12 @@ def decide_request(request: HttpRequest, number: str, pk: int) -> HttpResponse:
     """Approve or refuse what a declarant asks for after acceptance."""
     principal = who(request)
     declaration = cases.visible(number, principal)
+    number = declaration.unified_number
     if not ChangeRequest.objects.filter(declaration=declaration, pk=pk).exists():
         raise Problem(404, "not-found", T("没有此申请", "There is no such request"))
     approve = request.POST.get("approve") == "1"
     note = request.POST.get("note", "").replace("\x00", "").strip()[:500]
-    return _back(
+    return _in_hand(
         request,
         number,
         lambda: requests.decide(pk=pk, approve=approve, note=note, principal=principal),
