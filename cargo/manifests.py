@@ -318,15 +318,26 @@ def _live(message: Message, bill_number: str, sender_id: int) -> Consignment | N
 
 
 def _voyage(message: Message, what: MessageType, principal: Principal) -> Voyage:
+    """The trip a manifest is of, locked: its own, else the one of its means of transport, number and carrier."""
     mode = TRANSPORT_MODES[message["means_type"]] if "means_type" in message else what.mode
     number = message.get("voyage_number") or message["number"]
-    voyage, created = Voyage.objects.select_for_update(of=("self",)).get_or_create(
-        carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number
-    )
+    means = None
     if message.get("means_id"):
-        voyage.means, _ = MeansOfTransport.objects.get_or_create(
+        means, _ = MeansOfTransport.objects.get_or_create(
             mode=mode, identity=message["means_id"], defaults={"name": message.get("means_name", "")}
         )
+    trips = Voyage.objects.select_for_update(of=("self",)).order_by("-pk")
+    known = trips.filter(carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number)
+    own = Manifest.objects.filter(sender_id=principal.organisation_id, kind=what.kind, number=message["number"])
+    voyage = known.filter(manifests__in=own).first()
+    if voyage is None:
+        voyage = known.filter(means=means).first() or known.filter(**{"means": None} if means else {}).first()
+    created = voyage is None
+    if voyage is None:
+        voyage, created = trips.get_or_create(
+            carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number, means=means
+        )
+    voyage.means = means or voyage.means
     for name in ("loading_place", "unloading_place"):
         if message.get(name):
             setattr(voyage, name, message[name])

@@ -177,6 +177,26 @@ def reckon(limit: int) -> int:
     return count
 
 
+def entered_anew(voyage_id: int) -> int:
+    """The means' entry declaration was corrected: limits that run from it are reckoned anew, and warned of again."""
+    rows = Deadline.objects.filter(
+        Q(consignment__voyage=voyage_id) | Q(case__consignment__voyage=voyage_id),
+        kind__in=(K.DECLARE, K.ABANDONMENT, K.FULL_DECLARATION), met_at=None, missed_at=None,
+    ).select_related("consignment__voyage", "case__consignment__voyage")  # fmt: skip
+    count = 0
+    for row in rows:
+        goods = row.consignment or (row.case.consignment if row.case else None)
+        if goods is None or (entered := goods.voyage.entry_declared_at) is None:
+            continue
+        due = months_later(legal_day(entered), ABANDONED_MONTHS)
+        if row.kind != K.ABANDONMENT:
+            due = last_day(entered, days=DECLARE_DAYS)
+        if due != row.due_on:
+            changed = Deadline.objects.filter(pk=row.pk, met_at=None, missed_at=None)
+            count += changed.update(due_on=due, warned_at=None)
+    return count
+
+
 def meet(limit: int) -> int:
     """Goods that were declared meanwhile, or whose bill was deleted, have no limit to keep any more; nor has a summary that
     was withdrawn or rejected, or is through."""

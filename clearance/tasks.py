@@ -98,6 +98,16 @@ def sweep_deadlines() -> None:
 
 
 @shared_task
+def reckon_limits(events: list[dict[str, Any]]) -> None:
+    each((event["subject_number"] for event in events), lambda number: deadlines.entered_anew(_pk(number)))
+
+
+def _pk(number: str) -> int:
+    """The row that an event's "number/pk" stands for."""
+    return int(number.rpartition("/")[2])
+
+
+@shared_task
 def follow_times() -> None:
     while times.follow():
         pass

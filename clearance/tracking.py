@@ -237,18 +237,27 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+#: Said again, the last of them is how it was: a report that was changed.
+REPORTS = frozenset({
+    "voyage.departed", "voyage.arrived", "voyage.entry_declared", "consignment.arrived", "consignment.loaded",
+    "consignment.tallied",
+})  # fmt: skip
+
+
 def _standing(events: list[Event]) -> list[Event]:
-    """Without reports that were taken back since: a time that was wrong is in the log, not on the line."""
-    taken_back: dict[tuple[str, str], int] = {}
+    """Without reports that were changed or taken back since: a time that was wrong is in the log, not on the line."""
+    since: dict[tuple[str, str], int] = {}
     for event in events:
         if event.type == "voyage.report_withdrawn":
             key = (event.subject_number, f"voyage.{event.data.get('what')}")
         elif event.type == "consignment.arrival_withdrawn":
             key = (event.subject_number, "consignment.arrived")
+        elif event.type in REPORTS:
+            key = (event.subject_number, event.type)
         else:
             continue
-        taken_back[key] = max(event.sequence, taken_back.get(key, 0))
-    return [one for one in events if one.sequence >= taken_back.get((one.subject_number, one.type), 0)]
+        since[key] = max(event.sequence, since.get(key, 0))
+    return [one for one in events if one.sequence >= since.get((one.subject_number, one.type), 0)]
 
 
 #: (move, fullness) of a gate move, for people.

@@ -46,6 +46,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("risk/edit/", rules.edit, "risk_edit"),
         page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
         page("manifests/", manifests.show, "manifest_changes"),
+        page("manifests/trips/<int:pk>/correct/", manifests.correct, "voyage_correct"),
         page("manifests/<int:pk>/decide/", manifests.decide, "manifest_decide"),
         page("port-fees/lists/", fees.lists, "fee_lists"),
         page("port-fees/figures/", fees.fee_figures, "fee_figures"),

@@ -30,7 +30,8 @@ REACTIONS: dict[str, list[str]] = {
     "consignment.arrived": ["clearance.tasks.go_on"],
     "consignment.loaded": ["clearance.tasks.close"],
     "consignment.tallied": ["clearance.tasks.close"],
-    "voyage.arrived": ["clearance.tasks.go_on"],
+    "voyage.arrived": ["clearance.tasks.go_on", "clearance.tasks.reckon_limits"],
+    "voyage.entry_declared": ["clearance.tasks.reckon_limits"],
     "gate.passed": ["clearance.tasks.close"],
 }
 

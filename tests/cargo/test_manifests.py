@@ -325,3 +325,68 @@ def test_an_arrival_at_the_border_can_be_withdrawn_until_goods_are_declared(carr
     assert code(lodge(carrier, "MT4401", "2", consignments=arrived)) == "accepted"
     consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
     assert code(lodge(carrier, "MT4401", "3", consignments=[])) == "declared"
+
+
+def test_two_vessels_of_a_carrier_may_sail_under_one_number(carrier):
+    def sailing(number, vessel):
+        return consignment(carrier, number=number, voyage_number="001N", means_type="1", means_id=vessel)
+
+    one, other = sailing("M1", "9300001"), sailing("M2", "9300002")
+    assert one.voyage_id != other.voyage_id
+    assert sailing("M3", "9300001").voyage_id == one.voyage_id
+    voyages.report(one.voyage_id, what="arrived", at=timezone.now(), principal=acting_for(carrier))
+    assert Voyage.objects.get(pk=other.voyage_id).arrived_at is None
+
+
+def test_a_trip_gets_its_vessel_when_somebody_names_it(carrier):
+    unnamed = consignment(carrier, number="M1", voyage_number="002N", means_type="1")
+    named = consignment(carrier, number="M2", voyage_number="002N", means_type="1", means_id="9300003")
+    assert named.voyage_id == unnamed.voyage_id
+    again = lodge(
+        carrier, number="M2", voyage_number="002N", means_type="1", means_id="9300004",
+        consignments=[bill("B-MORE")],
+    )  # fmt: skip
+    assert again.response_code == "01"
+    voyage = Voyage.objects.get()
+    assert voyage.means is not None
+    assert voyage.means.identity == "9300004", "a manifest keeps its trip"
+
+
+def test_a_reported_time_is_changed_by_its_carrier_until_goods_are_released_and_by_customs_after_that(carrier):
+    row = consignment(carrier)
+    principal, officer = acting_for(carrier), make.officer_principal()
+    first, second, third = (timezone.now() - timedelta(hours=hours) for hours in (3, 2, 1))
+    voyages.report(row.voyage_id, what="arrived", at=first, principal=principal)
+    voyages.report(row.voyage_id, what="arrived", at=second, change=True, principal=principal)
+    changed = [{"occurred_at": third.isoformat()}]
+    assert code(lodge(carrier, "MT4401", "2", consignments=changed)) == "already-reported"
+    assert code(lodge(carrier, "MT4401", "5", consignments=changed)) == "accepted"
+    voyage = Voyage.objects.get()
+    assert voyage.arrived_at == voyage.entry_declared_at == third
+    consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
+    consignments.release(row.pk, declaration_number="800020261000000001", at=timezone.now(), principal=SYSTEM)
+    with pytest.raises(Problem) as caught:
+        voyages.report(row.voyage_id, what="arrived", at=first, change=True, principal=principal)
+    assert caught.value.code == "already-released"
+    with pytest.raises(Problem) as caught:
+        voyages.correct(row.voyage_id, what="arrived", at=first, principal=principal)
+    assert caught.value.status == 403
+    voyages.correct(row.voyage_id, what="arrived", at=first, principal=officer)
+    assert Voyage.objects.get().arrived_at == first
+    assert make.events_of("voyage", voyage.reference) == ["voyage.announced", *["voyage.arrived"] * 4]
+
+
+def test_a_loading_is_changed_until_it_is_tallied(carrier):
+    row = consignment(carrier, "E")
+    only = [{"bill_number": row.bill_number}]
+    lodge(carrier, "MT3402", consignments=only)
+    consignments.claim(row.pk, declaration_number="800020260000000001", audience=[])
+    consignments.release(row.pk, declaration_number="800020260000000001", at=timezone.now(), principal=SYSTEM)
+    lodge(carrier, "MT4101", consignments=only)
+    at = timezone.now() - timedelta(minutes=9)
+    changed = [{"bill_number": row.bill_number, "occurred_at": at.isoformat()}]
+    assert code(lodge(carrier, "MT4101", "5", consignments=changed)) == "accepted"
+    row.refresh_from_db()
+    assert row.loaded_at == at
+    lodge(carrier, "MT5402", consignments=only)
+    assert code(lodge(carrier, "MT4101", "5", consignments=only)) == "already-reported"

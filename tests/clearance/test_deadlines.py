@@ -11,6 +11,7 @@ from django.utils import timezone
 from cargo import places, voyages
 from clearance import deadlines, selection, tracking
 from clearance.models import Deadline
+from common.days import legal_day
 from declarations import decisions, lodgement
 from events import log
 from events.models import Audience, Event
@@ -97,3 +98,20 @@ def test_a_withdrawn_summary_has_no_full_declaration_to_come():
     deadlines.sweep()
     limit.refresh_from_db()
     assert deadlines.state(limit) == "met"
+
+
+def test_a_corrected_entry_declaration_moves_the_limits_that_run_from_it():
+    """Customs Law art. 24: the limit runs from the means' entry declaration."""
+    goods = states.goods(states.carrier(), "BLCORR")
+    deadlines.sweep()
+    before = dict(Deadline.objects.values_list("kind", "due_on"))
+    at = timezone.now() - timedelta(days=7)
+    voyages.correct(goods.voyage_id, what="entry_declared", at=at, principal=make.officer_principal())
+    make.settle()
+    after = dict(Deadline.objects.values_list("kind", "due_on"))
+    assert after == {
+        "declare": deadlines.last_day(at, days=14), "abandonment": deadlines.months_later(legal_day(at), 3),
+    }  # fmt: skip
+    assert all(after[kind] < before[kind] for kind in before)
+    line = tracking.timeline("BLCORR", full=True)["entries"]
+    assert [one["at"] for one in line if one["type"] == "voyage.entry_declared"] == [at]

@@ -36,6 +36,7 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "risk_act": (POST, frozenset({"risk"})),
     "times": (GET, ANY),
     "manifest_changes": (GET, frozenset({"examination"})),
+    "voyage_correct": ("GET POST", frozenset({"examination"})),
     "manifest_decide": (POST, frozenset({"examination"})),
     "review": (POST, ANY),
     "confirm_step": (POST, ANY),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from clearance import cases, holds, inspections, release, requests, selection
 from clearance.models import Appointment, Confirmation, CreditStanding, Evidence, Hold, InspectionOrder, RiskRule
-from common.days import today
+from common.days import LEGAL_ZONE, today
 from console import rules
 from declarations.models import Declaration
 from events.models import Event
@@ -309,3 +309,17 @@ def test_a_change_of_a_declared_bill_is_decided_on_the_page_of_manifest_changes(
     waiting.refresh_from_db()
     assert (goods.packages, waiting.decided_by) == (390, desk.actor)
     assert goods.bill_number not in desk.get("manifest_changes").content.decode()
+
+
+def test_an_officer_puts_the_time_of_a_trip_right_from_the_list_of_trips() -> None:
+    goods = states.goods(states.carrier(), f"BLTRIP{next(_unique)}")
+    desk = Desk(duties=("examination",))
+    assert (
+        f"/console/manifests/trips/{goods.voyage_id}/correct/"
+        in desk.http.get("/console/cargo/voyage/").content.decode()
+    )
+    assert "必须填写" in desk.post("voyage_correct", goods.voyage_id, what="arrived", at="").content.decode()
+    page = desk.post("voyage_correct", goods.voyage_id, what="arrived", at="2026-11-20T08:30").content.decode()
+    assert "已更正" in page
+    goods.voyage.refresh_from_db()
+    assert goods.voyage.arrived_at == datetime(2026, 11, 20, 8, 30, tzinfo=LEGAL_ZONE)
