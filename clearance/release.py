@@ -3,13 +3,15 @@ asks for is fulfilled; PostgreSQL refuses it while a hold stands."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo.models import Consignment
 from clearance import cases, conditions, goods, inspections, references, selection
-from clearance.models import Case, GateMove, InspectionOrder, Release
+from clearance.models import Case, GateMove, Hold, InspectionOrder, Release
 from clearance.modes import MODES
 from common.problems import Fault, Problem
 from common.text import T
@@ -58,17 +60,19 @@ def close_locked(declaration: Declaration, case: Case | None) -> bool:
     if row is not None:
         if declaration.direction == "E" and row.loaded_at is None:
             return False
-        if declaration.direction == "I" and not _gone(row):
+        if declaration.direction == "I" and not _gone(row, declaration):
             return False
     move(declaration, "clear", SYSTEM)
     return True
 
 
-def _gone(row: Consignment) -> bool:
-    """All containers of an import have left by a gate; loose goods count as gone when they were tallied."""
+def _gone(row: Consignment, declaration: Declaration) -> bool:
+    """All containers of an import have left by a gate: of a bill that several declare, its own; loose goods count as gone
+    when they were tallied."""
     boxes = set(row.stuffings.values_list("equipment_id", flat=True))
     if not boxes:
         return row.tallied_at is not None
+    boxes = boxes & set(declaration.container_set.values_list("container_number", flat=True)) or boxes
     out = GateMove.objects.filter(
         container__in=boxes, move="GTOT", fullness="LADEN", permitted=True, recorded_at__gte=row.created_at
     )
@@ -164,10 +168,22 @@ STOPPED = ("held", "returned", "rejected", "withdrawn")
 def stands(declaration: Declaration) -> bool:
     """Whether the goods may leave: released, at least for pick-up, and neither stopped nor held since. What waits for its
     inspection at the destination may go there."""
-    if declaration.state in STOPPED or not declaration.releases.exists():
-        return False
-    if declaration.state == "under_inspection":
-        stages = set(declaration.inspection_orders.open().values_list("stage", flat=True))
-        if stages != {InspectionOrder.Stage.DESTINATION}:
-            return False
-    return conditions.holds(declaration, Case(declaration=declaration)) is None
+    return bool(standing([declaration]))
+
+
+def standing(declarations: Sequence[Declaration]) -> set[int]:
+    """Of several declarations those whose goods may leave (:func:`stands`), by primary key."""
+    let_go = set(Release.objects.filter(declaration__in=declarations).values_list("declaration_id", flat=True))
+    stages: dict[int, set[str]] = {
+        row.pk: set() for row in declarations if row.state == "under_inspection" and row.pk in let_go
+    }
+    if stages:
+        open_ = InspectionOrder.objects.open().filter(declaration__in=stages)
+        for pk, stage in open_.values_list("declaration_id", "stage"):
+            stages[pk].add(stage)
+    at_port = {pk for pk, found in stages.items() if found != {InspectionOrder.Stage.DESTINATION}}
+    free = [row for row in declarations if row.pk in let_go - at_port and row.state not in STOPPED]
+    references_of = references.of_each(free) if free else {}
+    every = {one for found in references_of.values() for one in found}
+    held = set(Hold.objects.standing().filter(reference__in=every).values_list("reference", flat=True))
+    return {pk for pk, found in references_of.items() if held.isdisjoint(found)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -45,6 +45,15 @@ class NewPortPaperSerializer(serializers.Serializer):
     content = serializers.DictField(required=False, default=dict)
 
 
+class PortPaperListSerializer(serializers.ListSerializer):
+    """A page of papers asks of all together whether their goods are released."""
+
+    def to_representation(self, data: Any) -> Any:
+        rows = list(data)
+        cast(dict[str, Any], self.context)["released"] = papers.released_of(rows)
+        return super().to_representation(rows)
+
+
 class PortPaperSerializer(serializers.ModelSerializer):
     state = serializers.SerializerMethodField()
     released = serializers.SerializerMethodField()
@@ -57,12 +66,14 @@ class PortPaperSerializer(serializers.ModelSerializer):
             "verification_url",
         ]  # fmt: skip
         read_only_fields = fields
+        list_serializer_class = PortPaperListSerializer
 
     def get_state(self, row: PortPaper) -> str:
         return papers.state(row)
 
     def get_released(self, row: PortPaper) -> bool | None:
-        return papers.released(row)
+        known: dict[int, bool | None] | None = self.context.get("released")
+        return papers.released(row) if known is None else known[row.pk]
 
     def get_verification_url(self, row: PortPaper) -> str:
         return papers.verification_url(row)

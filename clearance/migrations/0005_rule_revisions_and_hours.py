@@ -1,15 +1,21 @@
 """Of one code only the rules that are switched on exclude each other: a revision waits beside the rule it revises. A limit
-that is told in hours has its moment."""
+that is told in hours has its moment. Holds that name a declaration by its customs number stand on it from now on."""
 
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
 from django.db import migrations, models
+
+HOLDS = """
+UPDATE clearance_hold h SET reference = 'declaration:' || d.unified_number FROM declarations_declaration d
+WHERE h.reference = 'declaration:' || d.customs_number AND h.reference ~ '^declaration:[0-9]{18}$'
+"""
 
 
 class Migration(migrations.Migration):
     dependencies = [("clearance", "0004_covered_indexes")]
 
     operations = [
+        migrations.RunSQL(HOLDS, migrations.RunSQL.noop),
         migrations.RemoveConstraint(model_name="riskrule", name="risk_rule_once"),
         migrations.AddConstraint(
             model_name="riskrule",

@@ -258,6 +258,7 @@ def test_of_two_declarations_of_one_bill_each_lets_out_its_own_container(carrier
     assert states.proceed(one) == "released"
     selection.select(two.unified_number)
     assert out(carrier, boxes[0]).permitted
+    assert release.close(one.unified_number)
     assert out(carrier, boxes[1], "G2").reasons == ["not-released"]
     assert states.proceed(two) == "released"
     assert out(carrier, boxes[1], "G3").permitted

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cargo import places, voyages
@@ -353,6 +354,25 @@ def test_each_passing_of_a_gate_has_its_own_interchange_receipt(through, carrier
     assert [papers.released(one) for one in (out, back)] == [True, None]
     assert receipt(condition="DAMAGED").version == 2
     assert papers.verify(back.code)["state"] == "superseded"
+
+
+def test_a_list_of_papers_asks_no_more_for_many_than_for_two(carrier, api, django_assert_max_num_queries):
+    principal = acting_for(carrier)
+    boxes = [container() for _ in range(12)]
+    goods = states.goods(carrier, "BLPAPER", boxes=boxes)
+    states.proceed(states.declared(goods))
+    for box in boxes:
+        papers.issue(
+            kind="CLP", consignment_id=goods.pk, container=box, content={"vgm": "24500", "vgm_method": "1"},
+            principal=principal,
+        )  # fmt: skip
+    client = api(carrier)
+    client.get("/api/v1/port-papers?page_size=2")
+    with CaptureQueriesContext(connection) as few:
+        client.get("/api/v1/port-papers?page_size=2")
+    with django_assert_max_num_queries(len(few)):
+        found = client.get("/api/v1/port-papers?page_size=12").json()["results"]
+    assert [row["released"] for row in found] == [True] * 12
 
 
 def test_a_packing_list_needs_a_plausible_verified_gross_mass(carrier):
