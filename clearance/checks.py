@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from cargo import places
-from clearance import goods
+from clearance import duties, goods
 from clearance.conditions import manifest_required
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.models import Declaration
+from tariffs import lookup
 
 
 @register(
@@ -87,3 +89,66 @@ def goods_of_some_kinds_need_a_designated_site(declaration: Declaration, context
                 "site-missing", Severity.ERROR, f"/goods_items/{index}/commodity_code",
                 {"code": item.commodity_code, "category": category}, 30,
             )  # fmt: skip
+
+
+#: Supervision conditions that ask for an inspection, not for a licence (监管条件 A、B).
+NOT_LICENCES = frozenset("AB")
+#: What a summary says of goods to be inspected beyond their nine items.
+OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose")
+
+
+@register(
+    "summary",
+    "概要申报要素",
+    "what a summary declares",
+    {
+        "summary-licence": (
+            "商品 {code} 涉证（监管条件 {documents}），概要申报未填许可证号",
+            "Goods of code {code} need a licence (supervision conditions {documents}); the summary names none",
+        ),
+        "summary-inspection": (
+            "商品 {code} 涉检，概要申报缺少：{missing}",
+            "Goods of code {code} are inspected; the summary does not say: {missing}",
+        ),
+        "summary-container": (
+            "涉证、涉检商品 {code} 未与集装箱对应",
+            "No container is said to hold the goods of code {code}, which need a licence or inspection",
+        ),
+    },
+    order=70,
+)
+def a_summary_says_more_of_licensed_and_inspected_goods(
+    declaration: Declaration, context: Context
+) -> Iterator[Finding]:
+    """Beyond the nine items of every summary, restricted goods say two and goods to be inspected five more (GACC 2019 No. 127);
+    which goods these are is asked of the tariff, not of the declarant. An officer looks at what is missing."""
+    if not duties.applies() or not duties.is_summary(declaration):
+        return
+    book = lookup.current()
+    book.preload(item.commodity_code for item in context.items)
+    boxes = [
+        one.replace("，", ",").split(",") for one in declaration.container_set.values_list("item_numbers", flat=True)
+    ]
+    held = {number.strip() for numbers in boxes for number in numbers}
+    declared = context.message.get("goods_items") or []
+    for index, item in enumerate(context.items):
+        line = book.commodity(item.commodity_code, context.day)
+        if line is None:
+            continue
+        at, said = f"/goods_items/{index}", declared[index] if index < len(declared) else {}
+        licensed = "".join(code for code in line.documents if code not in NOT_LICENCES)
+        if licensed and not _licence(declaration, context, said):
+            params = {"code": item.commodity_code, "documents": licensed}
+            yield Finding("summary-licence", Severity.REVIEW, at, params, 20)
+        if line.inspection and (missing := [name for name in OF_INSPECTED if not said.get(name)]):
+            params = {"code": item.commodity_code, "missing": ", ".join(missing)}
+            yield Finding("summary-inspection", Severity.REVIEW, at, params, 20)
+        if (licensed or line.inspection) and boxes and str(item.item_number) not in held:
+            yield Finding("summary-container", Severity.REVIEW, at, {"code": item.commodity_code}, 20)
+
+
+def _licence(declaration: Declaration, context: Context, item: dict[str, Any]) -> bool:
+    """Whether a licence is named, for the declaration or for this item."""
+    if declaration.licence_number or any(one.document_number for one in context.attached_documents):
+        return True
+    return any(one.get("licence_number") for one in item.get("goods_limits") or [])

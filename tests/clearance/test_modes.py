@@ -9,11 +9,12 @@ import pytest
 from django.utils import timezone
 
 from cargo import places, voyages
-from clearance import cases, conditions, deadlines, gates, inspections, release, requests, two_step
+from clearance import cases, checks, conditions, deadlines, gates, inspections, release, requests, two_step
 from clearance.models import Deadline
 from common.problems import Problem
-from declarations.checks import running
-from tariffs import memos
+from declarations.checks import Context, running
+from tariffs import lookup, memos
+from tariffs.models import CommodityLine
 from tests import make
 from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
@@ -177,6 +178,28 @@ def test_a_dutiable_summary_is_picked_up_only_against_a_guarantee_that_covers_it
     guarantee("G-LARGE", "1000000")
     assert waits() == []
     assert declaration.releases.get().stage == "pickup"
+
+
+def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
+    """GACC 2019 No. 127: two more items for restricted goods, five for those to be inspected."""
+    make.tariff()
+    CommodityLine.objects.filter(code="8509801000").update(documents="A1")
+    lookup.forget()
+    item = make.message(make.firm())["goods_items"][0]
+    beef = item | {"commodity_code": "0202300000", "goods_name": "冻去骨牛肉", "origin_country": "DEU"}
+    mixer = item | {"commodity_code": "8509801000", "item_number": 2}
+    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99"}
+
+    def found(kind="  5   ", **changes):
+        declaration = states.declared(state="lodged", document_type=kind, **changes)
+        context = Context(declaration, declaration.message, declaration.lodged_at.date())
+        return [one.code for one in checks.a_summary_says_more_of_licensed_and_inspected_goods(declaration, context)]
+
+    bare = {"goods_items": [beef, mixer]}
+    assert found(**bare) == ["summary-inspection", "summary-licence", "summary-inspection", "summary-container"]
+    assert found("  0   ", **bare) == []
+    boxes = [{"container_number": "CSQU3054383", "container_type": "11", "item_numbers": "1,2", "shared_load": "0"}]
+    assert found(goods_items=[beef | said, mixer | said], licence_number="24-01-100001", containers=boxes) == []
 
 
 def test_what_was_picked_up_is_not_withdrawn_and_its_goods_stay_what_they_were(carrier):

@@ -129,7 +129,7 @@ class Life(RuleBasedStateMachine):
         for declaration in Declaration.objects.filter(unified_number__in=getattr(self, "expected", ())):
             number = declaration.unified_number
             assert declaration.state == self.expected[number]
-            events = list(Event.objects.filter(subject_number=number).order_by("sequence"))
+            events = list(Event.objects.filter(subject_kind="declaration", subject_number=number).order_by("sequence"))
             assert [event.sequence for event in events] == list(range(1, self.steps[number] + 1))
             assert declaration.revision == self.steps[number]
             assert declaration.versions.count() == declaration.version
