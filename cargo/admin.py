@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 
 from cargo.models import (
     Consignment,
@@ -15,6 +17,7 @@ from cargo.models import (
     Voyage,
 )
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.text import T
 
 
 class StuffingInline(ReadOnlyInline):
@@ -47,10 +50,20 @@ class ManifestMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(Voyage)
 class VoyageAdmin(ReadOnlyAdmin):
-    list_display = ["number", "mode", "direction", "carrier", "planned_arrival", "arrived_at", "entry_declared_at"]
+    list_display = [
+        "number", "means", "mode", "direction", "carrier", "planned_arrival", "arrived_at", "entry_declared_at", "correction",
+    ]  # fmt: skip
     list_filter = ["mode", "direction"]
-    list_select_related = ["carrier"]
+    list_select_related = ["carrier", "means"]
     search_fields = ["=number"]
+
+    @admin.display(description=T("更正", "put right"))
+    def correction(self, row: Voyage) -> str:
+        """The way to the page on which an officer puts a reported time right."""
+        if (row.arrived_at or row.departed_at or row.entry_declared_at) is None:
+            return ""
+        url = reverse("admin:voyage_correct", args=[row.pk])
+        return format_html('<a href="{}">{}</a>', url, T("更正时间", "put right"))
 
 
 @admin.register(Place)

@@ -104,6 +104,8 @@ class PlanSerializer(serializers.Serializer):
 class VoyageReportSerializer(serializers.Serializer):
     what = serializers.ChoiceField(choices=sorted(MILESTONES))
     at = serializers.DateTimeField()
+    #: Another time than was reported; the carrier's until goods of the trip are released.
+    change = serializers.BooleanField(required=False, default=False)
 
 
 class SiteSerializer(serializers.ModelSerializer):

@@ -18,8 +18,14 @@ def find(*, bill_number: str, voyage_number: str = "", direction: str) -> Consig
     return rows.select_related("manifest", "voyage").order_by("-created_at", "-pk").first()
 
 
+def lock(consignment_id: int) -> None:
+    """Hold the row until the end of the transaction, so that claims on it and its release come one after the other."""
+    list(Consignment.objects.select_for_update().filter(pk=consignment_id).values_list("pk"))
+
+
 def claim(consignment_id: int, *, declaration_number: str, audience: Iterable[int]) -> Consignment | None:
-    """Bind a consignment to the declaration that covers it; from now on changes need an officer. None if gone.
+    """Bind a consignment to the declaration that covers it, or a part of it; from now on changes need an officer. The
+    number kept is that of the first that claims it. None if gone.
 
     Called in the caller's transaction; locks the consignment."""
     row = Consignment.objects.live().select_for_update().filter(pk=consignment_id).first()
@@ -31,34 +37,30 @@ def claim(consignment_id: int, *, declaration_number: str, audience: Iterable[in
     return row
 
 
-def unclaim(declaration_number: str) -> None:
-    """The declaration is withdrawn: its consignments are free for another one."""
-    Consignment.objects.filter(declaration_number=declaration_number, released_at=None).update(declaration_number="")
+def unclaim(consignment_id: int, *, declaration_number: str, heir: str = "") -> None:
+    """A declaration claims these goods no more (withdrawn, rejected, of another bill now): they are ``heir``'s, another
+    one that declares a part of them, or free."""
+    Consignment.objects.filter(pk=consignment_id, declaration_number=declaration_number).update(declaration_number=heir)
 
 
-def release(declaration_number: str, *, at: datetime, principal: Principal) -> list[Consignment]:
-    """Customs released the goods of this declaration: loading is allowed. Locks its consignments in order."""
-    rows = list(
+def release(consignment_id: int, *, declaration_number: str, at: datetime, principal: Principal) -> None:
+    """Customs released the goods, with this declaration the last of them: loading is allowed. Again changes nothing."""
+    row = (
         Consignment.objects.live()
         .select_for_update(of=("self",))
         .select_related("manifest", "voyage")
-        .filter(declaration_number=declaration_number, released_at=None)
-        .order_by("pk")
+        .filter(pk=consignment_id, released_at=None)
+        .first()
     )
-    for row in rows:
-        row.released_at = at
-        row.save(update_fields=["released_at", "updated_at"])
-        append(
-            type="consignment.released",
-            subject=("consignment", row.reference),
-            actor=principal.actor,
-            audience=row.audience,
-            occurred_at=at,
-            data={"bill_number": row.bill_number, "voyage": row.voyage.number, "declaration": declaration_number},
-        )
-    return rows
-
-
-def recall(declaration_number: str) -> None:
-    """A release was taken back before the goods left."""
-    Consignment.objects.filter(declaration_number=declaration_number, loaded_at=None).update(released_at=None)
+    if row is None:
+        return
+    row.released_at = at
+    row.save(update_fields=["released_at", "updated_at"])
+    append(
+        type="consignment.released",
+        subject=("consignment", row.reference),
+        actor=principal.actor,
+        audience=row.audience,
+        occurred_at=at,
+        data={"bill_number": row.bill_number, "voyage": row.voyage.number, "declaration": declaration_number},
+    )

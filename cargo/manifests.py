@@ -28,11 +28,11 @@ from cargo.models import (
 )
 from common.days import legal_day
 from common.json import dumps, loads
-from common.problems import conflict, invalid, not_found
+from common.problems import Problem, conflict, invalid, not_found
 from common.text import T, pick
 from events.log import append
-from parties.models import Organisation
-from parties.principals import Principal
+from parties.models import Officer, Organisation
+from parties.principals import SYSTEM, Principal
 
 ACCEPTED, REVIEW, REJECTED, DRAFT = ManifestMessage.Response.values
 
@@ -62,6 +62,7 @@ WAITING = Answer(
     "已有报关单与此提运单关联，待海关人工审核",
     "A declaration refers to this bill; an officer decides",
 )
+RELEASED = Answer(REJECTED, "already-released", "货物已放行，不能变更", "The goods are released; no change is possible")
 CLOCK = Answer(
     REJECTED, "sender-clock", "发送时间晚于当前时间，请校准时钟", "Sent in the future; please set your clock"
 )
@@ -127,7 +128,10 @@ def take(message: Message, *, principal: Principal) -> ManifestMessage:
 
 
 def decide(pk: int, *, approve: bool, principal: Principal, note: str = "") -> ManifestMessage:
-    """An officer decides the bills of a message that wait for review. Raises Problem 404 or 409."""
+    """An officer decides the bills of a message that wait for review; what has overtaken it since is refused all the same.
+    Raises Problem 404, 403 or 409."""
+    if not (principal is SYSTEM or (principal.is_officer and principal.has_duty(Officer.Duty.EXAMINATION))):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
     with transaction.atomic():
         row = ManifestMessage.objects.select_for_update().filter(pk=pk).first()
         if row is None:
@@ -139,17 +143,19 @@ def decide(pk: int, *, approve: bool, principal: Principal, note: str = "") -> M
         answers: list[tuple[str, Answer]] = []
         for bill in message["consignments"]:
             number = bill["bill_number"]
-            consignment = _live(message, number)
             if number not in waiting:
                 continue
+            consignment = _live(message, number, row.sender_id)
             if not approve:
                 answer = Answer(
                     REJECTED, "refused", note or "海关不同意变更", note or "Customs did not agree to the change"
                 )
             elif consignment is None:
                 answer = UNKNOWN
+            elif (overtaken := _overtaken(consignment, message)) is not None:
+                answer = overtaken
             else:
-                _apply(consignment, bill, message, row.received_at, principal)
+                _apply(consignment, bill, message, timezone.now(), principal)
                 answer = OK
             answers.append((number, answer))
         decided = dict(answers)
@@ -223,28 +229,115 @@ def _conclude(row: ManifestMessage, answers: Iterable[tuple[str, Answer]]) -> No
     row.save()
 
 
-def _live(message: Message, bill_number: str) -> Consignment | None:
+def _overtaken(consignment: Consignment, message: Message) -> Answer | None:
+    """Why a change can no longer be made to a bill."""
+    if message["sent_at"] < consignment.sent_at:
+        return STALE
+    if consignment.loaded_at is not None or consignment.tallied_at is not None:
+        return LOADED
+    return RELEASED if consignment.released_at is not None else None
+
+
+#: What officers compare of a bill that is to be changed, and what it is called.
+COMPARED: tuple[tuple[str, Any], ...] = (
+    ("packages", T("件数", "Packages")), ("package_unit", T("包装种类", "Package unit")),
+    ("gross_mass", T("毛重（千克）", "Gross mass (kg)")), ("value", T("价值", "Value")), ("currency", T("币制", "Currency")),
+    ("consignee", T("收货人", "Consignee")), ("consignor", T("发货人", "Consignor")),
+)  # fmt: skip
+
+
+class Change(NamedTuple):
+    """A bill of a message that waits, as it is and as it would be."""
+
+    bill_number: str
+    consignment: Consignment | None
+    deletes: bool
+    #: What it is called, before, after; only what differs.
+    differences: list[tuple[Any, Any, Any]]
+    reason: str
+
+
+def changes(row: ManifestMessage) -> list[Change]:
+    """What a message that waits would change."""
+    message, _ = read(row.content)
+    waiting = {one["bill_number"] for one in row.outcome if one["response_code"] == REVIEW}
+    what = message_type(row.message_type)
+    assert what is not None, "the message was not read"
+    live = {
+        one.bill_number: one
+        for one in Consignment.objects.live()
+        .filter(manifest__sender=row.sender_id, manifest__kind=what.kind, manifest__number=row.number)
+        .filter(bill_number__in=waiting)
+        .select_related("voyage")
+        .prefetch_related("stuffings")
+    }
+    deletes = FUNCTIONS[row.function_code] == "delete"
+    return [
+        Change(
+            bill["bill_number"], known := live.get(bill["bill_number"]), deletes,
+            [] if known is None or deletes else _differences(known, bill), bill.get("change_reason", ""),
+        )
+        for bill in message["consignments"] if bill["bill_number"] in waiting
+    ]  # fmt: skip
+
+
+def _differences(known: Consignment, bill: Message) -> list[tuple[Any, Any, Any]]:
+    found = [
+        (label, getattr(known, name), bill[name])
+        for name, label in COMPARED
+        if bill.get(name) is not None and bill[name] != getattr(known, name)
+    ]
+    if bill["equipment"]:
+        before = ", ".join(sorted(one.equipment_id for one in known.stuffings.all()))
+        after = ", ".join(sorted(box["number"] for box in bill["equipment"]))
+        if before != after:
+            found.append((T("集装箱", "Containers"), before, after))
+    if bill["items"] and _plain(bill)["items"] != known.items:
+        before, after = (
+            "; ".join(one.get("description", "") for one in items) for items in (known.items, bill["items"])
+        )
+        found.append((T("货物", "Goods"), before, after))
+    return found
+
+
+def _live(message: Message, bill_number: str, sender_id: int) -> Consignment | None:
     what = message_type(message["message_type"])
     assert what is not None
     return (
         Consignment.objects.live()
         .select_for_update(of=("self",))
         .select_related("manifest", "voyage")
-        .filter(manifest__kind=what.kind, manifest__number=message["number"], bill_number=bill_number)
+        .filter(
+            manifest__sender=sender_id,
+            manifest__kind=what.kind,
+            manifest__number=message["number"],
+            bill_number=bill_number,
+        )
         .first()
     )
 
 
 def _voyage(message: Message, what: MessageType, principal: Principal) -> Voyage:
+    """The trip a manifest is of, locked: its own, else the one of its means of transport, number and carrier."""
     mode = TRANSPORT_MODES[message["means_type"]] if "means_type" in message else what.mode
     number = message.get("voyage_number") or message["number"]
-    voyage, created = Voyage.objects.select_for_update(of=("self",)).get_or_create(
-        carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number
-    )
+    means = None
     if message.get("means_id"):
-        voyage.means, _ = MeansOfTransport.objects.get_or_create(
+        means, _ = MeansOfTransport.objects.get_or_create(
             mode=mode, identity=message["means_id"], defaults={"name": message.get("means_name", "")}
         )
+    trips = Voyage.objects.select_for_update(of=("self",)).order_by("-pk")
+    known = trips.filter(carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number)
+    own = Manifest.objects.filter(sender_id=principal.organisation_id, kind=what.kind, number=message["number"])
+    voyage = known.filter(manifests__in=own).first()
+    if voyage is None:
+        voyage = known.filter(means=means).first() or known.filter(**{"means": None} if means else {}).first()
+    created = voyage is None
+    if voyage is None:
+        voyage, created = trips.get_or_create(
+            carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number, means=means
+        )
+    voyage.means = means or voyage.means
     for name in ("loading_place", "unloading_place"):
         if message.get(name):
             setattr(voyage, name, message[name])
@@ -303,10 +396,8 @@ def _declare(
             answers.append((number, _add(bill, message, manifest, known, row.received_at, principal)))
         elif known is None:
             answers.append((number, UNKNOWN))
-        elif message["sent_at"] < known.sent_at:
-            answers.append((number, STALE))
-        elif known.loaded_at is not None or known.tallied_at is not None:
-            answers.append((number, LOADED))
+        elif (overtaken := _overtaken(known, message)) is not None:
+            answers.append((number, overtaken))
         elif known.declaration_number:
             answers.append((number, WAITING))
         else:

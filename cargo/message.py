@@ -21,7 +21,8 @@ MAX_FAULTS = 500
 DIGITS = re.compile(r"\d{14}(\d{3})?")
 #: What every message holds; the rest depends on its type.
 ALWAYS = ("message_id", "function_code", "message_type", "sent_at", "number")
-NUMBER = re.compile(r"[A-Za-z0-9/_.-]+")
+#: A house bill is written "master*house".
+NUMBER = re.compile(r"[A-Za-z0-9/_.*-]+")
 
 
 def moment(text: str) -> datetime:

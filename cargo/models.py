@@ -175,7 +175,8 @@ class VoyageQuerySet(models.QuerySet["Voyage"]):
 
 
 class Voyage(models.Model):
-    """One trip of a means of transport: voyage, flight, train or truck run. Planned and actual times side by side."""
+    """One trip of a means of transport: voyage, flight, train or truck run. Planned and actual times side by side. Two vessels
+    of one carrier may sail under the same number."""
 
     number = models.CharField(T("航次（班次）号", "voyage number"), max_length=32)
     mode = models.CharField(T("运输方式", "mode"), max_length=1, choices=Mode.choices)
@@ -201,7 +202,11 @@ class Voyage(models.Model):
     class Meta:
         verbose_name = T("航次（班次）", "voyage")
         verbose_name_plural = T("航次（班次）", "voyages")
-        constraints = [models.UniqueConstraint(fields=["carrier", "mode", "direction", "number"], name="voyage_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier", "mode", "direction", "number", "means"], nulls_distinct=False, name="voyage_once"
+            )
+        ]
         indexes = [models.Index(fields=["number"], name="voyage_number")]
 
     def __str__(self) -> str:

@@ -33,6 +33,7 @@ NOT_RELEASED: Outcome = ("12", "not-released", "海关尚未放行，拒绝装�
 NOT_LOADED: Outcome = ("03", "not-loaded", "尚无装载报告", "Not reported as loaded")
 TOO_MANY: Outcome = ("03", "more-than-declared", "件数多于舱单", "More packages than the manifest says")
 FUTURE: Outcome = ("03", "in-the-future", "发生时间晚于当前时间", "Says it happened in the future")
+LET_GO: Outcome = ("03", "already-released", "货物已放行，由海关更正", "The goods are released; customs corrects it")
 BOUND: Outcome = ("03", "declared", "已有报关单关联，不能撤回", "A declaration refers to it; it cannot be withdrawn")
 
 TOLERANCE = timedelta(minutes=15)
@@ -102,7 +103,10 @@ def _arrival(consignment: Consignment, bill: Message, message: Message, at: date
 
 def _loading(consignment: Consignment, bill: Message, message: Message, at: datetime, principal: Principal) -> Outcome:
     if consignment.loaded_at is not None:
-        return REPEATED if consignment.loaded_at == at else REPORTED
+        if consignment.loaded_at == at:
+            return REPEATED
+        if FUNCTIONS[message["function_code"]] != "change" or consignment.tallied_at is not None:
+            return REPORTED
     if consignment.arrived_at is None:
         return NOT_ARRIVED
     if consignment.released_at is None:
@@ -138,18 +142,20 @@ def _conveyance(
     message: Message, what: MessageType, now: datetime, principal: Principal
 ) -> Iterator[tuple[str, Outcome]]:
     """A vehicle crosses the border (承运确报): the actual arrival or departure of the trip its manifest announced."""
-    voyage = (
+    trips = list(
         Voyage.objects.select_for_update(of=("self",))
+        .select_related("means")
         .filter(
             carrier_id=principal.organisation_id,
             direction=what.direction,
             number=message.get("voyage_number") or message["number"],
         )
-        .first()
+        .order_by("-pk")
     )
     what_happened = "arrived" if what.direction == "I" else "departed"
     for bill in message["consignments"] or [{}]:
         at = bill.get("occurred_at") or message["sent_at"]
+        voyage = _of_vehicle(trips, bill.get("means_id", ""))
         if voyage is None:
             yield bill.get("bill_number", ""), NO_TRIP
             continue
@@ -163,7 +169,15 @@ def _conveyance(
             voyage.means, _ = MeansOfTransport.objects.get_or_create(
                 mode=voyage.mode, identity=bill["means_id"], defaults={"name": bill.get("means_name", "")}
             )
-        yield bill.get("bill_number", ""), record(voyage, what_happened, at, principal)
+        change = FUNCTIONS[message["function_code"]] == "change"
+        yield bill.get("bill_number", ""), record(voyage, what_happened, at, principal, change=change)
+
+
+def _of_vehicle(trips: list[Voyage], identity: str) -> Voyage | None:
+    """The trip of the vehicle that is named; else one whose vehicle nobody has named yet, else the latest."""
+    named = [one for one in trips if one.means is not None and one.means.identity == identity]
+    unnamed = [one for one in trips if one.means is None] if identity else []
+    return next(iter(named or unnamed or trips), None)
 
 
 #: what -> (field of the voyage, event)
@@ -174,14 +188,20 @@ MILESTONES = {
 }
 
 
-def record(voyage: Voyage, what: str, at: datetime, principal: Principal) -> Outcome:
-    """An actual time of a trip whose row the caller has locked. The first report holds; another time must be a change."""
+def record(voyage: Voyage, what: str, at: datetime, principal: Principal, *, change: bool = False) -> Outcome:
+    """An actual time of a trip whose row the caller has locked. The first report holds; another time must be a change, which
+    is the carrier's until goods of the trip are released, and customs' after that."""
     field, event = MILESTONES[what]
     known = getattr(voyage, field)
+    if known == at:
+        return REPEATED
     if known is not None:
-        return REPEATED if known == at else REPORTED
+        if not change:
+            return REPORTED
+        if not principal.is_officer and voyage.consignments.filter(deleted_at=None, released_at__isnull=False).exists():
+            return LET_GO
     setattr(voyage, field, at)
-    if what == "arrived" and voyage.direction == "I" and voyage.mode == "4" and voyage.entry_declared_at is None:
+    if what == "arrived" and voyage.direction == "I" and voyage.mode == "4" and voyage.entry_declared_at == known:
         voyage.entry_declared_at = at  # a road vehicle declares its entry at the border, with its arrival
     voyage.save()
     audience = {voyage.carrier_id}

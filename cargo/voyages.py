@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from cargo import reports
 from cargo.models import Voyage
-from common.problems import Fault, conflict, invalid, not_found
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
+from parties.models import Officer
 from parties.principals import Principal
 
 
@@ -40,8 +41,34 @@ def plan(
     return voyage
 
 
-def report(pk: int, *, what: str, at: datetime, principal: Principal) -> Voyage:
-    """The actual time of departure, arrival or entry declaration. Raises Problem 404, 409 (reported otherwise), 422."""
+def report(pk: int, *, what: str, at: datetime, change: bool = False, principal: Principal) -> Voyage:
+    """The actual time of departure, arrival or entry declaration; with ``change`` another than was reported. Raises Problem
+    404, 409 (reported otherwise, or goods released since), 422."""
+    _check(what, at)
+    with transaction.atomic():
+        voyage = _locked(pk, principal)
+        code, reason, zh, en = reports.record(voyage, what, at, principal, change=change)
+        if code != "01":
+            raise conflict(reason, T(zh, en))
+    return voyage
+
+
+def correct(pk: int, *, what: str, at: datetime, principal: Principal) -> Voyage:
+    """An officer puts a reported time right, also once goods are released. Raises Problem 403, 404, 409 (nothing reported), 422."""
+    if not (principal.is_officer and principal.has_duty(Officer.Duty.EXAMINATION)):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+    _check(what, at)
+    with transaction.atomic():
+        voyage = Voyage.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+        if voyage is None:
+            raise not_found()
+        if getattr(voyage, reports.MILESTONES[what][0]) is None:
+            raise conflict("not-reported", T("尚无此项报告", "Nothing of the kind was reported"))
+        reports.record(voyage, what, at, principal, change=True)
+    return voyage
+
+
+def _check(what: str, at: datetime) -> None:
     faults = []
     if what not in reports.MILESTONES:
         faults.append(Fault("/what", "unknown", T("未知的报告内容", "Unknown kind of report")))
@@ -49,12 +76,6 @@ def report(pk: int, *, what: str, at: datetime, principal: Principal) -> Voyage:
         faults.append(Fault("/at", "in-the-future", T("发生时间晚于当前时间", "Says it happened in the future")))
     if faults:
         raise invalid(faults)
-    with transaction.atomic():
-        voyage = _locked(pk, principal)
-        code, reason, zh, en = reports.record(voyage, what, at, principal)
-        if code != "01":
-            raise conflict(reason, T(zh, en))
-    return voyage
 
 
 def _locked(pk: int, principal: Principal) -> Voyage:

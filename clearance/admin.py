@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
+from clearance import riskrules
 from clearance.models import (
     Appointment,
     Case,
@@ -33,6 +35,7 @@ from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller
 from common.days import today
 from common.text import T
 from declarations.models import Declaration
+from parties.principals import SYSTEM
 
 RISK = ("risk",)
 SUPERVISION = ("supervision",)
@@ -84,7 +87,7 @@ class ConfirmationInline(ReadOnlyInline):
 
 class DeadlineInline(ReadOnlyInline):
     model = Deadline
-    fields = ["kind", "due_on", "warned_at", "met_at", "missed_at"]
+    fields = ["kind", "due_on", "due_at", "warned_at", "met_at", "missed_at"]
 
 
 @admin.register(Case)
@@ -194,7 +197,7 @@ class PenaltyCaseAdmin(OfDeclaration):
 class DeadlineAdmin(ReadOnlyAdmin):
     """Limits of declarations of the officer's offices, and of goods nobody has declared."""
 
-    list_display = ["kind", "case", "consignment", "due_on", "warned_at", "met_at", "missed_at"]
+    list_display = ["kind", "case", "consignment", "due_on", "due_at", "warned_at", "met_at", "missed_at"]
     list_filter = ["kind", ("met_at", admin.EmptyFieldListFilter), ("missed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["case__declaration", "consignment"]
     date_hierarchy = "due_on"
@@ -234,8 +237,25 @@ class DatedAdmin(DutyAdmin):
         return not over and super().has_change_permission(request, obj)
 
 
+class CreditStandingForm(forms.ModelForm):
+    """What the command would refuse is said at its field."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.instance.pk is None and {"standing", "factor", "basis"} <= cleaned.keys():
+            for fault in riskrules.credit_faults(**{name: cleaned[name] for name in ("standing", "factor", "basis")}):
+                self.add_error(fault.pointer.strip("/"), str(fault.text))
+        valid = cleaned.get("valid")
+        if valid is not None and valid.lower is None:
+            self.add_error("valid", str(T("须有起始日", "It needs a first day")))
+        elif valid is not None and self.instance.pk and valid.upper is not None and valid.upper <= today():
+            self.add_error("valid", str(T("不得终止于今日之前", "It cannot have ended before today")))
+        return cleaned
+
+
 @admin.register(CreditStanding)
 class CreditStandingAdmin(DatedAdmin):
+    form = CreditStandingForm
     view_duties = RISK
     change_duties = RISK
     list_display = ["organisation", "standing", "factor", "basis", "period"]
@@ -243,6 +263,18 @@ class CreditStandingAdmin(DatedAdmin):
     list_select_related = ["organisation"]
     search_fields = ["organisation__name"]
     raw_id_fields = ["organisation"]
+
+    def save_model(self, request: HttpRequest, obj: CreditStanding, form: Any, change: bool) -> None:
+        """Through the commands, so that it is in the log who listed whom."""
+        principal = caller(request) or SYSTEM
+        if change:
+            riskrules.end_credit(pk=obj.pk, valid_to=obj.valid.upper, principal=principal)
+            return
+        row = riskrules.list_credit(
+            organisation_id=obj.organisation_id, standing=obj.standing, factor=obj.factor, basis=obj.basis,
+            valid_from=obj.valid.lower, valid_to=obj.valid.upper, principal=principal,
+        )  # fmt: skip
+        obj.pk = row.pk
 
 
 @admin.register(TimeLimit)

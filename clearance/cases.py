@@ -8,9 +8,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from cargo import consignments, places
-from cargo.models import Consignment
-from clearance import references
+from cargo import places
+from cargo.models import Consignment, Place
+from clearance import goods, references
 from clearance.models import Case, Confirmation
 from clearance.modes import MODES, STEPS, of_message
 from common.days import legal_day, today
@@ -33,23 +33,13 @@ def visible(number: str, principal: Principal) -> Declaration:
     return row
 
 
-def consignment_of(declaration: Declaration) -> Consignment | None:
-    if not declaration.transport_document_number:
-        return None
-    return consignments.find(
-        bill_number=declaration.transport_document_number,
-        voyage_number=declaration.voyage_number,
-        direction=declaration.direction,
-    )
-
-
 def open_case(declaration: Declaration) -> Case:
     """The case of a declaration whose row the caller has locked, bound to its consignment as far as that is known."""
-    case = Case.objects.select_for_update().filter(declaration=declaration).first()
+    case = _locked(declaration)
     if case is not None:
-        bind(case, declaration)
+        goods.bind(case, declaration)
     else:
-        found = consignment_of(declaration)
+        found = goods.consignment_of(declaration)
         arrived = _arrived(found)
         mode = of_message(declaration.message, arrived)
         advance = not arrived and declaration.direction == "I"
@@ -63,31 +53,27 @@ def open_case(declaration: Declaration) -> Case:
             audience=declaration.parties,
             data={"mode": case.mode, "advance": case.advance, "customs_office": declaration.customs_office},
         )
-        _bind(case, declaration, found)
+        goods.bind_to(case, declaration, found)
     return case
 
 
-def bind(case: Case, declaration: Declaration) -> None:
-    """Bind the locked case to the manifest bill it means, as soon as there is one."""
-    if case.consignment_id is None:
-        _bind(case, declaration, consignment_of(declaration))
-
-
-def _bind(case: Case, declaration: Declaration, found: Consignment | None) -> None:
-    if found is None:
-        return
-    claimed = consignments.claim(found.pk, declaration_number=declaration.unified_number, audience=declaration.parties)
-    if claimed is None:
-        return
-    case.consignment = found
-    case.save(update_fields=["consignment"])
-    append(
-        type="clearance.matched",
-        subject=("clearance", declaration.unified_number),
-        actor=SYSTEM.actor,
-        audience=sorted({*declaration.parties, *claimed.audience}),
-        data={"consignment": found.reference, "bill_number": found.bill_number, "voyage": found.voyage.reference},
+def _locked(declaration: Declaration) -> Case | None:
+    return (
+        Case.objects.select_for_update(of=("self",))
+        .select_related("consignment__voyage")
+        .filter(declaration=declaration)
+        .first()
     )
+
+
+def give_up_goods(number: str) -> None:
+    """A withdrawn or rejected declaration frees its goods for another one. Idempotent."""
+    with transaction.atomic():
+        declaration = references.locked(number)
+        if declaration is None or declaration.state not in goods.GONE:
+            return
+        if (case := _locked(declaration)) is not None:
+            goods.let_go(case)
 
 
 def _arrived(consignment: Consignment | None) -> bool:
@@ -114,6 +100,8 @@ def choose_mode(*, number: str, mode: str, place: str = "", principal: Principal
                         "/place", "not-offered", T("该港区未开展此项服务", "This port area does not offer the service")
                     )
                 )
+            if place and not row.service:
+                faults.append(Fault("/place", "no-place", T("此模式不选场所", "No place is chosen for this mode")))
         if faults:
             raise invalid(faults)
         if declaration.state in OVER:
@@ -162,7 +150,8 @@ def confirm(*, number: str, step: str, at: datetime, place: str = "", principal:
             raise conflict(
                 "out-of-order", T("上一步骤尚未确认：{s}", "An earlier step is not confirmed: {s}", s=missing[0])
             )
-        _transfer_site(declaration, step, place)
+        if step == "transferred":
+            _transfer(case, declaration, place)
         row = Confirmation.objects.create(case=case, step=step, at=at, place=place, actor=principal.actor)
         append(
             type="clearance.confirmed",
@@ -177,16 +166,14 @@ def confirm(*, number: str, step: str, at: datetime, place: str = "", principal:
 
 def _confirmable(number: str, step: str, principal: Principal) -> str:
     """The unified number, where the caller may confirm the step."""
-    by = STEPS[step][1]
-    customs = principal.is_customs or principal is SYSTEM
-    if by == "customs":
-        if not customs:
-            raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
-        if principal.is_officer and not principal.has_duty("release"):
+    if principal.is_officer:
+        if not principal.has_duty("release"):
             raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-        return visible(number, principal).unified_number if principal.is_officer else number
-    if customs or principal is SYSTEM:
+        return visible(number, principal).unified_number
+    if principal.is_customs or principal is SYSTEM:
         return number
+    if STEPS[step][1] == "customs":
+        raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
     case = (
         Case.objects.filter(
             declaration__unified_number=number, consignment__audience__contains=[principal.organisation_id]
@@ -200,21 +187,28 @@ def _confirmable(number: str, step: str, principal: Principal) -> str:
     return case.declaration.unified_number
 
 
-def _transfer_site(declaration: Declaration, step: str, place: str) -> None:
-    """Goods that need a designated site are transferred only to one that takes them."""
-    if step != "transferred":
-        return
+def _transfer(case: Case, declaration: Declaration, place: str) -> None:
+    """The goods are at another site now: the one that was declared, where that is a place known here, and one that takes
+    them, where they need a designated site."""
+    faults = []
+    declared = (declaration.message.get("two_stage_entry") or {}).get("transfer_site", "")
+    if not Place.objects.filter(code=place).exists():
+        faults.append(Fault("/place", "place", T("没有此场所", "There is no such place")))
+    elif declared and declared != place and Place.objects.filter(code=declared).exists():
+        faults.append(
+            Fault("/place", "other-site", T("申报的转入场地为 {s}", "{s} was declared as the site", s=declared))
+        )
+    day = legal_day(timezone.now())
     codes = declaration.goodsitem_set.values_list("commodity_code", flat=True)
-    for code, category in places.categories(codes, legal_day(timezone.now())).items():
-        if not places.takes(place, category, legal_day(timezone.now())):
-            raise invalid(
-                [
-                    Fault(
-                        "/place", "site",
-                        T("该场地不接收商品 {code} 所属类别", "The site does not take goods of code {code}", code=code),
-                    )
-                ]
-            )  # fmt: skip
+    faults += [
+        Fault("/place", "site", T("该场地不接收商品 {c} 所属类别", "The site does not take goods of code {c}", c=code))
+        for code, category in places.categories(codes, day).items()
+        if not places.takes(place, category, day)
+    ]
+    if faults:
+        raise invalid(faults)
+    case.place = place
+    case.save(update_fields=["place"])
 
 
 def as_json(case: Case) -> dict[str, Any]:

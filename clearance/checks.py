@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from typing import Any
 
-from cargo import equipment, places
-from clearance.cases import consignment_of
+from cargo import places
+from clearance import duties, goods
 from clearance.conditions import manifest_required
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.models import Declaration
+from tariffs import lookup
 
 
 @register(
@@ -31,6 +32,14 @@ from declarations.models import Declaration
         "manifest-container-unknown": (
             "舱单中没有集装箱 {container}", "The manifest does not have container {container}",
         ),
+        "manifest-shared-packages": (
+            "同一提运单 {count} 份报关单共申报 {declared} 件，舱单为 {manifest} 件",
+            "The {count} declarations of the bill declare {declared} packages together, the manifest says {manifest}",
+        ),
+        "manifest-shared-weight": (
+            "同一提运单 {count} 份报关单毛重合计 {declared} 千克，舱单为 {manifest} 千克",
+            "The {count} declarations of the bill declare {declared} kg gross together, the manifest says {manifest} kg",
+        ),
         "manifest-not-arrived": (
             "出口货物运抵后方可申报", "Exports are declared after their arrival report",
         ),
@@ -38,10 +47,11 @@ from declarations.models import Declaration
     order=60,
 )  # fmt: skip
 def a_declaration_agrees_with_its_manifest(declaration: Declaration, context: Context) -> Iterator[Finding]:
-    """Packages, weight and containers of a declaration are those of its manifest bill (bill of lading + voyage)."""
+    """Packages, weight and containers of a declaration, or of all declarations of one bill together, are those of the
+    manifest bill (bill of lading + voyage)."""
     if not declaration.transport_document_number:
         return
-    row = consignment_of(declaration)
+    row = goods.consignment_of(declaration)
     if row is None:
         if manifest_required():
             yield Finding(
@@ -51,46 +61,7 @@ def a_declaration_agrees_with_its_manifest(declaration: Declaration, context: Co
         return
     if declaration.direction == "E" and row.arrived_at is None:
         yield Finding("manifest-not-arrived", Severity.ERROR, "/transport_document_number")
-    if _split(declaration):
-        return
-    if declaration.package_count is not None and declaration.package_count != row.packages:
-        yield Finding(
-            "manifest-packages", Severity.ERROR, "/package_count",
-            {"declared": declaration.package_count, "manifest": row.packages}, 20,
-        )  # fmt: skip
-    if declaration.gross_weight is not None and declaration.gross_weight != row.gross_mass:
-        yield Finding(
-            "manifest-weight", Severity.ERROR, "/gross_weight",
-            {"declared": _plain(declaration.gross_weight), "manifest": _plain(row.gross_mass)}, 20,
-        )  # fmt: skip
-    listed = set(row.stuffings.values_list("equipment_id", flat=True))
-    declared = [equipment.normal(one) for one in declaration.container_set.values_list("container_number", flat=True)]
-    for index, number in enumerate(declared):
-        if number not in listed:
-            yield Finding(
-                "manifest-container-unknown", Severity.ERROR, f"/containers/{index}/container_number",
-                {"container": number}, 20,
-            )  # fmt: skip
-    for number in sorted(listed - set(declared)):
-        yield Finding("manifest-container-missing", Severity.ERROR, "/containers", {"container": number}, 20)
-
-
-def _split(declaration: Declaration) -> bool:
-    """A bill that several declarations share is compared by an officer, not line by line."""
-    return (
-        Declaration.objects.filter(
-            transport_document_number=declaration.transport_document_number, direction=declaration.direction,
-            voyage_number=declaration.voyage_number,
-        )
-        .exclude(pk=declaration.pk)
-        .exclude(state__in=("draft", "withdrawn", "rejected", "returned"))
-        .exists()
-    )  # fmt: skip
-
-
-def _plain(value: Decimal) -> str:
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    yield from goods.differences(declaration, row)
 
 
 @register(
@@ -118,3 +89,66 @@ def goods_of_some_kinds_need_a_designated_site(declaration: Declaration, context
                 "site-missing", Severity.ERROR, f"/goods_items/{index}/commodity_code",
                 {"code": item.commodity_code, "category": category}, 30,
             )  # fmt: skip
+
+
+#: Supervision conditions that ask for an inspection, not for a licence (监管条件 A、B).
+NOT_LICENCES = frozenset("AB")
+#: What a summary says of goods to be inspected beyond their nine items.
+OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose")
+
+
+@register(
+    "summary",
+    "概要申报要素",
+    "what a summary declares",
+    {
+        "summary-licence": (
+            "商品 {code} 涉证（监管条件 {documents}），概要申报未填许可证号",
+            "Goods of code {code} need a licence (supervision conditions {documents}); the summary names none",
+        ),
+        "summary-inspection": (
+            "商品 {code} 涉检，概要申报缺少：{missing}",
+            "Goods of code {code} are inspected; the summary does not say: {missing}",
+        ),
+        "summary-container": (
+            "涉证、涉检商品 {code} 未与集装箱对应",
+            "No container is said to hold the goods of code {code}, which need a licence or inspection",
+        ),
+    },
+    order=70,
+)
+def a_summary_says_more_of_licensed_and_inspected_goods(
+    declaration: Declaration, context: Context
+) -> Iterator[Finding]:
+    """Beyond the nine items of every summary, restricted goods say two and goods to be inspected five more (GACC 2019 No. 127);
+    which goods these are is asked of the tariff, not of the declarant. An officer looks at what is missing."""
+    if not duties.applies() or not duties.is_summary(declaration):
+        return
+    book = lookup.current()
+    book.preload(item.commodity_code for item in context.items)
+    boxes = [
+        one.replace("，", ",").split(",") for one in declaration.container_set.values_list("item_numbers", flat=True)
+    ]
+    held = {number.strip() for numbers in boxes for number in numbers}
+    declared = context.message.get("goods_items") or []
+    for index, item in enumerate(context.items):
+        line = book.commodity(item.commodity_code, context.day)
+        if line is None:
+            continue
+        at, said = f"/goods_items/{index}", declared[index] if index < len(declared) else {}
+        licensed = "".join(code for code in line.documents if code not in NOT_LICENCES)
+        if licensed and not _licence(declaration, context, said):
+            params = {"code": item.commodity_code, "documents": licensed}
+            yield Finding("summary-licence", Severity.REVIEW, at, params, 20)
+        if line.inspection and (missing := [name for name in OF_INSPECTED if not said.get(name)]):
+            params = {"code": item.commodity_code, "missing": ", ".join(missing)}
+            yield Finding("summary-inspection", Severity.REVIEW, at, params, 20)
+        if (licensed or line.inspection) and boxes and str(item.item_number) not in held:
+            yield Finding("summary-container", Severity.REVIEW, at, {"code": item.commodity_code}, 20)
+
+
+def _licence(declaration: Declaration, context: Context, item: dict[str, Any]) -> bool:
+    """Whether a licence is named, for the declaration or for this item."""
+    if declaration.licence_number or any(one.document_number for one in context.attached_documents):
+        return True
+    return any(one.get("licence_number") for one in item.get("goods_limits") or [])

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from django.conf import settings
 
 from cargo import places
-from clearance import duties, references
+from clearance import duties, goods, references
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder, PenaltyCase
 from clearance.modes import MODES
 from common.days import legal_day, today
-from common.problems import Fault
+from common.problems import Fault, Problem
 from common.text import T
+from declarations.checks.registry import render
 from declarations.models import Declaration
+from tariffs import fixing
 from tariffs.models import Guarantee
 
 Condition = Callable[[Declaration, Case], Fault | None]
@@ -38,6 +41,14 @@ def manifest(declaration: Declaration, case: Case) -> Fault | None:
     if case.consignment.deleted_at is not None:
         return _missing("manifest-deleted", "舱单提运单已删除", "The manifest bill was deleted")
     return None
+
+
+def manifest_agrees(declaration: Declaration, case: Case) -> Fault | None:
+    """The goods are those of the manifest bill, as it is now: it may have come, or changed, after acceptance."""
+    if case.consignment is None:
+        return None
+    found = goods.not_seen(declaration, case.consignment)
+    return Fault(found[0].pointer, found[0].code, render(found[0].code, found[0].params)) if found else None
 
 
 def arrived(declaration: Declaration, case: Case) -> Fault | None:
@@ -111,24 +122,38 @@ def duty_paid(declaration: Declaration, case: Case) -> Fault | None:
 
 
 def summary_guarantee(declaration: Declaration, case: Case) -> Fault | None:
-    """A summary that is to be let go against a guarantee (担保验放) needs one in force (GACC 2019 No. 127)."""
-    if declaration.message.get("guarantee_release") != "1":
+    """Dutiable goods of a summary go only against a guarantee that covers them (GACC 2019 No. 127). What they will owe is
+    asked of the tariff; where a summary says too little for that, some of a guarantee must be free."""
+    if not duties.applies() and declaration.message.get("guarantee_release") != "1":
+        return None
+    due = _owed(declaration) if duties.applies() else None
+    if due == 0:
         return None
     rows = Guarantee.objects.filter(organisation_id__in=declaration.parties)
-    if any(row.holds_on(today()) for row in rows):
+    if any(row.holds_on(today()) and (row.free() >= due if due is not None else row.free() > 0) for row in rows):
         return None
-    return _missing("guarantee", "涉税概要申报须有有效担保", "A dutiable summary needs a guarantee in force")
+    return _missing("guarantee", "涉税概要申报须有足额有效担保", "A dutiable summary needs a guarantee that covers it")
+
+
+def _owed(declaration: Declaration) -> Decimal | None:
+    """What the goods owe by the tariff of today; None where the summary does not say enough to work it out."""
+    try:
+        return fixing.quote(duties.request_of(declaration)).payable
+    except Problem:
+        return None
 
 
 def site(declaration: Declaration, case: Case) -> Fault | None:
-    """Goods of some kinds are cleared only where a supervision site is designated for them."""
+    """Goods of some kinds are cleared only where a supervision site is designated for them: where they were transferred to,
+    else where they arrived, else where their firm has them handed over."""
     if declaration.direction != "I" or declaration.lodged_at is None:
         return None
     day = legal_day(declaration.lodged_at)
     codes = declaration.goodsitem_set.values_list("commodity_code", flat=True)
     offices = [declaration.customs_office, declaration.border_customs_office]
     for code, category in places.categories(codes, day).items():
-        known = case.place or (case.consignment.arrival_place if case.consignment else "")
+        arrival = case.consignment.arrival_place if case.consignment else ""
+        known = (arrival or case.place) if MODES[case.mode].service else (case.place or arrival)
         if known and places.takes(known, category, day):
             continue
         if known or not places.sites(category, day, offices):
@@ -158,6 +183,7 @@ def _confirmed(step: str, zh: str, en: str) -> Condition:
 
 CONDITIONS: dict[str, Condition] = {
     "manifest": manifest,
+    "manifest_agrees": manifest_agrees,
     "arrived": arrived,
     "means_arrived": means_arrived,
     "selected": selected,
@@ -196,7 +222,3 @@ def first_open(declaration: Declaration, case: Case) -> Fault | None:
         return None
     found = (CONDITIONS[name](declaration, case) for name in MODES[case.mode].release)
     return next((fault for fault in found if fault is not None), None)
-
-
-#: Stops (fulfilled or not, never waived) that no officer may step over, whatever door the release comes through.
-STOPS = ("no_request", "holds", "inspection", "duty")

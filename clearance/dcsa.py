@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clearance.tracking import Found, _events, find, subjects_of
+from clearance.tracking import Found, _entry, _events, find, subjects_of
 from common.problems import not_found
 from events.models import Event
 
@@ -21,14 +21,15 @@ _SHIPMENT = {
 }  # fmt: skip
 
 
-def events(reference: str) -> list[dict[str, Any]]:
-    """Everything of the time line that DCSA has a code for. Raises Problem 404."""
+def events(reference: str, *, viewer: int | None = None) -> list[dict[str, Any]]:
+    """What ``viewer`` sees of the time line in full and DCSA has a code for. Raises Problem 404."""
     found = find(reference)
     if not found:
         raise not_found()
     made: list[dict[str, Any]] = []
     for event in _events(subjects_of(found)):
-        made.extend(_render(event, found))
+        if _entry(event, True, viewer) is not None:
+            made.extend(_render(event, found))
     for voyage in found.voyages:
         for at, done, code in (
             (voyage.planned_departure, voyage.departed_at, "DEPA"),

@@ -11,16 +11,18 @@ from django.utils import timezone
 
 from cargo import equipment
 from cargo.models import Consignment
-from clearance import references
+from clearance import goods, references
 from clearance.models import GateMove, Hold
 from clearance.release import stands
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from declarations.models import Container, Declaration
 from events.log import append
+from parties.models import OrganisationRole
 from parties.principals import Principal
 
 TOLERANCE = timedelta(minutes=15)
+REPORTERS = frozenset({OrganisationRole.TERMINAL, OrganisationRole.CARRIER, OrganisationRole.MULTIMODAL_OPERATOR})
 
 REASONS = {
     "not-released": T("货物尚未放行", "The goods are not released"),
@@ -35,7 +37,9 @@ def record(
 ) -> GateMove:  # fmt: skip
     """Record a gate move, or that it was refused (``permitted`` false). The same message again gets the same answer.
 
-    Raises Problem 422 or 409 (message id used for another move)."""
+    Raises Problem 403, 422 or 409 (message id used for another move)."""
+    if not principal.roles & REPORTERS:
+        raise Problem(403, "not-permitted", T("闸口记录由场站、承运人报送", "Terminals and carriers report gate moves"))
     container = equipment.normal(container)
     faults = equipment.check(container, "/container")
     if at > timezone.now() + TOLERANCE:
@@ -103,12 +107,11 @@ def _consignments(container: str) -> QuerySet[Consignment]:
 
 
 def _declarations(container: str) -> list[Declaration]:
-    """Declarations of the goods now in the container: those of the latest trip's bills, else those that name it."""
-    goods = _consignments(container)
-    rows = Declaration.objects.exclude(state__in=("draft", "withdrawn", "rejected"))
-    numbers = [number for number in goods.values_list("declaration_number", flat=True) if number]
-    if numbers:
-        return list(rows.filter(unified_number__in=numbers).order_by("pk"))
+    """Declarations of the goods now in the container: those of the latest trip's bills, else the last that names it."""
+    bills = list(_consignments(container).values_list("pk", flat=True))
+    if bound := goods.in_container(bills, container):
+        return bound
+    rows = Declaration.objects.exclude(state__in=goods.GONE)
     pks = Container.objects.filter(container_number=container).values_list("declaration_id", flat=True)
     last = rows.filter(pk__in=list(pks[:200])).order_by("-pk").first()
     return [last] if last else []
@@ -116,10 +119,11 @@ def _declarations(container: str) -> list[Declaration]:
 
 def _reasons(container: str, declarations: list[Declaration]) -> list[str]:
     found = set()
-    goods = list(_consignments(container))
-    if any(one.direction == "E" for one in goods) and not any(one.direction == "I" for one in goods):
+    bills = list(_consignments(container))
+    if any(one.direction == "E" for one in bills) and not any(one.direction == "I" for one in bills):
         return ["hold"] if _held(container) else []
-    if not declarations or any(one.direction == "I" and not one.declaration_number for one in goods):
+    imports = [one.pk for one in bills if one.direction == "I"]
+    if not declarations or any(not goods.claimants(pk).exists() for pk in imports):
         found.add("not-declared")
     for declaration in declarations:
         if not declaration.releases.exists():

@@ -15,12 +15,12 @@ from common.problems import Fault, conflict, invalid, not_found
 from common.text import T
 from declarations.models import Declaration
 from events.log import append
-from parties.models import OrganisationRole
+from parties.models import Officer, OrganisationRole
 from parties.principals import SYSTEM, Principal
 
-REFERENCE = re.compile(r"(declaration:[A-Z0-9]{1,18}|bill:[A-Za-z0-9/_.-]{1,35}|container:[A-Z]{4}\d{7})")
+REFERENCE = re.compile(r"(declaration:[A-Z0-9]{1,18}|bill:[A-Za-z0-9/_.*-]{1,35}|container:[A-Z]{4}\d{7})")
 
-#: Which holds an organisation of a role may place; officers of customs place "customs" and "duty".
+#: Which holds an organisation of a role may place.
 ROLES = {
     OrganisationRole.CARRIER: "carrier",
     OrganisationRole.MULTIMODAL_OPERATOR: "carrier",
@@ -30,14 +30,26 @@ ROLES = {
 }
 
 
+#: Which holds an officer places and lifts, by duty.
+DUTIES = {
+    "customs": (Officer.Duty.RISK, Officer.Duty.RELEASE),
+    "duty": (Officer.Duty.DUTIES,),
+    "inspection": (Officer.Duty.INSPECTION,),
+}
+
+
 def kinds(principal: Principal) -> set[str]:
-    if principal.is_officer or principal is SYSTEM:
-        return {"customs", "duty", "inspection"}
+    if principal is SYSTEM:
+        return set(DUTIES)
+    if principal.is_officer:
+        return {kind for kind, duties in DUTIES.items() if any(principal.has_duty(duty) for duty in duties)}
     return {kind for role, kind in ROLES.items() if role in principal.roles}
 
 
 def place(*, reference: str, kind: str, reason: str, holder_reference: str, principal: Principal) -> Hold:
-    """Place a hold; the same holder's reference again is the same hold. Raises Problem 404, 409, 422."""
+    """Place a hold; the same holder's reference again is the same hold. A declaration may be called by either of its
+    numbers. Raises Problem 404, 409, 422."""
+    reference = references.canonical(reference)
     faults = []
     if not REFERENCE.fullmatch(reference):
         faults.append(
@@ -116,7 +128,7 @@ def _concerned(reference: str, declarations: list[Declaration], principal: Princ
     kind, _, number = reference.partition(":")
     rows = Consignment.objects.live().visible_to(principal)
     if kind == "declaration":
-        return rows.filter(declaration_number=number).exists()
+        return rows.filter(cases__declaration__unified_number=number).exists()
     if kind == "bill":
         return rows.filter(bill_number=number).exists()
     return (
@@ -127,7 +139,11 @@ def _concerned(reference: str, declarations: list[Declaration], principal: Princ
 
 def _cargo_audience(reference: str) -> set[int]:
     kind, _, number = reference.partition(":")
-    field = {"declaration": "declaration_number", "bill": "bill_number", "container": "stuffings__equipment_id"}[kind]
+    field = {
+        "declaration": "cases__declaration__unified_number",
+        "bill": "bill_number",
+        "container": "stuffings__equipment_id",
+    }[kind]
     found: set[int] = set()
     for ids in Consignment.objects.live().filter(**{field: number}).values_list("audience", flat=True)[:50]:
         found.update(ids)

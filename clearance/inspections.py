@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from clearance import cases, files, references
 from clearance.models import Appointment, Evidence, InspectionOrder, PenaltyCase
+from clearance.modes import MODES
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from declarations.models import Declaration
@@ -19,7 +20,7 @@ from events.log import append
 from parties.models import Organisation, OrganisationRole
 from parties.principals import SYSTEM, Principal
 
-State = InspectionOrder.State
+State, Stage = InspectionOrder.State, InspectionOrder.Stage
 
 MAX_FILE = 10 * 1024 * 1024
 MAX_FILES = 50
@@ -65,9 +66,7 @@ def order_locked(
         and not Organisation.objects.filter(pk=agency_id, roles__contains=[OrganisationRole.INSPECTION_AGENCY]).exists()
     ):
         raise invalid([Fault("/agency", "agency", T("没有此查验单位", "There is no such agency"))])
-    appointment = declaration.appointments.filter(state__in=("open", "booked")).first()
-    if appointment is None:
-        appointment = Appointment.objects.create(declaration=declaration)
+    appointment = _appointment(declaration)
     row = InspectionOrder.objects.create(
         declaration=declaration,
         appointment=appointment,
@@ -76,7 +75,7 @@ def order_locked(
         instruction=instruction,
         ordered_by=principal.actor,
     )
-    if declaration.state in ("accepted", "held"):
+    if declaration.state in ("accepted", "held") and not (stage == Stage.DESTINATION and _before_pickup(declaration)):
         move(declaration, "inspect", principal)
     _say(
         "inspection.ordered", declaration, row, principal,
@@ -85,9 +84,34 @@ def order_locked(
     return row
 
 
+def _appointment(declaration: Declaration) -> Appointment:
+    return declaration.appointments.filter(state__in=("open", "booked")).first() or Appointment.objects.create(
+        declaration=declaration
+    )
+
+
+def _before_pickup(declaration: Declaration) -> bool:
+    """Whether the goods are still to be picked up at the port, which an inspection at the destination does not hinder: the
+    declaration comes under inspection for it once they are."""
+    pickup = MODES[declaration.case.mode].pickup
+    return "port_inspection" in pickup and not declaration.releases.exists()
+
+
+def go_to_destination(declaration: Declaration, principal: Principal) -> None:
+    """The goods were let go for pick-up: what was ordered at the destination is looked at next. The declaration is locked."""
+    if declaration.inspection_orders.open().filter(stage=Stage.DESTINATION).exists():
+        move(declaration, "inspect", principal)
+
+
 def book(*, number: str, place: str, starts_at: datetime, ends_at: datetime, principal: Principal) -> Appointment:
-    """Agree time and place of the one inspection; all orders of the declaration share it. Raises Problem 404, 409, 422."""
-    seen = cases.visible(number, principal)
+    """Agree time and place of the one inspection; all orders of the declaration share it. An agency may that has one of
+    them. Raises Problem 404, 409, 422."""
+    if OrganisationRole.INSPECTION_AGENCY in principal.roles:
+        ordered = InspectionOrder.objects.open().filter(agency_id=principal.organisation_id)
+        if not ordered.filter(declaration__unified_number=number).exists():
+            raise not_found()
+    else:
+        number = cases.visible(number, principal).unified_number
     faults = []
     if ends_at <= starts_at:
         faults.append(Fault("/ends_at", "order", T("结束时间应晚于开始时间", "It ends before it begins")))
@@ -98,7 +122,7 @@ def book(*, number: str, place: str, starts_at: datetime, ends_at: datetime, pri
     if faults:
         raise invalid(faults)
     with transaction.atomic():
-        declaration = references.locked(seen.unified_number)
+        declaration = references.locked(number)
         assert declaration is not None
         row = declaration.appointments.filter(state__in=("open", "booked")).first()
         if row is None:
@@ -153,6 +177,8 @@ def finish(*, pk: int, passed: bool, note: str = "", follow_up: str = "", princi
         raise invalid([Fault("/note", "required", T("须说明差异", "Say what differs"))])
     with transaction.atomic():
         declaration, row = _open_order(pk, principal)
+        if row.state == State.ORDERED and row.stage == Stage.DESTINATION and _before_pickup(declaration):
+            raise conflict("not-picked-up", T("货物尚未提离口岸", "The goods have not been picked up at the port yet"))
         if row.state == State.CANCELLED or declaration.state != "under_inspection":
             raise conflict(
                 "order-cancelled",
@@ -184,10 +210,15 @@ def finish(*, pk: int, passed: bool, note: str = "", follow_up: str = "", princi
 
 
 def _conclude(declaration: Declaration, row: InspectionOrder, principal: Principal) -> None:
-    """After the last result: the appointment is over, and the declaration goes on or back to its declarant."""
-    if declaration.inspection_orders.open().exists():
+    """After the last result (at the port, where the goods are still to be picked up): the appointment is over, and the
+    declaration goes on or back to its declarant."""
+    open_ = declaration.inspection_orders.open()
+    later = open_.filter(stage=Stage.DESTINATION) if _before_pickup(declaration) else open_.none()
+    if open_.exclude(pk__in=later.values("pk")).exists():
         return
     Appointment.objects.filter(declaration=declaration, state__in=("open", "booked")).update(state="done")
+    if later.exists():
+        later.update(appointment=_appointment(declaration))
     amend = declaration.inspection_orders.filter(state=State.DIFFERENCE, follow_up="amendment", settled_at=None)
     if amend.exists():
         move(declaration, "return", principal, data={"reason_code": "inspection-difference", "note": row.result_note})

@@ -27,8 +27,8 @@ def track(request: HttpRequest, reference: str = "") -> HttpResponse:
         status = 200
         if reference:
             try:
-                full = bool(token) and tracking.opens(reference, token)
-                context["line"] = tracking.timeline(reference, full=full)
+                viewer = tracking.opens(reference, token) if token else None
+                context["line"] = tracking.timeline(reference, full=bool(token), viewer=viewer)
             except Problem as problem:
                 status, context["problem"] = problem.status, problem
         return _page(request, "clearance/track.html", context, status)

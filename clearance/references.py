@@ -6,24 +6,38 @@ in a trigger on the declaration (migration 0002), so that no other way to "relea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from django.db import connection
 
-from declarations.models import Declaration
+from declarations.models import Container, Declaration
 
 
 def of(declaration: Declaration) -> list[str]:
     """Everything a hold may stand on that keeps this declaration from being released, sorted."""
-    found = {f"declaration:{declaration.unified_number}"}
-    if declaration.transport_document_number:
-        found.add(f"bill:{declaration.transport_document_number}")
-    found.update(
-        f"container:{number}"
-        for number in declaration.container_set.values_list("container_number", flat=True)
-        if number
-    )
-    return sorted(found)
+    return of_each([declaration])[declaration.pk]
+
+
+def of_each(declarations: Sequence[Declaration]) -> dict[int, list[str]]:
+    """:func:`of` for several, by primary key."""
+    found = {row.pk: {f"declaration:{row.unified_number}"} for row in declarations}
+    for row in declarations:
+        if row.transport_document_number:
+            found[row.pk].add(f"bill:{row.transport_document_number}")
+    boxes = Container.objects.filter(declaration__in=found).exclude(container_number="")
+    for pk, number in boxes.values_list("declaration_id", "container_number"):
+        found[pk].add(f"container:{number}")
+    return {pk: sorted(references) for pk, references in found.items()}
+
+
+def canonical(reference: str) -> str:
+    """A declaration's customs number in a reference becomes its unified number, by which holds stand on it."""
+    kind, _, number = reference.partition(":")
+    if kind == "declaration" and re.fullmatch(r"\d{18}", number, re.ASCII):
+        found = Declaration.objects.filter(customs_number=number).values_list("unified_number", flat=True).first()
+        return f"declaration:{found}" if found else reference
+    return reference
 
 
 def lock(references: Iterable[str]) -> None:
@@ -55,6 +69,4 @@ def declarations(reference: str) -> list[Declaration]:
 
 
 def _with_container(number: str) -> list[int]:
-    from declarations.models import Container
-
     return list(Container.objects.filter(container_number=number).values_list("declaration_id", flat=True)[:200])

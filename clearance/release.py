@@ -3,16 +3,17 @@ asks for is fulfilled; PostgreSQL refuses it while a hold stands."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from cargo import consignments
 from cargo.models import Consignment
-from clearance import cases, conditions, references
-from clearance.models import Case, GateMove, Release
+from clearance import cases, conditions, goods, inspections, references, selection
+from clearance.models import Case, GateMove, Hold, InspectionOrder, Release
 from clearance.modes import MODES
-from common.problems import Fault, Problem, not_found
+from common.problems import Fault, Problem
 from common.text import T
 from declarations.models import Declaration
 from declarations.moves import move
@@ -59,17 +60,19 @@ def close_locked(declaration: Declaration, case: Case | None) -> bool:
     if row is not None:
         if declaration.direction == "E" and row.loaded_at is None:
             return False
-        if declaration.direction == "I" and not _gone(row):
+        if declaration.direction == "I" and not _gone(row, declaration):
             return False
     move(declaration, "clear", SYSTEM)
     return True
 
 
-def _gone(row: Consignment) -> bool:
-    """All containers of an import have left by a gate; loose goods count as gone when they were tallied."""
+def _gone(row: Consignment, declaration: Declaration) -> bool:
+    """All containers of an import have left by a gate: of a bill that several declare, its own; loose goods count as gone
+    when they were tallied."""
     boxes = set(row.stuffings.values_list("equipment_id", flat=True))
     if not boxes:
         return row.tallied_at is not None
+    boxes = boxes & set(declaration.container_set.values_list("container_number", flat=True)) or boxes
     out = GateMove.objects.filter(
         container__in=boxes, move="GTOT", fullness="LADEN", permitted=True, recorded_at__gte=row.created_at
     )
@@ -79,26 +82,6 @@ def _gone(row: Consignment) -> bool:
 def to_close() -> QuerySet[Declaration]:
     """Released declarations: their goods may have gone by now."""
     return Declaration.objects.filter(state="released")
-
-
-def release(*, number: str, principal: Principal, note: str = "") -> Declaration:
-    """An officer releases. Raises Problem 404, 403, 409 with every condition that is not fulfilled."""
-    seen = cases.visible(number, principal)
-    if not (principal.is_officer and principal.has_duty("release")):
-        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    with transaction.atomic():
-        declaration = references.locked(seen.unified_number)
-        if declaration is None:
-            raise not_found()
-        case = cases.open_case(declaration)
-        if case.lane == Case.Lane.REVIEW and case.reviewed_at is None:
-            case.reviewed_at = timezone.now()
-            case.save(update_fields=["reviewed_at"])
-        faults = conditions.missing(declaration, case, MODES[case.mode].release)
-        if faults:
-            raise refused(faults)
-        _final(declaration, case, principal, note)
-    return declaration
 
 
 def review(*, number: str, principal: Principal) -> Case:
@@ -123,16 +106,13 @@ def review(*, number: str, principal: Principal) -> Case:
     return case
 
 
-def refused(faults: list[Fault]) -> Problem:
-    return Problem(
-        409, "not-releasable", T("放行条件尚未全部满足", "Not everything release asks for is fulfilled"), errors=faults
-    )
-
-
 def guard(declaration: Declaration) -> list[Fault]:
     """What stands in the way of a release through whatever door (declarations.decisions asks this): everything the mode
-    asks for where there is a case; holds, inspections, requests and duties in any event. Who releases has looked at it."""
+    asks for. Selection is made now where the worker has not come to it, so that nobody is quicker than the rules; what
+    it sends to inspection stays. An officer who releases what it sent to review has looked at it."""
+    references.lock(references.of(declaration))
     case = cases.open_case(declaration)
+    selection.select_locked(declaration, case)
     names = tuple(name for name in MODES[case.mode].release if name != "selected")
     return conditions.missing(declaration, case, names)
 
@@ -148,8 +128,8 @@ def _note(declaration: Declaration, case: Case, principal: Principal) -> None:
         stage="final",
         defaults={"actor": principal.actor, "conditions": list(MODES[case.mode].release)},
     )
-    if made:
-        consignments.release(declaration.unified_number, at=row.at, principal=principal)
+    if made and case.consignment_id is not None:
+        goods.release(case.consignment_id, at=row.at, principal=principal)
 
 
 def _pickup(declaration: Declaration, case: Case, principal: Principal) -> None:
@@ -164,11 +144,11 @@ def _pickup(declaration: Declaration, case: Case, principal: Principal) -> None:
         occurred_at=row.at,
         data={"mode": case.mode, "customs_number": declaration.customs_number or ""},
     )
+    inspections.go_to_destination(declaration, principal)
 
 
-def _final(declaration: Declaration, case: Case, principal: Principal, remark: str = "") -> None:
-    data = {"mode": case.mode} | ({"note": remark} if remark else {})
-    move(declaration, "release", principal, data=data)
+def _final(declaration: Declaration, case: Case, principal: Principal) -> None:
+    move(declaration, "release", principal, data={"mode": case.mode})
     _note(declaration, case, principal)
 
 
@@ -181,6 +161,29 @@ def waiting() -> QuerySet[Declaration]:
     return Declaration.objects.filter(state="accepted", case__selected_version__gt=0)
 
 
+#: States of a declaration in which goods do not leave, whatever was released before.
+STOPPED = ("held", "returned", "rejected", "withdrawn")
+
+
 def stands(declaration: Declaration) -> bool:
-    """Whether the goods may leave: released, at least for pick-up, and nothing holds them since."""
-    return declaration.releases.exists() and conditions.holds(declaration, Case(declaration=declaration)) is None
+    """Whether the goods may leave: released, at least for pick-up, and neither stopped nor held since. What waits for its
+    inspection at the destination may go there."""
+    return bool(standing([declaration]))
+
+
+def standing(declarations: Sequence[Declaration]) -> set[int]:
+    """Of several declarations those whose goods may leave (:func:`stands`), by primary key."""
+    let_go = set(Release.objects.filter(declaration__in=declarations).values_list("declaration_id", flat=True))
+    stages: dict[int, set[str]] = {
+        row.pk: set() for row in declarations if row.state == "under_inspection" and row.pk in let_go
+    }
+    if stages:
+        open_ = InspectionOrder.objects.open().filter(declaration__in=stages)
+        for pk, stage in open_.values_list("declaration_id", "stage"):
+            stages[pk].add(stage)
+    at_port = {pk for pk, found in stages.items() if found != {InspectionOrder.Stage.DESTINATION}}
+    free = [row for row in declarations if row.pk in let_go - at_port and row.state not in STOPPED]
+    references_of = references.of_each(free) if free else {}
+    every = {one for found in references_of.values() for one in found}
+    held = set(Hold.objects.standing().filter(reference__in=every).values_list("reference", flat=True))
+    return {pk for pk, found in references_of.items() if held.isdisjoint(found)}

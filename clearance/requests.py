@@ -22,8 +22,8 @@ from parties.principals import Principal
 def ask(
     *, number: str, kind: str, reason: str, message: dict[str, Any] | None = None, principal: Principal
 ) -> ChangeRequest:
-    """Ask. Who may: whoever lodged it. When: from acceptance on, not once an inspection is ordered; after release an
-    amendment only, of what the release does not rest on.
+    """Ask. Who may: whoever lodged it. When: from acceptance on, not once an inspection is ordered; after release, or
+    pick-up, an amendment only, of what the release does not rest on.
 
     Raises Problem 404, 403, 409 (with what to do instead), 422."""
     seen = cases.visible(number, principal)
@@ -85,8 +85,8 @@ RESTS_ON = (
 
 
 def _bound(declaration: Declaration, message: dict[str, Any]) -> list[Fault]:
-    """After release: what the release rests on stays as it was."""
-    if declaration.state not in AFTER_RELEASE:
+    """After release, for pick-up or for good: what it rests on stays as it was."""
+    if not _gone(declaration):
         return []
     now = declaration.message
     return [
@@ -103,6 +103,11 @@ def _bound(declaration: Declaration, message: dict[str, Any]) -> list[Fault]:
 AFTER_RELEASE = ("released", "cleared")
 
 
+def _gone(declaration: Declaration) -> bool:
+    """Whether customs has let the goods go, at least for pick-up."""
+    return declaration.state in AFTER_RELEASE or declaration.releases.exists()
+
+
 def _possible(declaration: Declaration, kind: str) -> None:
     if declaration.state in ("draft", "lodged", "under_review", "returned", "rejected"):
         raise conflict(
@@ -114,7 +119,7 @@ def _possible(declaration: Declaration, kind: str) -> None:
         )
     if declaration.state in AFTER_RELEASE and kind == ChangeRequest.Kind.AMEND:
         return
-    if declaration.state not in ("accepted", "held"):
+    if declaration.state not in ("accepted", "held") or (kind == ChangeRequest.Kind.WITHDRAW and _gone(declaration)):
         raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
 
 
@@ -155,6 +160,7 @@ def _carry_out(row: ChangeRequest, declaration: Declaration, principal: Principa
     if row.kind == ChangeRequest.Kind.WITHDRAW:
         lodgement.withdraw(number=declaration.unified_number, reason=row.reason, principal=asker)
         inspections.cancel_all(declaration, principal)
+        cases.give_up_goods(declaration.unified_number)
     else:
         lodgement.amend(
             number=declaration.unified_number, message=row.message or {}, reason=row.reason, principal=asker

@@ -72,7 +72,13 @@ def close(events: list[dict[str, Any]]) -> None:
 
 @shared_task
 def tidy(events: list[dict[str, Any]]) -> None:
-    each((event["subject_number"] for event in events), inspections.tidy)
+    each((event["subject_number"] for event in events), put_away)
+
+
+def put_away(number: str) -> None:
+    """What a declaration that left clearance still holds: inspections that were ordered, and goods."""
+    inspections.tidy(number)
+    cases.give_up_goods(number)
 
 
 @shared_task
@@ -89,6 +95,16 @@ def _in_turn(name: str, rows: QuerySet[Declaration]) -> list[str]:
 @shared_task
 def sweep_deadlines() -> None:
     deadlines.sweep()
+
+
+@shared_task
+def reckon_limits(events: list[dict[str, Any]]) -> None:
+    each((event["subject_number"] for event in events), lambda number: deadlines.entered_anew(_pk(number)))
+
+
+def _pk(number: str) -> int:
+    """The row that an event's "number/pk" stands for."""
+    return int(number.rpartition("/")[2])
 
 
 @shared_task

@@ -15,8 +15,9 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[attr-defined]
+from django.db.models import Q
 
-from clearance.models import ClearanceTime, TimeLimit
+from clearance.models import Case, ClearanceTime, TimeLimit
 from common.days import legal_day
 from common.problems import Fault, invalid
 from common.text import T
@@ -54,7 +55,7 @@ def _take_in(events: list[Event]) -> None:
 
 def _touched(events: Iterable[Event]) -> set[str]:
     numbers: set[str] = set()
-    goods: set[str] = set()
+    goods: set[tuple[str, str]] = set()
     for event in events:
         if event.subject_kind in ("declaration", "clearance"):
             numbers.add(event.subject_number)
@@ -64,12 +65,17 @@ def _touched(events: Iterable[Event]) -> set[str]:
             "voyage.arrived",
             "voyage.report_withdrawn",
         ):
-            goods.add(event.subject_number)
+            goods.add((event.subject_kind, event.subject_number))
     if goods:
-        matched = Event.objects.filter(type="clearance.matched", subject_kind="clearance")
-        numbers.update(matched.filter(data__consignment__in=goods).values_list("subject_number", flat=True))
-        numbers.update(matched.filter(data__voyage__in=goods).values_list("subject_number", flat=True))
+        bound = Q(consignment__in=_pks(goods, "consignment")) | Q(consignment__voyage__in=_pks(goods, "voyage"))
+        numbers.update(Case.objects.filter(bound).values_list("declaration__unified_number", flat=True))
     return numbers
+
+
+def _pks(subjects: set[tuple[str, str]], kind: str) -> list[int]:
+    """The rows that subjects "number/pk" of this kind stand for."""
+    found = (number.rpartition("/")[2] for one, number in subjects if one == kind)
+    return [int(pk) for pk in found if pk.isdigit()]
 
 
 def rebuild_all() -> int:
@@ -179,7 +185,7 @@ GROUPS = ("office", "mode", "month", "direction", "advance")
 
 def statistics(
     *, operation: str, by: Iterable[str] = ("month",), since: date | None = None, until: date | None = None,
-    direction: str = "", office: str = "", with_advance: bool = True,
+    direction: str = "", office: str = "", mode: str = "", with_advance: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Count, median, mean and P90 in hours, and the share within the published limit, per group. Raises Problem 422."""
     groups = list(dict.fromkeys(by))
@@ -203,6 +209,7 @@ def statistics(
             AND (%(since)s::date IS NULL OR month >= %(since)s::date)
             AND (%(until)s::date IS NULL OR month <= %(until)s::date)
             AND (%(direction)s = '' OR direction = %(direction)s) AND (%(office)s = '' OR office = %(office)s)
+            AND (%(mode)s = '' OR mode = %(mode)s)
             AND (%(advance)s OR NOT advance))
         SELECT {columns}, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY hours), avg(hours),
           percentile_cont(0.9) WITHIN GROUP (ORDER BY hours), count(*) FILTER (WHERE allowed IS NOT NULL),
@@ -211,7 +218,7 @@ def statistics(
     with connection.cursor() as cursor:
         cursor.execute(sql, {
             "operation": operation, "since": since, "until": until, "direction": direction, "office": office,
-            "advance": with_advance,
+            "mode": mode, "advance": with_advance,
         })  # fmt: skip
         rows = cursor.fetchall()
     answer = []

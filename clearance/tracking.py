@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.core import signing
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo import equipment
@@ -20,9 +22,10 @@ from clearance.models import Case, Deadline, GateMove, Hold
 from common.problems import Fault, Problem, invalid, not_found
 from common.text import T, pick
 from declarations import receipts
+from declarations.lifecycle import State
 from declarations.models import Container, Declaration
 from events.models import Event
-from parties.models import Organisation
+from parties.models import ApiClient
 from parties.principals import Principal
 
 #: event type -> (Chinese, English, is it a milestone everybody may see)
@@ -99,10 +102,10 @@ class Found:
 def find(reference: str) -> Found:
     """Everything a declaration number, container, bill, voyage or one-bill number leads to, newest first."""
     found = Found(reference)
-    if not re.fullmatch(r"[A-Za-z0-9/_.-]{1,80}", reference):
+    if not re.fullmatch(r"[A-Za-z0-9/_.*-]{1,80}", reference):
         return found
     goods = Consignment.objects.live().select_related("manifest", "voyage__means", "voyage__carrier").order_by("-pk")
-    filed = Declaration.objects.exclude(state="draft").order_by("-pk")
+    filed = _filed().order_by("-pk")
     if len(reference) == 18 and (reference.isdigit() or reference[0] in "IE"):
         name = "customs_number" if reference.isdigit() else "unified_number"
         found.declarations = list(filed.filter(**{name: reference})[:1])
@@ -140,23 +143,25 @@ def find(reference: str) -> Found:
     return found
 
 
+def _filed() -> QuerySet[Declaration]:
+    """Declarations that were ever lodged: a draft is its declarant's alone, also when it was thrown away."""
+    return Declaration.objects.exclude(state="draft").filter(lodged_at__isnull=False)
+
+
 def _widen(found: Found) -> None:
     """From declarations to their goods, from goods to their trips, and back."""
     known = {one.pk for one in found.consignments}
     if found.declarations and not found.consignments:
-        numbers = [one.unified_number for one in found.declarations]
         rows = (
             Consignment.objects.live()
-            .filter(declaration_number__in=numbers)
+            .filter(cases__declaration__in=found.declarations)
+            .distinct()
             .select_related("manifest", "voyage__means", "voyage__carrier")
         )
         found.consignments += [row for row in rows[:20] if row.pk not in known]
     if found.consignments and not found.declarations:
-        numbers = [one.declaration_number for one in found.consignments if one.declaration_number]
-        if numbers:
-            found.declarations = list(
-                Declaration.objects.filter(unified_number__in=numbers).exclude(state="draft")[:20]
-            )
+        bound = Case.objects.filter(consignment__in=found.consignments).values_list("declaration_id", flat=True)[:20]
+        found.declarations = list(_filed().filter(pk__in=list(bound)).order_by("-pk"))
     trips = {one.pk for one in found.voyages}
     for one in found.consignments:
         if one.voyage_id not in trips:
@@ -202,30 +207,57 @@ def subjects_of(found: Found) -> list[tuple[str, str]]:
 
 
 def _events(subjects: list[tuple[str, str]]) -> list[Event]:
-    """All events of these subjects, by the index of (kind, number, sequence): one probe per subject."""
+    """All events of these subjects that stand, by the index of (kind, number, sequence): one probe per subject. Of too many,
+    the newest."""
     if not subjects:
         return []
     kinds, numbers = zip(*subjects, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.id, e.type, e.subject_kind, e.subject_number, e.occurred_at, e.recorded_at, e.actor, e.data"
+            "SELECT e.id, e.type, e.subject_kind, e.subject_number, e.sequence, e.occurred_at, e.recorded_at, e.actor,"
+            " e.audience, e.data"
             " FROM unnest(%s::text[], %s::text[]) AS s(kind, number)"
             " CROSS JOIN LATERAL (SELECT * FROM events_event x WHERE x.subject_kind = s.kind"
-            "   AND x.subject_number = s.number ORDER BY x.sequence LIMIT 100) e"
-            " ORDER BY e.occurred_at, e.recorded_at LIMIT %s",
+            "   AND x.subject_number = s.number ORDER BY x.sequence DESC LIMIT 100) e"
+            " ORDER BY e.occurred_at DESC, e.recorded_at DESC LIMIT %s",
             [list(kinds), list(numbers), MAX_EVENTS],
         )
         rows = cursor.fetchall()
-    names = ("id", "type", "subject_kind", "subject_number", "occurred_at", "recorded_at", "actor", "data")
     found = []
-    for row in rows:
-        values = dict(zip(names, row, strict=True))
+    for row in reversed(rows):
+        values = dict(zip(_COLUMNS, row, strict=True))
         if isinstance(values["data"], str):
-            import orjson
-
             values["data"] = orjson.loads(values["data"])
         found.append(Event(**values))
-    return found
+    return _standing(found)
+
+
+_COLUMNS = (
+    "id", "type", "subject_kind", "subject_number", "sequence", "occurred_at", "recorded_at", "actor", "audience", "data",
+)  # fmt: skip
+
+
+#: Said again, the last of them is how it was: a report that was changed.
+REPORTS = frozenset({
+    "voyage.departed", "voyage.arrived", "voyage.entry_declared", "consignment.arrived", "consignment.loaded",
+    "consignment.tallied",
+})  # fmt: skip
+
+
+def _standing(events: list[Event]) -> list[Event]:
+    """Without reports that were changed or taken back since: a time that was wrong is in the log, not on the line."""
+    since: dict[tuple[str, str], int] = {}
+    for event in events:
+        if event.type == "voyage.report_withdrawn":
+            key = (event.subject_number, f"voyage.{event.data.get('what')}")
+        elif event.type == "consignment.arrival_withdrawn":
+            key = (event.subject_number, "consignment.arrived")
+        elif event.type in REPORTS:
+            key = (event.subject_number, event.type)
+        else:
+            continue
+        since[key] = max(event.sequence, since.get(key, 0))
+    return [one for one in events if one.sequence >= since.get((one.subject_number, one.type), 0)]
 
 
 #: (move, fullness) of a gate move, for people.
@@ -241,34 +273,36 @@ SHOWN = (
 )  # fmt: skip
 
 
-def timeline(reference: str, *, full: bool) -> dict[str, Any]:
-    """The time line; without ``full`` milestones only, with neither people nor details. Raises Problem 404."""
+#: Subjects whose details all see who may see the goods; what a declaration goes through is told to whom the log tells it.
+OF_THE_GOODS = frozenset({"voyage", "consignment", "gate_move"})
+
+
+def timeline(reference: str, *, full: bool, viewer: int | None = None) -> dict[str, Any]:
+    """The time line; without ``full`` milestones only, with neither people nor details. ``viewer`` is the organisation that
+    looks, which sees of its declarations' events those that are told to it; None for customs. Raises Problem 404."""
     found = find(reference)
     if not found:
         raise not_found()
     events = sorted(_events(subjects_of(found)), key=_happened)
-    entries = [entry for event in events if (entry := _entry(event, full)) is not None]
-    if full:
-        names = _names(entry["actor"] for entry in entries)
-        for entry in entries:
+    entries = [entry for event in events if (entry := _entry(event, full, viewer)) is not None]
+    names = _names(entry["actor"] for entry in entries if "actor" in entry)
+    for entry in entries:
+        if "actor" in entry:
             entry["said_by"] = names.get(entry.pop("actor"), "")
-    else:
-        for entry in entries:
-            entry.pop("actor")
-    for plan in _planned(found):
+    own = [one for one in found.declarations if full and (viewer is None or viewer in one.parties)]
+    for plan in _planned(found, own):
         bisect.insort(entries, plan, key=lambda entry: entry["at"])
     answer: dict[str, Any] = {
         "reference": reference,
         "detail": "full" if full else "milestones",
         "entries": entries,
-        "next": next_step(found),
+        "next": next_step(found, told=len(own) == len(found.declarations)),
     }
     if found.declarations and reference in (found.declarations[0].unified_number, found.declarations[0].customs_number):
-        answer |= _of_declaration(reference, found.declarations[0])
+        answer |= _of_declaration(reference, found.declarations[0], found.declarations[0] in own)
     if full:
         answer["declarations"] = [
-            {"number": one.unified_number, "customs_number": one.customs_number, "state": one.state}
-            for one in found.declarations
+            {"number": one.unified_number, "customs_number": one.customs_number, "state": one.state} for one in own
         ]
         answer["bills"] = sorted({one.bill_number for one in found.consignments} | set(found.bills))
         answer["voyages"] = [one.number for one in found.voyages]
@@ -282,32 +316,42 @@ def _happened(event: Event) -> datetime:
     return event.recorded_at if event.recorded_at - event.occurred_at < AT_ONCE else event.occurred_at
 
 
-def _of_declaration(reference: str, declaration: Declaration) -> dict[str, Any]:
-    """What asking by a declaration's own number answers on top: its state and its milestones."""
+def _of_declaration(reference: str, declaration: Declaration, told: bool) -> dict[str, Any]:
+    """What asking by a declaration's own number answers on top: its state and its milestones; to those who are not told
+    of everything, the last milestone stands for its state."""
+    milestones = [event for event in receipts.milestones(declaration.unified_number) if told or TYPES[event.type][2]]
+    state, since = State(declaration.state), declaration.state_since
+    if not told:
+        state, since = State.LODGED, declaration.lodged_at or since
+        for event in milestones:
+            name = event.type.removeprefix("declaration.")
+            if name in State.values:
+                state, since = State(name), event.occurred_at
     return {
         "number": reference,
-        "state": declaration.state,
-        "state_name": declaration.get_state_display(),
-        "since": declaration.state_since,
+        "state": state.value,
+        "state_name": state.label,
+        "since": since,
         "milestones": [
             {
                 "milestone": event.type.removeprefix("declaration."),
                 "name": str(receipts.MILESTONES[event.type]),
                 "at": event.occurred_at,
             }
-            for event in receipts.milestones(declaration.unified_number)
+            for event in milestones
         ],
     }
 
 
-def _entry(event: Event, full: bool) -> dict[str, Any] | None:
+def _entry(event: Event, full: bool, viewer: int | None) -> dict[str, Any] | None:
     zh, en, milestone = TYPES.get(event.type, ("", "", False))
+    full = full and (viewer is None or event.subject_kind in OF_THE_GOODS or viewer in event.audience)
     if event.subject_kind == "bill" and full and not zh:
         zh = en = event.type
     if not zh or not (full or milestone):
         return None
     entry: dict[str, Any] = {
-        "at": event.occurred_at, "planned": False, "type": event.type, "text": pick(zh, en), "actor": event.actor,
+        "at": event.occurred_at, "planned": False, "type": event.type, "text": pick(zh, en),
     }  # fmt: skip
     if event.type in ("gate.passed", "gate.refused"):
         move = MOVES.get((str(event.data.get("move")), str(event.data.get("fullness"))))
@@ -317,30 +361,36 @@ def _entry(event: Event, full: bool) -> dict[str, Any] | None:
 
         entry["text"] += " · " + str(STEPS.get(event.data.get("step", ""), ("", ""))[0])
     if full:
+        entry["actor"] = event.actor
         entry["recorded_at"] = event.recorded_at
         entry["about"] = {name: event.data[name] for name in SHOWN if event.data.get(name) not in (None, "", [])}
     return entry
 
 
 def _names(actors: Iterable[str]) -> dict[str, str]:
-    """Who an actor of the log is, for people."""
+    """Who an actor of the log is, for people: a client stands for its organisation."""
     found: dict[str, str] = {}
-    pks: dict[str, int] = {}
+    clients: dict[str, str] = {}
     for actor in set(actors):
         kind, _, rest = actor.partition(":")
-        digits = re.match(r"\d+", rest)
-        if kind in ("client", "organisation") and digits:
-            pks[actor] = int(digits[0])
-        else:
-            found[actor] = pick("海关", "Customs") if kind in ("officer", "user") else pick("系统", "The system")
-    names = {row.pk: row for row in Organisation.objects.filter(pk__in=set(pks.values()))}
-    for actor, pk in pks.items():
-        if pk in names:
-            found[actor] = pick(names[pk].name, names[pk].name_en or names[pk].name)
+        if kind == "client":
+            clients[rest] = actor
+        elif kind in ("officer", "user"):
+            found[actor] = pick("海关", "Customs")
+        elif kind == "system":
+            found[actor] = pick("系统", "The system")
+    if clients:
+        known = ApiClient.objects.filter(application__client_id__in=clients).select_related(
+            "organisation", "application"
+        )
+        for row in known:
+            organisation = row.organisation
+            name = pick(organisation.name, organisation.name_en or organisation.name)
+            found[clients[row.application.client_id]] = name
     return found
 
 
-def _planned(found: Found) -> list[dict[str, Any]]:
+def _planned(found: Found, own: list[Declaration]) -> list[dict[str, Any]]:
     entries = []
     for one in found.voyages:
         for at, done, zh, en in (
@@ -349,7 +399,7 @@ def _planned(found: Found) -> list[dict[str, Any]]:
         ):
             if at is not None and done is None:
                 entries.append({"at": at, "planned": True, "type": "voyage.plan", "text": pick(zh, en)})
-    for declaration in found.declarations:
+    for declaration in own:
         for booked in declaration.appointments.filter(state="booked"):
             entries.append(
                 {
@@ -362,11 +412,17 @@ def _planned(found: Found) -> list[dict[str, Any]]:
     return entries
 
 
-def next_step(found: Found) -> dict[str, Any] | None:
-    """What is expected next, and by when."""
+#: What everybody may know is expected next; anything else is between customs and the declarant.
+PUBLIC_STEPS = frozenset({"arrive", "declare", "accept", "not-arrived", "release", "gate-out", "load"})
+
+
+def next_step(found: Found, *, told: bool) -> dict[str, Any] | None:
+    """What is expected next, and by when; to those who are not ``told`` of everything, no more than that clearance goes on."""
     declaration = found.declarations[0] if found.declarations else None
     row = found.consignments[0] if found.consignments else None
     code, zh, en, limit = _next(declaration, row)
+    if code and not told and code not in PUBLIC_STEPS:
+        code, zh, en, limit = "clearance", "海关办理中", "Clearance goes on", None
     return {"code": code, "text": pick(zh, en), "by": limit} if code else None
 
 
@@ -376,8 +432,14 @@ def _next(declaration: Declaration | None, row: Consignment | None) -> tuple[str
             return "", "", "", None
         if row.direction == "E" and row.arrived_at is None:
             return "arrive", "货物运抵监管场所", "Arrival in the supervised area", row.voyage.planned_departure
-        due = Deadline.objects.filter(consignment=row, kind=Deadline.Kind.DECLARE, met_at=None).first()
-        return "declare", "向海关申报", "Declaration to customs", due.due_on.isoformat() if due else None
+        kinds = (Deadline.Kind.DECLARE, Deadline.Kind.EXPORT)
+        due = Deadline.objects.filter(consignment=row, kind__in=kinds, met_at=None).first()
+        return (
+            "declare",
+            "向海关申报",
+            "Declaration to customs",
+            (due.due_at or due.due_on.isoformat()) if due else None,
+        )
     case = Case.objects.filter(declaration=declaration).select_related("consignment__voyage").first()
     limit = times.limit_for(declaration)
     match declaration.state:
@@ -426,15 +488,21 @@ MAX_HOURS = 24 * 90
 
 
 def may_see_all(reference: str, principal: Principal) -> bool:
-    """Whether the caller's own rights cover what the reference leads to."""
+    """Whether the caller's own rights cover what the reference leads to: all the goods, and for customs all declarations.
+    What others see of declarations that are not theirs is for :func:`timeline`."""
     if not principal.is_authenticated or not (principal.is_officer or principal.has_scope("clearance:read")):
         return False
     found = find(reference)
-    pks = [one.pk for one in found.declarations]
-    if pks and Declaration.objects.visible_to(principal).filter(pk__in=pks).count() == len(pks):
-        return True
-    goods = [one.pk for one in found.consignments]
-    return bool(goods) and Consignment.objects.visible_to(principal).filter(pk__in=goods).count() == len(goods)
+    goods = {one.pk for one in found.consignments}
+    if Consignment.objects.visible_to(principal).filter(pk__in=goods).count() != len(goods):
+        return False
+    pks = {one.pk for one in found.declarations}
+    declared = Declaration.objects.visible_to(principal).filter(pk__in=pks).count() == len(pks)
+    return (declared and bool(pks or goods)) or (bool(goods) and not principal.is_officer)
+
+
+def viewer_of(principal: Principal) -> int | None:
+    return None if principal.is_officer else principal.organisation_id
 
 
 def share(reference: str, *, hours: int, principal: Principal) -> dict[str, Any]:
@@ -445,13 +513,14 @@ def share(reference: str, *, hours: int, principal: Principal) -> dict[str, Any]
         raise not_found()
     until = timezone.now() + timedelta(hours=hours)
     token = signing.dumps(
-        {"r": reference, "u": int(until.timestamp()), "o": principal.organisation_id}, salt=SALT, compress=True
+        {"r": reference, "u": int(until.timestamp()), "o": viewer_of(principal)}, salt=SALT, compress=True
     )
     return {"token": token, "expires_at": until}
 
 
-def opens(reference: str, token: str) -> bool:
-    """Whether a share token opens this reference now. Raises Problem 403 where it is forged, or 410 where it expired."""
+def opens(reference: str, token: str) -> int | None:
+    """Through whose eyes a share token opens this reference now (None: customs'). Raises Problem 403 where it is forged, or
+    410 where it expired."""
     try:
         found = signing.loads(token, salt=SALT)
     except signing.BadSignature as error:
@@ -460,4 +529,5 @@ def opens(reference: str, token: str) -> bool:
         raise Problem(410, "link-expired", T("分享链接已过期", "This link has expired"))
     if found["r"] != reference:
         raise Problem(403, "bad-link", T("分享链接无效", "This link is not valid"))
-    return True
+    viewer: int | None = found["o"]
+    return viewer

@@ -28,9 +28,10 @@ class Validity(models.Model):
         abstract = True
 
 
-def no_overlap(name: str, *fields: str) -> ExclusionConstraint:
-    """Constraint: two rows with the same ``fields`` are never in force on the same day."""
+def no_overlap(name: str, *fields: str, condition: models.Q | None = None) -> ExclusionConstraint:
+    """Constraint: two rows (of those of ``condition``) with the same ``fields`` are never in force on the same day."""
     return ExclusionConstraint(
         name=name,
+        condition=condition,
         expressions=[*((field, RangeOperators.EQUAL) for field in fields), ("valid", RangeOperators.OVERLAPS)],
     )

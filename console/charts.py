@@ -16,11 +16,13 @@ class Series(NamedTuple):
     name: str
     #: CSS class of its bars ("", "two", "warn", "bad").
     tone: str
-    values: Sequence[int]
+    values: Sequence[float]
 
 
 def ceiling(value: float) -> int:
     """The next number a person would end an axis at."""
+    if value % 1 and value < 1:
+        return 1
     if value <= 4:
         return 4
     step = 1
@@ -40,7 +42,7 @@ def bars(
     plot_width, plot_height = WIDTH - LEFT - 6, HEIGHT - TOP - BOTTOM
     group = plot_width / max(1, len(labels))
     lines = [
-        (LEFT, TOP + plot_height * (4 - n) / 4, WIDTH - 6, TOP + plot_height * (4 - n) / 4, top * n // 4)
+        (LEFT, TOP + plot_height * (4 - n) / 4, WIDTH - 6, TOP + plot_height * (4 - n) / 4, f"{top * n / 4:g}")
         for n in range(5)
     ]
     boxes: list[tuple[str, str, str, str, str, str]] = []

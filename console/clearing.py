@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -42,7 +43,11 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         and principal.is_officer
         and principal.has_duty("examination"),
         "holds": Hold.objects.standing().filter(reference__in=references.of(declaration)),
-        "may_lift": holds.kinds(principal) if principal.has_duty("release") and principal.is_officer else set(),
+        "may_hold": [kind for kind in Hold.Kind.choices if kind[0] in holds.kinds(principal)]
+        if principal.is_officer
+        else [],
+        "may_lift": holds.kinds(principal) if principal.is_officer else set(),
+        "holdable": references.of(declaration),
         "orders": InspectionOrder.objects.filter(declaration=declaration)
         .select_related("agency", "appointment")
         .order_by("pk"),
@@ -75,7 +80,7 @@ def confirm_step(request: HttpRequest, number: str, step: str) -> HttpResponse:
     """Customs' part of a mode: stage one, stage two."""
     principal = who(request)
     number = cases.visible(number, principal).unified_number
-    return _back(
+    return _in_hand(
         request,
         number,
         lambda: cases.confirm(number=number, step=step, at=timezone.now(), principal=principal),
@@ -94,6 +99,12 @@ def _back(request: HttpRequest, number: str, work: Any, done: Any) -> HttpRespon
     else:
         messages.success(request, done)
     return redirect("admin:declaration", number=number)
+
+
+def _in_hand(request: HttpRequest, number: str, work: Any, done: Any) -> HttpResponse:
+    """:func:`_back` for what is a decision on the case: not while another officer has it, nor on what has changed."""
+    principal, etag = who(request), request.POST.get("etag", "")
+    return _back(request, number, lambda: decisions.act(number=number, principal=principal, etag=etag, work=work), done)
 
 
 def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
@@ -176,18 +187,39 @@ def see_to_duties(request: HttpRequest, number: str, act: str) -> HttpResponse:
     if act not in _DUTIES:
         raise not_found()
     work, done = _DUTIES[act]
-    return _back(request, number, lambda: work(request, number, principal), done)
+    return _in_hand(request, number, lambda: work(request, number, principal), done)
+
+
+@require_POST
+def place_hold(request: HttpRequest, number: str) -> HttpResponse:
+    """Keep the goods from going: the whole declaration, its bill or one of its containers, also after release."""
+    principal = who(request)
+    declaration = cases.visible(number, principal)
+    kind, reference = request.POST.get("kind", ""), request.POST.get("reference", "")
+    if kind not in holds.kinds(principal):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+    if reference not in references.of(declaration):
+        raise Problem(404, "not-found", T("报关单没有此对象", "The declaration has no such thing"))
+    return _back(
+        request,
+        declaration.unified_number,
+        lambda: holds.place(
+            reference=reference, kind=kind, reason=_text(request, "reason", 300), holder_reference=str(uuid4()),
+            principal=principal,
+        ),
+        T("已扣留。", "The hold is placed."),
+    )  # fmt: skip
 
 
 @require_POST
 def lift_hold(request: HttpRequest, number: str, hold: str) -> HttpResponse:
     principal = who(request)
     declaration = cases.visible(number, principal)
-    if not principal.has_duty("release"):
-        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    known = Hold.objects.filter(reference__in=references.of(declaration)).values_list("pk", flat=True)
-    if hold not in {str(pk) for pk in known}:
+    known = {str(row.pk): row for row in Hold.objects.filter(reference__in=references.of(declaration))}
+    if hold not in known:
         raise Problem(404, "not-found", T("没有此扣留", "There is no such hold"))
+    if known[hold].kind not in holds.kinds(principal):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
     return _back(
         request, number, lambda: holds.lift(pk=hold, principal=principal), T("扣留已解除。", "The hold is lifted.")
     )
@@ -197,9 +229,10 @@ def lift_hold(request: HttpRequest, number: str, hold: str) -> HttpResponse:
 def review(request: HttpRequest, number: str) -> HttpResponse:
     """An officer has looked at what selection sent to review; release may follow by itself."""
     principal = who(request)
-    return _back(
+    number = cases.visible(number, principal).unified_number
+    return _in_hand(
         request,
-        cases.visible(number, principal).unified_number,
+        number,
         lambda: release.review(number=number, principal=principal),
         T("已记录审核完毕。", "Recorded as looked at."),
     )
@@ -210,11 +243,12 @@ def decide_request(request: HttpRequest, number: str, pk: int) -> HttpResponse:
     """Approve or refuse what a declarant asks for after acceptance."""
     principal = who(request)
     declaration = cases.visible(number, principal)
+    number = declaration.unified_number
     if not ChangeRequest.objects.filter(declaration=declaration, pk=pk).exists():
         raise Problem(404, "not-found", T("没有此申请", "There is no such request"))
     approve = request.POST.get("approve") == "1"
     note = request.POST.get("note", "").replace("\x00", "").strip()[:500]
-    return _back(
+    return _in_hand(
         request,
         number,
         lambda: requests.decide(pk=pk, approve=approve, note=note, principal=principal),

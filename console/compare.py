@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from cargo import equipment
 from clearance import cases, documents, files
+from clearance import goods as clearance_goods
 from clearance.models import AttachedFile
 from common import reading
 from common.problems import not_found
@@ -63,7 +64,7 @@ INVOICE, PACKING_LIST, BILL, CONTRACT = "00000001", "00000002", "00000003", "000
 
 def compare(declaration: Declaration) -> dict[str, Any]:
     """Declaration, manifest and attached documents side by side, what differs marked."""
-    goods = cases.consignment_of(declaration)
+    goods = clearance_goods.consignment_of(declaration)
     message = declaration.message
     sent = documents.latest(declaration)
     named = documents.named_by(declaration)

@@ -95,6 +95,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             for key, desk in queue.DESKS.items()
             if key in counts
         ],
+        whole=[desk.title for desk in queue.DESKS.values() if desk.whole],
         today=this_day,
         in_hand=len(casework.held_by(queue.KIND, principal.actor)),
         hours=_hours(found["volume"], day),
@@ -163,7 +164,7 @@ def _offices(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     return [
         {
             "office": office,
-            "counts": [sum(states.get(state, 0) for state in desk.states) for desk in queue.DESKS.values() if queue.OPEN.issuperset(desk.states)],
+            "counts": [sum(states.get(state, 0) for state in desk.states) for desk in queue.DESKS.values() if desk.whole],
         }
         for office, states in sorted(by.items())
     ]  # fmt: skip
@@ -173,7 +174,7 @@ def _late(principal: Principal) -> list[dict[str, Any]]:
     """The oldest cases past their target, whatever the desk."""
     found: list[dict[str, Any]] = []
     for key, desk in queue.DESKS.items():
-        if queue.OPEN.issuperset(desk.states):
+        if desk.whole:
             rows, _ = queue.page(queue.Filters(desk=key, late=True), principal, size=8)
             found += rows
 

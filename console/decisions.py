@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from common.problems import Problem, not_found, standard
 from common.text import T
 from console import queue
 from console.pages import name_of, page, who
-from declarations import decisions, reasons
+from declarations import decisions, moves, reasons
 from declarations.checks import registry
 from declarations.lifecycle import LIFECYCLE, step
 from declarations.models import CheckResult, Declaration
@@ -89,6 +90,16 @@ def take_step(
     return declaration
 
 
+def act(*, number: str, principal: Principal, etag: str, work: Callable[[], Any]) -> None:
+    """Do ``work`` on a case as one decides on it: taken from nobody else, and as it was when the page was opened."""
+    with transaction.atomic():
+        casework.hold(kind=queue.KIND, number=number, holder=principal.actor, holder_name=name_of(principal))
+        moves.lock(number, principal, etag or None)
+        work()
+        if not Declaration.objects.filter(unified_number=number, state__in=queue.OPEN).exists():
+            casework.give_back(kind=queue.KIND, numbers=[number], holder=principal.actor)
+
+
 def told(problem: Problem) -> str:
     """A problem as the officer reads it."""
     if problem.status == 412:
@@ -135,6 +146,17 @@ def decide(request: HttpRequest, number: str, command: str) -> HttpResponse:
                 state=done.get_state_display(),
             ),
         )
+        if request.POST.get("next") == "1":
+            return _next(request, queue.desk_of(found.state), principal)
+    return redirect("admin:declaration", number=number)
+
+
+def _next(request: HttpRequest, desk: str, principal: Principal) -> HttpResponse:
+    """The next case of the desk the last one lay on."""
+    number = queue.take_next(queue.Filters(desk=desk), principal, name_of(principal))
+    if number is None:
+        messages.info(request, T("此队列已无可领取的报关单。", "Nothing is left to take in this queue."))
+        return redirect(f"/console/queue/?desk={desk}")
     return redirect("admin:declaration", number=number)
 
 

@@ -67,6 +67,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         lease=lease,
         mine=mine,
         buttons=decisions.buttons(declaration, principal),
+        goes_on=mine,
         **context,
     )
 

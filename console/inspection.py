@@ -21,7 +21,7 @@ from common import reading
 from common.days import LEGAL_ZONE, legal_day, today
 from common.problems import Fault, Problem, invalid, not_found, standard
 from common.text import T
-from console import dossier, queue
+from console import decisions, dossier, queue
 from console.pages import page, who
 from declarations.models import Declaration
 from parties.models import Organisation, OrganisationRole
@@ -214,11 +214,13 @@ def act(request: HttpRequest, number: str, act: str) -> HttpResponse:
     number = dossier.find(number, principal).unified_number
     work, done = ACTS[act]
     try:
-        work(request, number)
+        decisions.act(
+            number=number, principal=principal, etag=request.POST.get("etag", ""), work=lambda: work(request, number)
+        )
     except Problem as problem:
         if problem.status in (403, 404):
             raise
-        messages.error(request, str(problem))
+        messages.error(request, decisions.told(problem))
     else:
         messages.success(request, done)
     return redirect("admin:inspection", number=number)

@@ -66,7 +66,14 @@ SECTIONS = (
     ),
     Section("clearance", T("通关", "Clearance"), "check", models=("clearance",)),
     Section("duties", T("税费", "Duties and taxes"), "coins", models=("tariffs",)),
-    Section("manifests", T("舱单", "Manifests"), "ship", models=("cargo",)),
+    Section(
+        "manifests",
+        T("舱单", "Manifests"),
+        "ship",
+        pages=(("manifest_changes", T("舱单变更审核", "Changes that wait"), "examination"),),
+        models=("cargo",),
+        paths=("/console/manifests/",),
+    ),
     Section(
         "portfees",
         T("收费目录", "Port fees"),

@@ -11,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from clearance.models import Case
+from clearance.modes import MODES
 from common import casework
 from common.problems import standard
 from common.text import T
@@ -77,6 +79,8 @@ def show(request: HttpRequest) -> HttpResponse:
             }
             for one in queue.DESKS.values()
         ],
+        modes=[(code, mode.label) for code, mode in MODES.items()],
+        lanes=Case.Lane.choices,
         my_offices=queue.offices_of(principal),
         next_page="?" + urlencode({"desk": filters.desk} | query | {"after": more}) if more else "",
         first_page="?" + urlencode({"desk": filters.desk} | query) if request.GET.get("after") else "",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from clearance.models import Case, ChangeRequest, InspectionOrder, PenaltyCase
+from clearance.modes import MODES
 from common import casework
 from common.models import CaseLease
 from common.text import T
@@ -22,6 +24,7 @@ from console.ages import age, target
 from declarations.lifecycle import State
 from declarations.models import CheckResult, Declaration, GoodsItem, Severity
 from parties.principals import Principal
+from tariffs.models import DutyMemo
 
 KIND = "declaration"
 PAGE = 50
@@ -29,12 +32,57 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One kind of work: the states its cases are in and the duty that decides on them."""
+    """One kind of work: the states its cases are in and the duty that decides on them. With ``of``, of these states only
+    the cases in which that work is to be done, whatever desk of the states they lie on besides."""
 
     key: str
     title: Any
     states: tuple[str, ...]
     duties: tuple[str, ...]
+    of: Callable[[], Q] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all cases of its states lie here, and somebody has something to do about them."""
+        return self.of is None and OPEN.issuperset(self.states)
+
+
+def _to_look_at() -> Q:
+    """What the rules of risk sent to an officer."""
+    return Q(Exists(Case.objects.filter(declaration=OuterRef("pk"), lane=Case.Lane.REVIEW, reviewed_at=None)))
+
+
+def _asked_for() -> Q:
+    """What a declarant asks to change or withdraw. Few, read first: cleared declarations are many."""
+    pending = ChangeRequest.objects.filter(state=ChangeRequest.State.PENDING).order_by("pk")
+    return Q(pk__in=list(pending.values_list("declaration_id", flat=True)[:FEW]))
+
+
+def _to_settle() -> Q:
+    """Differences that inspection found, and penalty cases, that are still open."""
+    found = InspectionOrder.objects.filter(state=InspectionOrder.State.DIFFERENCE, settled_at=None)
+    open_ = PenaltyCase.objects.filter(closed_at=None)
+    return Q(
+        pk__in=list(
+            {
+                *found.values_list("declaration_id", flat=True)[:FEW],
+                *open_.values_list("declaration_id", flat=True)[:FEW],
+            }
+        )
+    )
+
+
+def _waits_outside() -> Q:
+    """Accepted, and waiting for what nobody at this desk can do: the goods, the payment, the full declaration."""
+    goods = Case.objects.filter(declaration=OuterRef("pk"), consignment__arrived_at=None).filter(
+        Q(consignment__direction="E") | Q(consignment__voyage__arrived_at=None), consignment__isnull=False
+    )
+    memo = DutyMemo.objects.filter(subject=OuterRef("unified_number"), state=DutyMemo.State.OPEN)
+    return Q(Exists(goods)) | Q(Exists(memo)) | Q(document_type__regex="^..5")
+
+
+#: Of cases that one table leads to, how many are looked through at most.
+FEW = 2000
 
 
 DESKS = {
@@ -43,8 +91,23 @@ DESKS = {
         Desk("review", T("待审核", "To review"), (State.UNDER_REVIEW,), ("examination",)),
         Desk("lodged", T("待检查", "Being checked"), (State.LODGED,), ("examination",)),
         Desk("accepted", T("待放行", "To release"), (State.ACCEPTED,), ("release",)),
-        Desk("held", T("挂起", "Held"), (State.HELD,), ("release", "examination")),
+        Desk("selected", T("风险复核", "Sent by risk"), (State.ACCEPTED,), ("examination",), _to_look_at),
+        Desk(
+            "requests",
+            T("修撤单申请", "Change requests"),
+            (State.ACCEPTED, State.HELD, State.RELEASED, State.CLEARED),
+            ("examination",),
+            _asked_for,
+        ),
+        Desk("held", T("挂起", "Held"), (State.HELD,), ("risk", "examination")),
         Desk("inspection", T("查验中", "Under inspection"), (State.UNDER_INSPECTION,), ("inspection",)),
+        Desk(
+            "differences",
+            T("差异与处罚", "Differences"),
+            (State.ACCEPTED, State.HELD, State.UNDER_INSPECTION, State.RETURNED, State.LODGED, State.UNDER_REVIEW),
+            ("inspection",),
+            _to_settle,
+        ),
         Desk("returned", T("退回/退单", "Given back"), (State.RETURNED, State.REJECTED), ()),
         Desk("released", T("已放行", "Released"), (State.RELEASED,), ()),
     )
@@ -59,6 +122,11 @@ def first_desk(principal: Principal) -> str:
     return "review"
 
 
+def desk_of(state: str) -> str:
+    """The desk on which a declaration in this state lies."""
+    return next((desk.key for desk in DESKS.values() if desk.of is None and state in desk.states), "review")
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     desk: str
@@ -67,6 +135,8 @@ class Filters:
     procedure: str = ""
     party: str = ""
     risk: str = ""
+    mode: str = ""
+    lane: str = ""
     late: bool = False
     mine: bool = False
 
@@ -80,6 +150,8 @@ class Filters:
             procedure=query.get("procedure", "")[:4],
             party=query.get("party", "").replace("\x00", "").strip()[:60],
             risk=query.get("risk", "") if query.get("risk") in ("low", "high") else "",
+            mode=query.get("mode", "") if query.get("mode") in MODES else "",
+            lane=query.get("lane", "") if query.get("lane") in Case.Lane.values else "",
             late=query.get("late") == "1",
             mine=query.get("mine") == "1",
         )
@@ -107,8 +179,18 @@ def offices_of(principal: Principal) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _filtered(office: str, state: str, filters: Filters, holder: str) -> QuerySet[Declaration]:
-    found = Declaration.objects.filter(customs_office=office, state=state)
+def _only(filters: Filters) -> Q:
+    """Which cases of its states lie on the desk, asked once for all offices."""
+    of = DESKS[filters.desk].of
+    return of() if of is not None else Q()
+
+
+def _filtered(office: str, state: str, filters: Filters, holder: str, only: Q) -> QuerySet[Declaration]:
+    found = Declaration.objects.filter(only, customs_office=office, state=state)
+    if filters.mode:
+        found = found.filter(case__mode=filters.mode)
+    if filters.lane:
+        found = found.filter(case__lane=filters.lane)
     if filters.direction:
         found = found.filter(direction=filters.direction)
     if filters.procedure:
@@ -159,10 +241,11 @@ def page(
     size = size or PAGE
     offices = [office for office in offices_of(principal) if not filters.office or office == filters.office]
     start = _read_cursor(after) if after else None
+    only = _only(filters)
     heads: list[tuple[datetime, int]] = []
     for state in DESKS[filters.desk].states:
         for office in offices:
-            found = _filtered(office, state, filters, principal.actor)
+            found = _filtered(office, state, filters, principal.actor, only)
             if start:
                 found = found.filter(Q(state_since__gt=start[0]) | Q(state_since=start[0], pk__gt=start[1])).filter(
                     state_since__gte=start[0]
@@ -232,7 +315,7 @@ def counts(principal: Principal, office: str = "") -> dict[str, dict[str, int]]:
     key = "queue-counts:" + ",".join(offices)
     known: dict[str, dict[str, int]] | None = cache.get(key)
     if known is None:
-        known = _count(offices)
+        known = _count(offices) | _count_further(offices)
         cache.set(key, known, COUNTS_KEPT)
     return known
 
@@ -242,7 +325,7 @@ COUNTS_KEPT = 5
 
 
 def _count(offices: list[str]) -> dict[str, dict[str, int]]:
-    states = [state for desk in DESKS.values() for state in desk.states if state in OPEN]
+    states = sorted(OPEN)
     now = timezone.now()
     limits = [
         (state, office, direction, now - limit)
@@ -278,7 +361,21 @@ def _count(offices: list[str]) -> dict[str, dict[str, int]]:
             "late": sum(found.get(state, (0, 0))[1] for state in desk.states),
         }
         for key, desk in DESKS.items()
-        if OPEN.issuperset(desk.states)
+        if desk.whole
+    }
+
+
+def _count_further(offices: list[str]) -> dict[str, dict[str, int]]:
+    """How many cases lie on the desks that hold only some of a state's; never more than can be worked at in a day."""
+    return {
+        key: {
+            "all": Declaration.objects.filter(desk.of(), customs_office__in=offices, state__in=desk.states)[
+                :FEW
+            ].count(),
+            "late": 0,
+        }
+        for key, desk in DESKS.items()
+        if desk.of is not None
     }
 
 
@@ -289,10 +386,14 @@ OPEN = frozenset({State.UNDER_REVIEW, State.LODGED, State.ACCEPTED, State.HELD, 
 def take_next(filters: Filters, principal: Principal, holder_name: str) -> str | None:
     """The oldest case of the desk that nobody holds, now held by this officer; None where there is none.
 
-    Officers who ask at the same moment skip each other's row and get different cases."""
-    free = ~Exists(CaseLease.objects.filter(kind=KIND, number=OuterRef("unified_number"), until__gt=Now()))
+    What waits for something else than the desk's own work is not handed out. Officers who ask at the same moment skip each
+    other's row and get different cases."""
+    free: Any = ~Exists(CaseLease.objects.filter(kind=KIND, number=OuterRef("unified_number"), until__gt=Now()))
+    if filters.desk == desk_of(State.ACCEPTED):
+        free = Q(free) & ~(_waits_outside() | _to_look_at() | _asked_for() | _to_settle())
+    only = _only(filters)
     queues = [
-        _filtered(office, state, filters, principal.actor).filter(free).order_by("state_since", "pk")
+        _filtered(office, state, filters, principal.actor, only).filter(free).order_by("state_since", "pk")
         for state in DESKS[filters.desk].states
         for office in offices_of(principal)
         if not filters.office or office == filters.office
@@ -309,11 +410,13 @@ def take_next(filters: Filters, principal: Principal, holder_name: str) -> str |
 
 
 def low_risk(numbers: Iterable[str], principal: Principal) -> list[Declaration]:
-    """Those of ``numbers`` that may be released in bulk: accepted, low risk, nothing above a warning, of one's offices."""
+    """Those of ``numbers`` that may be released in bulk: accepted, low risk, nothing above a warning, of one's offices;
+    and the rules of risk sent them straight on, or to an officer who has looked at them."""
     bad = CheckResult.objects.filter(severity__in=[Severity.REVIEW, Severity.ERROR, Severity.FATAL])
     found = Declaration.objects.visible_to(principal).filter(
-        unified_number__in=list(numbers), state=State.ACCEPTED, risk_score__lt=LOW_RISK
-    )
+        Q(case__lane=Case.Lane.RELEASE) | Q(case__lane=Case.Lane.REVIEW, case__reviewed_at__isnull=False),
+        unified_number__in=list(numbers), state=State.ACCEPTED, risk_score__lt=LOW_RISK, case__selected_version=F("version"),
+    )  # fmt: skip
     return [
         row
         for row in found.order_by("state_since", "pk")

@@ -18,6 +18,7 @@ from common.days import today
 from common.problems import Fault, Problem, invalid, not_found, standard
 from common.text import T, pick
 from console.pages import page, who
+from parties.models import Organisation, OrganisationRole
 from parties.principals import Principal
 
 DUTY = "risk"
@@ -115,12 +116,16 @@ def _lines(condition: Any) -> tuple[list[dict[str, Any]], str, str]:
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest) -> HttpResponse:
-    """Write a rule, new or in the place of one: the older row is closed on the day the new one begins."""
+    """Write a rule, new or in the place of one, which stays in force until the new one is switched on."""
     principal = _risk_officer(request)
     form: Any = request.POST
     faults: list[Fault] = []
     lines: list[dict[str, Any]] = []
     join, written = "all", ""
+    #: Who inspects where the rule says so: customs, where nothing else is ticked.
+    agencies = request.POST.getlist("agencies") or ["customs"]
+    if request.POST.get("action", "inspect") != "inspect":
+        agencies = []
     if request.method == "POST":
         try:
             row = riskrules.draft(
@@ -131,8 +136,9 @@ def edit(request: HttpRequest) -> HttpResponse:
                 basis=form.get("basis", "").strip()[:300],
                 share=_share(form.get("share", "")),
                 instruction=form.get("instruction", "").strip()[:500],
-                agencies=["customs"] if form.get("action") == "inspect" else [],
+                agencies=agencies,
                 valid_from=asked_day(form, "valid_from"),
+                valid_to=asked_day(form, "valid_to"),
                 principal=principal,
             )
             messages.success(
@@ -148,7 +154,9 @@ def edit(request: HttpRequest) -> HttpResponse:
         if old is None:
             raise not_found()
         form = {"code": old.code, "name": old.name, "action": old.action, "basis": old.basis,
-                "share": f"{old.share.normalize():f}", "instruction": old.instruction}  # fmt: skip
+                "share": f"{old.share.normalize():f}", "instruction": old.instruction,
+                "valid_to": old.valid.upper.isoformat() if old.valid.upper else ""}  # fmt: skip
+        agencies = old.agencies
         lines, join, written = _lines(old.condition)
     lines += [{}] * (LINES - len(lines))
     return page(
@@ -163,8 +171,17 @@ def edit(request: HttpRequest) -> HttpResponse:
         fields=[(name, text) for name, (_, text) in risk.FIELDS.items()],
         operators=OPERATORS.items(),
         actions=RiskRule.Action.choices,
+        agencies=[
+            {"code": code, "name": name, "on": code in agencies}
+            for code, name in (("customs", T("海关", "customs")), *_agencies())
+        ],
         today=today(),
     )
+
+
+def _agencies() -> list[tuple[str, Any]]:
+    found = Organisation.objects.filter(roles__contains=[OrganisationRole.INSPECTION_AGENCY]).order_by("name")
+    return [(str(one.pk), one) for one in found]
 
 
 def _share(text: str) -> Decimal:
@@ -192,6 +209,15 @@ def act(request: HttpRequest, pk: int, act: str) -> HttpResponse:
                     days=found["days"], all=found["declarations"], hit=found["hit"], drawn=found["drawn"],
                 ),
             )  # fmt: skip
+            if not found["complete"]:
+                messages.warning(
+                    request,
+                    T(
+                        "近一个月报关单过多，只试算了最近 {n} 票。",
+                        "The month has more declarations; only the latest {n} were looked at.",
+                        n=found["declarations"],
+                    ),
+                )
         elif act in ("on", "off"):
             riskrules.switch(pk=pk, on=act == "on", principal=principal)
             messages.success(

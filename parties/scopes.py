@@ -43,7 +43,10 @@ SCOPES: dict[str, Scope] = {
     "clearance:write": Scope(
         T("办理查验预约、提离等", "appointments, pick-up and other clearance acts"), _DECLARANTS | _MOVERS
     ),
-    "gates:write": Scope(T("报送闸口、扣留与放行事件", "report gate events and holds"), _MOVERS),
+    "gates:write": Scope(
+        T("报送闸口事件、扣留与解除", "report gate events, place and lift holds"),
+        _MOVERS | _OFFICE | {R.INSPECTION_AGENCY},
+    ),
     "inspections:write": Scope(
         T("下达查验、登记结果", "order inspections, record results"), frozenset({R.INSPECTION_AGENCY}) | _OFFICE
     ),

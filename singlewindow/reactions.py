@@ -7,7 +7,7 @@ REACTIONS: dict[str, list[str]] = {
     "declaration.completed": ["declarations.tasks.check"],
     "declaration.accepted": ["clearance.duty_tasks.go_on"],
     "declaration.withdrawn": ["clearance.duty_tasks.fall_away", "clearance.tasks.tidy"],
-    "declaration.rejected": ["clearance.duty_tasks.fall_away"],
+    "declaration.rejected": ["clearance.duty_tasks.fall_away", "clearance.tasks.tidy"],
     "duty.*": ["clearance.duty_tasks.go_on"],
     "voyage.*": ["clearance.duty_tasks.after_arrival"],
     "tariff.changed": ["clearance.duty_tasks.again"],
@@ -25,10 +25,13 @@ REACTIONS: dict[str, list[str]] = {
     "inspection.settled": ["clearance.tasks.go_on"],
     "hold.lifted": ["clearance.tasks.go_on"],
     "consignment.declared": ["clearance.tasks.go_on"],
+    "consignment.changed": ["clearance.tasks.go_on"],
+    "consignment.deleted": ["clearance.tasks.go_on"],
     "consignment.arrived": ["clearance.tasks.go_on"],
     "consignment.loaded": ["clearance.tasks.close"],
     "consignment.tallied": ["clearance.tasks.close"],
-    "voyage.arrived": ["clearance.tasks.go_on"],
+    "voyage.arrived": ["clearance.tasks.go_on", "clearance.tasks.reckon_limits"],
+    "voyage.entry_declared": ["clearance.tasks.reckon_limits"],
     "gate.passed": ["clearance.tasks.close"],
 }
 

@@ -85,7 +85,7 @@ class DeadlineSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Deadline
-        fields = ["kind", "text", "basis", "due_on", "state", "warned_at", "met_at", "missed_at"]
+        fields = ["kind", "text", "basis", "due_on", "due_at", "state", "warned_at", "met_at", "missed_at"]
         read_only_fields = fields
 
     def get_state(self, row: Deadline) -> str:
@@ -99,7 +99,8 @@ class DeadlineSerializer(serializers.ModelSerializer):
     get=extend_schema(
         operation_id="declarations_deadlines",
         summary="报关单及其货物的法定期限",
-        description="The legal time limits of a declaration and of its goods, each with its basis and where it stands: "
+        description="The legal time limits of a declaration and of its goods, each with its basis, its day (its moment, "
+        "where it is told in hours) and where it stands: "
         "`running`, `near` (warned), `met`, `missed`.",
         responses=DeadlineSerializer(many=True),
     )

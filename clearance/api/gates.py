@@ -1,22 +1,20 @@
-"""What terminals, carriers and agencies report: gate moves, holds, inspections; and port papers."""
+"""What terminals, carriers and agencies report: gate moves, holds; and port papers."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework import parsers, serializers
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from clearance import files, gates, holds, inspections, papers
-from clearance.models import Evidence, GateMove, Hold, InspectionOrder, PortPaper
+from clearance import gates, holds, papers, references
+from clearance.models import GateMove, Hold, PortPaper
 from common.api import View
-from common.formats import JSONParser
-from common.problems import CONTENT_TYPE, Fault, invalid, not_found
-from common.text import T
+from common.problems import CONTENT_TYPE, not_found
 from parties.principals import caller
 
 
@@ -40,59 +38,20 @@ class HoldSerializer(serializers.ModelSerializer):
         validators: list[Any] = []
 
 
-class OrderSerializer(serializers.ModelSerializer):
-    declaration = serializers.CharField(source="declaration.unified_number")
-    place = serializers.CharField(source="appointment.place")
-    starts_at = serializers.DateTimeField(source="appointment.starts_at", allow_null=True)
-    ends_at = serializers.DateTimeField(source="appointment.ends_at", allow_null=True)
-
-    class Meta:
-        model = InspectionOrder
-        fields = [
-            "id", "declaration", "agency", "stage", "instruction", "ordered_at", "state", "appointment", "place",
-            "starts_at", "ends_at", "result_note", "result_at", "follow_up",
-        ]  # fmt: skip
-        read_only_fields = fields
-
-
-class NewOrderSerializer(serializers.Serializer):
-    declaration = serializers.CharField(max_length=18)
-    stage = serializers.ChoiceField(choices=InspectionOrder.Stage.choices, default="port")
-    instruction = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
-
-
-class BookSerializer(serializers.Serializer):
-    place = serializers.CharField(max_length=17)
-    starts_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField()
-
-
-class AppointmentSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    place = serializers.CharField()
-    starts_at = serializers.DateTimeField(allow_null=True)
-    ends_at = serializers.DateTimeField(allow_null=True)
-    state = serializers.CharField()
-
-
-class ResultSerializer(serializers.Serializer):
-    passed = serializers.BooleanField()
-    note = serializers.CharField(required=False, allow_blank=True, max_length=1000, default="")
-    follow_up = serializers.ChoiceField(choices=["", "amendment", "penalty"], required=False, default="")
-
-
-class EvidenceSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Evidence
-        fields = ["id", "name", "content_type", "size", "sha256", "sample_number", "added_at"]
-        read_only_fields = fields
-
-
 class NewPortPaperSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=PortPaper.Kind.choices)
     consignment = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     container = serializers.CharField(required=False, allow_blank=True, max_length=20, default="")
     content = serializers.DictField(required=False, default=dict)
+
+
+class PortPaperListSerializer(serializers.ListSerializer):
+    """A page of papers asks of all together whether their goods are released."""
+
+    def to_representation(self, data: Any) -> Any:
+        rows = list(data)
+        cast(dict[str, Any], self.context)["released"] = papers.released_of(rows)
+        return super().to_representation(rows)
 
 
 class PortPaperSerializer(serializers.ModelSerializer):
@@ -107,12 +66,14 @@ class PortPaperSerializer(serializers.ModelSerializer):
             "verification_url",
         ]  # fmt: skip
         read_only_fields = fields
+        list_serializer_class = PortPaperListSerializer
 
     def get_state(self, row: PortPaper) -> str:
         return papers.state(row)
 
     def get_released(self, row: PortPaper) -> bool | None:
-        return papers.released(row)
+        known: dict[int, bool | None] | None = self.context.get("released")
+        return papers.released(row) if known is None else known[row.pk]
 
     def get_verification_url(self, row: PortPaper) -> str:
         return papers.verification_url(row)
@@ -190,7 +151,7 @@ class Holds(View):
     def get(self, request: Request) -> Response:
         rows = Hold.objects.visible_to(caller(request))
         if reference := request.query_params.get("reference"):
-            rows = rows.filter(reference=reference)
+            rows = rows.filter(reference=references.canonical(reference))
         return self.paged(request, rows, HoldSerializer, ordering=("-placed_at", "-id"))
 
     def post(self, request: Request) -> Response:
@@ -207,141 +168,6 @@ class LiftHold(View):
 
     def post(self, request: Request, pk: Any) -> Response:
         return Response(HoldSerializer(holds.lift(pk=str(pk), principal=caller(request))).data)
-
-
-@extend_schema_view(
-    post=extend_schema(
-        summary="下达查验指令",
-        examples=[
-            OpenApiExample(
-                "example",
-                value={"declaration": "I20260000000000001", "stage": "port", "instruction": "开箱查验"},
-                request_only=True,
-            )
-        ],
-        request=NewOrderSerializer,
-        responses={201: OrderSerializer},
-    )
-)
-class InspectionOrders(View):
-    scopes = {"POST": "inspections:write"}
-    idempotent = True
-
-    def post(self, request: Request) -> Response:
-        body = NewOrderSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
-        principal = caller(request)
-        agency = principal.organisation_id if "inspection_agency" in principal.roles else None
-        row = inspections.order(
-            number=wanted["declaration"], agency_id=agency, stage=wanted["stage"], instruction=wanted["instruction"],
-            principal=principal,
-        )  # fmt: skip
-        return Response(OrderSerializer(row).data, status=201)
-
-
-@extend_schema_view(get=extend_schema(summary="报关单的查验指令", responses=OrderSerializer(many=True)))
-class InspectionsOfDeclaration(View):
-    scopes = {"GET": "clearance:read"}
-
-    def get(self, request: Request, number: str) -> Response:
-        rows = (
-            InspectionOrder.objects.visible_to(caller(request))
-            .filter(declaration__unified_number=number)
-            .select_related("declaration", "appointment")
-            .order_by("pk")
-        )
-        return Response({"results": OrderSerializer(rows, many=True).data})
-
-
-@extend_schema_view(
-    post=extend_schema(
-        summary="预约查验（一次查验）",
-        examples=[
-            OpenApiExample(
-                "example",
-                value={
-                    "place": "CQGYP",
-                    "starts_at": "2026-11-21T09:00:00+08:00",
-                    "ends_at": "2026-11-21T11:00:00+08:00",
-                },
-                request_only=True,
-            )
-        ],
-        request=BookSerializer,
-        responses=AppointmentSerializer,
-    )
-)
-class Appointments(View):
-    scopes = {"POST": "clearance:write"}
-    idempotent = True
-
-    def post(self, request: Request, number: str) -> Response:
-        body = BookSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        row = inspections.book(number=number, **body.validated_data, principal=caller(request))
-        return Response(AppointmentSerializer(row).data)
-
-
-@extend_schema_view(
-    post=extend_schema(
-        summary="登记查验结果",
-        examples=[
-            OpenApiExample(
-                "example", value={"passed": False, "note": "实际 390 件", "follow_up": "amendment"}, request_only=True
-            )
-        ],
-        request=ResultSerializer,
-        responses=OrderSerializer,
-    )
-)
-class InspectionResult(View):
-    scopes = {"POST": "inspections:write"}
-    idempotent = True
-
-    def post(self, request: Request, pk: int) -> Response:
-        body = ResultSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        row = inspections.finish(pk=pk, **body.validated_data, principal=caller(request))
-        return Response(OrderSerializer(row).data)
-
-
-@extend_schema_view(
-    post=extend_schema(
-        summary="上传查验照片、样品单、报告",
-        description="JPEG, PNG, WebP or PDF by content, 10 MB at most, as multipart field `file`.",
-        request={"multipart/form-data": {"type": "object", "properties": {
-            "file": {"type": "string", "format": "binary"}, "sample_number": {"type": "string"}}}},
-        responses={201: EvidenceSerializer},
-    )
-)  # fmt: skip
-class InspectionEvidence(View):
-    scopes = {"POST": "inspections:write"}
-    parser_classes = [parsers.MultiPartParser, JSONParser]
-
-    def post(self, request: Request, pk: int) -> Response:
-        file = request.FILES.get("file") if hasattr(request, "FILES") else None
-        if file is None:
-            raise invalid([Fault("/file", "required", T("必须上传文件", "A file is needed"))])
-        row = inspections.add_evidence(
-            pk=pk,
-            name=file.name or "",
-            data=file.read(inspections.MAX_FILE + 1),
-            sample_number=str(request.POST.get("sample_number", ""))[:40],
-            principal=caller(request),
-        )
-        return Response(EvidenceSerializer(row).data, status=201)
-
-
-@extend_schema_view(get=extend_schema(summary="下载查验凭证", responses={(200, "application/octet-stream"): bytes}))
-class EvidenceFile(View):
-    scopes = {"GET": "clearance:read"}
-
-    def get(self, request: Request, pk: Any) -> Any:
-        row = Evidence.objects.filter(pk=pk, order__in=InspectionOrder.objects.visible_to(caller(request))).first()
-        if row is None:
-            raise not_found()
-        return files.served(inspections.path_of(row), row.content_type, str(row.pk))
 
 
 @extend_schema_view(

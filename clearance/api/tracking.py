@@ -28,11 +28,29 @@ class EntrySerializer(serializers.Serializer):
     about = serializers.DictField(required=False)
 
 
+class MilestoneSerializer(serializers.Serializer):
+    milestone = serializers.CharField()
+    name = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
 class TimelineSerializer(serializers.Serializer):
+    """``number`` to ``milestones`` where a declaration was asked for by its number; ``declarations`` to ``containers`` in
+    full detail."""
+
     reference = serializers.CharField()
     detail = serializers.ChoiceField(choices=["full", "milestones"])
     entries = EntrySerializer(many=True)
     next = serializers.DictField(allow_null=True)
+    number = serializers.CharField(required=False)
+    state = serializers.CharField(required=False)
+    state_name = serializers.CharField(required=False)
+    since = serializers.DateTimeField(required=False)
+    milestones = MilestoneSerializer(many=True, required=False)
+    declarations = serializers.ListField(child=serializers.DictField(), required=False)
+    bills = serializers.ListField(child=serializers.CharField(), required=False)
+    voyages = serializers.ListField(child=serializers.CharField(), required=False)
+    containers = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class ShareSerializer(serializers.Serializer):
@@ -45,17 +63,20 @@ class SharedSerializer(serializers.Serializer):
     expires_at = serializers.DateTimeField()
 
 
-def sees_all(request: Any, reference: str) -> bool:
-    """By one's own rights, or by a link somebody shared."""
-    token = request.query_params.get("share", "")
-    return (bool(token) and tracking.opens(reference, token)) or tracking.may_see_all(reference, caller(request))
+def sees(request: Any, reference: str) -> tuple[bool, int | None]:
+    """Whether in full, and through whose eyes: by a link somebody shared, or by one's own rights."""
+    if token := request.query_params.get("share", ""):
+        return True, tracking.opens(reference, token)
+    principal = caller(request)
+    return tracking.may_see_all(reference, principal), tracking.viewer_of(principal)
 
 
 @extend_schema_view(
     get=extend_schema(
         summary="一键跟踪",
         description="A declaration number, bill, container, voyage or one-bill number. Everything for those whose goods they "
-        "are and for holders of a shared link (`share`); milestones only for anybody else.",
+        "are and for holders of a link they shared (`share`): of declarations, what the log tells them of; milestones only "
+        "for anybody else.",
         responses=TimelineSerializer,
         parameters=[OpenApiParameter("share", description="token of a shared link")],
     )
@@ -64,7 +85,8 @@ class Tracking(View):
     public = True
 
     def get(self, request: Request, reference: str) -> Response:
-        return Response(tracking.timeline(reference, full=sees_all(request, reference)))
+        full, viewer = sees(request, reference)
+        return Response(tracking.timeline(reference, full=full, viewer=viewer))
 
 
 @extend_schema_view(
@@ -100,9 +122,10 @@ class DcsaEvents(View):
     public = True
 
     def get(self, request: Request, reference: str) -> Response:
-        if not sees_all(request, reference):
+        full, viewer = sees(request, reference)
+        if not full:
             raise not_found()
-        return Response(dcsa.events(reference), headers={"API-Version": "3.0.0"})
+        return Response(dcsa.events(reference, viewer=viewer), headers={"API-Version": "3.0.0"})
 
 
 @extend_schema_view(
@@ -113,7 +136,7 @@ class DcsaEvents(View):
         responses=dict,
         parameters=[
             OpenApiParameter(name)
-            for name in ("operation", "by", "since", "until", "direction", "office", "advance", "format")
+            for name in ("operation", "by", "since", "until", "direction", "office", "mode", "advance", "format")
         ],
     )
 )
@@ -136,6 +159,7 @@ class ClearanceTimes(View):
             until=asked_day(asked, "until"),
             direction=asked.get("direction", ""),
             office=asked.get("office", ""),
+            mode=asked.get("mode", ""),
             with_advance=asked.get("advance", "true") != "false",
         )
         if asked.get("format") != "csv":

@@ -136,6 +136,7 @@ class Deadline(models.Model):
 
     class Kind(models.TextChoices):
         DECLARE = "declare", T("进境申报期限", "declare after entry")
+        EXPORT = "export", T("出口申报期限", "declare before loading")
         FULL_DECLARATION = "full_declaration", T("完整申报期限", "full declaration")
         ABANDONMENT = "abandonment", T("超期未报", "undeclared for three months")
 
@@ -152,6 +153,8 @@ class Deadline(models.Model):
         Case, models.CASCADE, null=True, blank=True, related_name="deadlines", verbose_name=T("案件", "case")
     )
     due_on = models.DateField(T("截止日", "due on"))
+    #: Where the limit is told in hours: the moment itself.
+    due_at = models.DateTimeField(T("截止时间", "due at"), null=True, blank=True)
     warned_at = models.DateTimeField(T("提醒时间", "warned at"), null=True, blank=True)
     met_at = models.DateTimeField(T("完成时间", "met at"), null=True, blank=True)
     missed_at = models.DateTimeField(T("逾期时间", "missed at"), null=True, blank=True)

@@ -17,8 +17,8 @@ from parties.models import Organisation
 
 
 class RiskRule(Validity):
-    """What is looked for in declarations from-to. Edited by closing a row and opening another; tried before it is switched
-    on."""
+    """What is looked for in declarations from-to. Edited by writing another row of the same code, which takes the place of
+    this one when it is switched on; tried before that."""
 
     class Action(models.TextChoices):
         SCORE = "score", T("加分", "adds to the score")
@@ -49,7 +49,7 @@ class RiskRule(Validity):
         verbose_name = T("风险规则", "risk rule")
         verbose_name_plural = T("风险规则", "risk rules")
         constraints = [
-            no_overlap("risk_rule_once", "code"),
+            no_overlap("risk_rule_once", "code", condition=Q(active=True)),
             models.CheckConstraint(condition=Q(share__gte=0, share__lte=100), name="risk_rule_share"),
             models.CheckConstraint(condition=Q(active=False) | Q(trial__isnull=False), name="risk_rule_tried_first"),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +16,15 @@ from oauth2_provider.models import Application
 from parties import registration, scopes
 from parties.models import ApiClient, Mandate, Officer, Organisation
 from parties.models import OrganisationRole as Role
-from tariffs.models import PaymentChannel
+from tariffs import memos
+from tariffs.models import Guarantee, PaymentChannel
 
 PASSWORD = "corridor-demo"  # noqa: S105  a demonstration log-in, refused in production
 #: What the example bank signs its payment reports with.
 BANK_SECRET = "whsec_Y29ycmlkb3ItZGVtby1iYW5rLXNlY3JldA=="  # noqa: S105
+
+#: Summaries of the example firm (两步申报) are picked up against it.
+GUARANTEE = "DEMO-GUARANTEE"
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,11 @@ def assemble() -> dict[str, Organisation]:
         code="demo-bank",
         defaults={"name": "示例银行", "organisation_id": cast["demo-bank"].pk, "secrets": [BANK_SECRET]},
     )
+    if not Guarantee.objects.filter(number=GUARANTEE).exists():
+        memos.open_guarantee(
+            number=GUARANTEE, organisation_id=cast["demo-firm"].pk, amount=Decimal(10_000_000),
+            valid_from=date(2026, 1, 1), last_day=None, summary=True, actor="demo",
+        )  # fmt: skip
     for username, duties in OFFICERS.items():
         if not Officer.objects.filter(user__username=username).exists():
             registration.register_officer(

@@ -55,4 +55,6 @@ def lodge(carrier: Organisation, type_: str = "MT1401", function: str = "9", **m
 def consignment(carrier: Organisation, direction: str = "I", **members: Any) -> Consignment:
     row = lodge(carrier, "MT1401" if direction == "I" else "MT2401", **members)
     assert row.response_code == "01", row.outcome
-    return Consignment.objects.live().get(manifest__number=row.number, bill_number=row.outcome[0]["bill_number"])
+    return Consignment.objects.live().get(
+        manifest__sender=carrier, manifest__number=row.number, bill_number=row.outcome[0]["bill_number"]
+    )

@@ -128,6 +128,48 @@ def test_a_change_an_officer_refuses_changes_nothing(carrier):
     assert Consignment.objects.live().exists()
 
 
+def claimed(carrier):
+    row = consignment(carrier)
+    consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
+    return row
+
+
+def test_a_change_that_was_overtaken_while_it_waited_is_refused_whatever_the_officer_decides(carrier):
+    row = claimed(carrier)
+    earlier = (timezone.now() - timedelta(minutes=30)).isoformat()
+    Consignment.objects.update(sent_at=timezone.now() - timedelta(hours=1))
+    first, second, third = (
+        lodge(carrier, function="5", sent_at=sent, consignments=[bill(packages=packages)])
+        for sent, packages in ((earlier, 400), (timezone.now().isoformat(), 401), (timezone.now().isoformat(), 402))
+    )
+    assert code(manifests.decide(second.pk, approve=True, principal=SYSTEM)) == "accepted"
+    assert code(manifests.decide(first.pk, approve=True, principal=SYSTEM)) == "stale"
+    consignments.release(row.pk, declaration_number="800020261000000001", at=timezone.now(), principal=SYSTEM)
+    assert code(manifests.decide(third.pk, approve=True, principal=SYSTEM)) == "already-released"
+    row.refresh_from_db()
+    assert row.packages == 401
+
+
+def test_a_change_touches_only_its_senders_manifest(carrier):
+    """Two carriers may use the same manifest and bill numbers."""
+    theirs = claimed(make.organisation(OrganisationRole.CARRIER))
+    mine = claimed(carrier)
+    waiting = lodge(carrier, function="5", consignments=[bill(packages=400)])
+    manifests.decide(waiting.pk, approve=True, principal=SYSTEM)
+    for row, packages in ((theirs, 500), (mine, 400)):
+        row.refresh_from_db()
+        assert row.packages == packages
+
+
+def test_only_examiners_decide_on_changes_of_manifests(carrier):
+    claimed(carrier)
+    waiting = lodge(carrier, function="5", consignments=[bill(packages=400)])
+    for principal in (acting_for(carrier), make.officer_principal(make.officer(duties=("release",)))):
+        with pytest.raises(Problem) as caught:
+            manifests.decide(waiting.pk, approve=True, principal=principal)
+        assert caught.value.status == 403
+
+
 def test_the_order_of_an_export_is_enforced(carrier):
     """Advance manifest → arrival → declaration → release → loading → tally; each step refused before its time."""
     only = [{"bill_number": "CQBL20260001"}]
@@ -141,7 +183,7 @@ def test_the_order_of_an_export_is_enforced(carrier):
     assert refused.outcome[0]["response_code"] == "12"
     assert code(lodge(carrier, "MT5402", consignments=only)) == "not-loaded"
     consignments.claim(row.pk, declaration_number="800020260000000001", audience=[])
-    consignments.release("800020260000000001", at=timezone.now(), principal=SYSTEM)
+    consignments.release(row.pk, declaration_number="800020260000000001", at=timezone.now(), principal=SYSTEM)
     assert code(lodge(carrier, "MT4101", consignments=only)) == "accepted"
     assert code(lodge(carrier, "MT5402", consignments=only)) == "accepted"
     assert make.events_of("consignment", row.reference) == [
@@ -283,3 +325,68 @@ def test_an_arrival_at_the_border_can_be_withdrawn_until_goods_are_declared(carr
     assert code(lodge(carrier, "MT4401", "2", consignments=arrived)) == "accepted"
     consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
     assert code(lodge(carrier, "MT4401", "3", consignments=[])) == "declared"
+
+
+def test_two_vessels_of_a_carrier_may_sail_under_one_number(carrier):
+    def sailing(number, vessel):
+        return consignment(carrier, number=number, voyage_number="001N", means_type="1", means_id=vessel)
+
+    one, other = sailing("M1", "9300001"), sailing("M2", "9300002")
+    assert one.voyage_id != other.voyage_id
+    assert sailing("M3", "9300001").voyage_id == one.voyage_id
+    voyages.report(one.voyage_id, what="arrived", at=timezone.now(), principal=acting_for(carrier))
+    assert Voyage.objects.get(pk=other.voyage_id).arrived_at is None
+
+
+def test_a_trip_gets_its_vessel_when_somebody_names_it(carrier):
+    unnamed = consignment(carrier, number="M1", voyage_number="002N", means_type="1")
+    named = consignment(carrier, number="M2", voyage_number="002N", means_type="1", means_id="9300003")
+    assert named.voyage_id == unnamed.voyage_id
+    again = lodge(
+        carrier, number="M2", voyage_number="002N", means_type="1", means_id="9300004",
+        consignments=[bill("B-MORE")],
+    )  # fmt: skip
+    assert again.response_code == "01"
+    voyage = Voyage.objects.get()
+    assert voyage.means is not None
+    assert voyage.means.identity == "9300004", "a manifest keeps its trip"
+
+
+def test_a_reported_time_is_changed_by_its_carrier_until_goods_are_released_and_by_customs_after_that(carrier):
+    row = consignment(carrier)
+    principal, officer = acting_for(carrier), make.officer_principal()
+    first, second, third = (timezone.now() - timedelta(hours=hours) for hours in (3, 2, 1))
+    voyages.report(row.voyage_id, what="arrived", at=first, principal=principal)
+    voyages.report(row.voyage_id, what="arrived", at=second, change=True, principal=principal)
+    changed = [{"occurred_at": third.isoformat()}]
+    assert code(lodge(carrier, "MT4401", "2", consignments=changed)) == "already-reported"
+    assert code(lodge(carrier, "MT4401", "5", consignments=changed)) == "accepted"
+    voyage = Voyage.objects.get()
+    assert voyage.arrived_at == voyage.entry_declared_at == third
+    consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
+    consignments.release(row.pk, declaration_number="800020261000000001", at=timezone.now(), principal=SYSTEM)
+    with pytest.raises(Problem) as caught:
+        voyages.report(row.voyage_id, what="arrived", at=first, change=True, principal=principal)
+    assert caught.value.code == "already-released"
+    with pytest.raises(Problem) as caught:
+        voyages.correct(row.voyage_id, what="arrived", at=first, principal=principal)
+    assert caught.value.status == 403
+    voyages.correct(row.voyage_id, what="arrived", at=first, principal=officer)
+    assert Voyage.objects.get().arrived_at == first
+    assert make.events_of("voyage", voyage.reference) == ["voyage.announced", *["voyage.arrived"] * 4]
+
+
+def test_a_loading_is_changed_until_it_is_tallied(carrier):
+    row = consignment(carrier, "E")
+    only = [{"bill_number": row.bill_number}]
+    lodge(carrier, "MT3402", consignments=only)
+    consignments.claim(row.pk, declaration_number="800020260000000001", audience=[])
+    consignments.release(row.pk, declaration_number="800020260000000001", at=timezone.now(), principal=SYSTEM)
+    lodge(carrier, "MT4101", consignments=only)
+    at = timezone.now() - timedelta(minutes=9)
+    changed = [{"bill_number": row.bill_number, "occurred_at": at.isoformat()}]
+    assert code(lodge(carrier, "MT4101", "5", consignments=changed)) == "accepted"
+    row.refresh_from_db()
+    assert row.loaded_at == at
+    lodge(carrier, "MT5402", consignments=only)
+    assert code(lodge(carrier, "MT4101", "5", consignments=only)) == "already-reported"

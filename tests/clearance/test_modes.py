@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from cargo import places, voyages
-from clearance import cases, deadlines, release, two_step
+from clearance import cases, checks, conditions, deadlines, gates, inspections, release, requests, two_step
 from clearance.models import Deadline
 from common.problems import Problem
-from declarations.checks import running
+from declarations.checks import Context, running
+from tariffs import lookup, memos
+from tariffs.models import CommodityLine
 from tests import make
-from tests.cargo.cargo_make import acting_for
+from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +100,122 @@ def test_two_stage_entry_lets_goods_out_conditionally_and_releases_after_the_sec
     assert states.proceed(declaration) == "released"
 
 
+def test_an_inspection_at_the_destination_does_not_keep_goods_in_the_port(carrier):
+    """Two-stage entry: the port is passed first; the destination's inspection comes once the goods are picked up."""
+    box = container()
+    declaration = states.declared(states.goods(carrier, "B1", boxes=[box]))
+    choose(declaration, "two_stage")
+    officer, number = make.officer_principal(), declaration.unified_number
+    port = inspections.order(number=number, principal=officer)
+    there = inspections.order(number=number, stage="destination", principal=officer)
+    with pytest.raises(Problem) as caught:
+        inspections.finish(pk=there.pk, passed=True, principal=officer)
+    assert caught.value.code == "not-picked-up"
+    inspections.finish(pk=port.pk, passed=True, principal=officer)
+    declaration.refresh_from_db()
+    assert declaration.state == "accepted"
+    there.refresh_from_db()
+    assert there.appointment_id != port.appointment_id
+    assert states.proceed(declaration) == "accepted"
+    confirm(declaration, "allowed_in", officer, hours=2)
+    assert states.proceed(declaration) == "under_inspection"
+    assert declaration.releases.get().stage == "pickup"
+    out = gates.record(
+        message_id="G1", container=box, move="GTOT", fullness="LADEN", place="QZHDL", at=timezone.now(),
+        principal=acting_for(carrier),
+    )  # fmt: skip
+    assert out.permitted
+    inspections.finish(pk=there.pk, passed=True, principal=officer)
+    confirm(declaration, "allowed_for_use", officer)
+    assert states.proceed(declaration) == "released"
+
+
+def test_a_place_is_chosen_only_for_a_mode_whose_service_it_offers(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    with pytest.raises(Problem) as caught:
+        choose(declaration, "ordinary", "CQGYP")
+    assert codes(caught) == ["no-place"]
+
+
+def test_transferred_goods_are_where_their_confirmation_says(carrier):
+    item = make.message(make.firm())["goods_items"][0] | {"commodity_code": "1005900000", "goods_name": "玉米"}
+    declaration = states.declared(
+        states.goods(carrier, "B1"), goods_items=[item],
+        two_stage_entry={"transfer_requested": "1", "transfer_site": "CQGYP"},
+    )  # fmt: skip
+    officer, mover = make.officer_principal(), acting_for(carrier)
+    assert states.proceed(declaration) == "accepted"
+    confirm(declaration, "allowed_in", officer, hours=3)
+    for place, expected in (("CQTJC", ["other-site", "site"]), ("NOWHERE", ["place", "site"])):
+        with pytest.raises(Problem) as caught:
+            confirm(declaration, "transferred", mover, place, hours=2)
+        assert codes(caught) == expected
+    confirm(declaration, "transferred", mover, "CQGYP", hours=2)
+    confirm(declaration, "allowed_for_use", officer)
+    assert states.proceed(declaration) == "released"
+
+
+def test_a_dutiable_summary_is_picked_up_only_against_a_guarantee_that_covers_it(carrier):
+    """GACC 2019 No. 127: dutiable goods of a summary go against a guarantee."""
+    make.tariff()
+    item = make.message(make.firm())["goods_items"][0] | {"commodity_code": "8509801000", "origin_country": "DEU"}
+    declaration = states.declared(states.goods(carrier, "B1"), document_type="  5   ", goods_items=[item])
+
+    def waits():
+        states.proceed(declaration)
+        return [fault.code for fault in conditions.missing(declaration, declaration.case, ("summary_guarantee",))]
+
+    def guarantee(number, amount):
+        memos.open_guarantee(
+            number=number, organisation_id=declaration.firm_id, amount=Decimal(amount), valid_from=date(2020, 1, 1),
+            last_day=None, summary=True, actor="tests",
+        )  # fmt: skip
+
+    assert waits() == ["guarantee"]
+    guarantee("G-SMALL", "100")
+    assert waits() == ["guarantee"]
+    assert not declaration.releases.exists()
+    guarantee("G-LARGE", "1000000")
+    assert waits() == []
+    assert declaration.releases.get().stage == "pickup"
+
+
+def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
+    """GACC 2019 No. 127: two more items for restricted goods, five for those to be inspected."""
+    make.tariff()
+    CommodityLine.objects.filter(code="8509801000").update(documents="A1")
+    lookup.forget()
+    item = make.message(make.firm())["goods_items"][0]
+    beef = item | {"commodity_code": "0202300000", "goods_name": "冻去骨牛肉", "origin_country": "DEU"}
+    mixer = item | {"commodity_code": "8509801000", "item_number": 2}
+    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99"}
+
+    def found(kind="  5   ", **changes):
+        declaration = states.declared(state="lodged", document_type=kind, **changes)
+        context = Context(declaration, declaration.message, declaration.lodged_at.date())
+        return [one.code for one in checks.a_summary_says_more_of_licensed_and_inspected_goods(declaration, context)]
+
+    bare = {"goods_items": [beef, mixer]}
+    assert found(**bare) == ["summary-inspection", "summary-licence", "summary-inspection", "summary-container"]
+    assert found("  0   ", **bare) == []
+    boxes = [{"container_number": "CSQU3054383", "container_type": "11", "item_numbers": "1,2", "shared_load": "0"}]
+    assert found(goods_items=[beef | said, mixer | said], licence_number="24-01-100001", containers=boxes) == []
+
+
+def test_what_was_picked_up_is_not_withdrawn_and_its_goods_stay_what_they_were(carrier):
+    """Customs Law art. 26: after pick-up the goods are gone, as after release."""
+    declaration = states.declared(states.goods(carrier, "B1"), document_type="  5   ")
+    states.proceed(declaration)
+    firm = make.principal(declaration.firm)
+    with pytest.raises(Problem) as caught:
+        requests.ask(number=declaration.unified_number, kind="withdraw", reason="x", principal=firm)
+    assert caught.value.code == "over"
+    message = declaration.message | {"transport_document_number": "B2"}
+    with pytest.raises(Problem) as caught:
+        requests.ask(number=declaration.unified_number, kind="amend", reason="x", message=message, principal=firm)
+    assert codes(caught) == ["released-with-it"]
+
+
 def test_only_those_concerned_confirm_a_step(carrier):
     declaration = states.declared(states.goods(carrier, "B1"))
     choose(declaration, "departure_confirmation", "SHYSP")
@@ -168,8 +287,6 @@ def test_goods_for_designated_sites_are_cleared_only_where_there_is_one(carrier)
     item = make.message(make.firm())["goods_items"][0] | {"commodity_code": "1005900000", "goods_name": "玉米"}
     declaration = states.declared(states.goods(carrier, "B1"), goods_items=[item])
     assert states.proceed(declaration) == "accepted"
-    from clearance import conditions
-
     assert [fault.code for fault in conditions.open_for(declaration, declaration.case)] == ["site"]
     case = declaration.case
     case.place = "CQGYP"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clearance import inspections, release, requests, risk, riskrules, selection
 from clearance.models import Appointment, Selection
+from common.days import today
 from common.problems import Problem
 from declarations import decisions
 from events.models import Event
@@ -100,6 +101,45 @@ class TestRules:
         found = riskrules.trial(pk=row.pk, principal=SYSTEM)
         assert (found["declarations"], found["hit"], found["drawn"]) == (2, 1, 1)
         assert riskrules.switch(pk=row.pk, on=True, principal=SYSTEM).active
+
+    def test_a_revised_rule_stays_in_force_until_its_revision_is_switched_on(self):
+        old = states.rule(code="r")
+        new = riskrules.draft(
+            code="r",
+            name="r",
+            condition=leaf("direction", "eq", "E"),
+            action="review",
+            basis="example",
+            principal=SYSTEM,
+        )
+        assert [one.action for one in selection.rules(today())] == ["inspect"]
+        riskrules.trial(pk=new.pk, principal=SYSTEM)
+        riskrules.switch(pk=new.pk, on=True, principal=SYSTEM)
+        assert [one.action for one in selection.rules(today())] == ["review"]
+        old.refresh_from_db()
+        assert not old.active, "it began on the same day"
+
+    def test_a_revision_leaves_the_past_to_the_rule_it_takes_the_place_of(self):
+        tomorrow = today() + timedelta(days=1)
+        old = states.rule(code="r")
+        states.rule(code="r", action="review", valid_from=tomorrow, valid_to=tomorrow + timedelta(days=1))
+        old.refresh_from_db()
+        assert (old.active, old.valid.upper) == (True, tomorrow)
+        found = {day: [one.action for one in selection.rules(day)] for day in (today(), tomorrow)}
+        assert found == {today(): ["inspect"], tomorrow: ["review"]}
+        assert selection.rules(tomorrow + timedelta(days=1)) == []
+
+    def test_a_rule_ends_after_it_begins(self):
+        with pytest.raises(Problem) as caught:
+            states.rule(valid_from=today(), valid_to=today())
+        assert [fault.pointer for fault in caught.value.errors] == ["/valid_to"]
+
+    def test_a_trial_of_too_many_looks_at_the_latest_and_says_so(self, monkeypatch):
+        monkeypatch.setattr(riskrules, "TRIAL_LIMIT", 2)
+        for _ in range(3):
+            make.declaration()
+        rule = states.rule()
+        assert (rule.trial["declarations"], rule.trial["complete"]) == (2, False)
 
     def test_only_risk_staff_may(self):
         clerk = make.officer_principal(make.officer(duties=("examination",)))
@@ -193,6 +233,33 @@ class TestInspection:
         with pytest.raises(Problem) as caught:
             inspections.finish(pk=order.pk, passed=True, principal=make.principal(agency))
         assert caught.value.status == 404
+
+    def test_an_agency_lists_books_and_reads_over_the_api_what_it_ordered(
+        self, inspected, agency, api, settings, tmp_path
+    ):
+        settings.MEDIA_ROOT = tmp_path
+        mine = inspected.inspection_orders.get(agency=agency)
+        theirs = inspected.inspection_orders.get(agency=None)
+        client = api(agency, scopes=["inspections:write"])
+        (listed,) = client.get("/api/v1/inspection-orders?state=ordered").json()["results"]
+        assert (listed["id"], listed["declaration"]) == (mine.pk, inspected.unified_number)
+        assert client.get("/api/v1/inspection-orders?state=passed").json()["results"] == []
+        assert client.get("/api/v1/inspection-orders?state=x").status_code == 422
+        path = f"/api/v1/inspection-orders/{mine.pk}"
+        start = timezone.now() + timedelta(days=1)
+        times = {"starts_at": start.isoformat(), "ends_at": (start + timedelta(hours=2)).isoformat()}
+        assert client.post(f"{path}/appointment", {"place": "CQGYP", **times}).json()["state"] == "booked"
+        assert client.get(path).json()["place"] == "CQGYP"
+        row = inspections.add_evidence(
+            pk=mine.pk, name="a.png", data=b"\x89PNG\r\n\x1a\n1", principal=make.principal(agency)
+        )
+        assert [one["id"] for one in client.get(f"{path}/evidence").json()["results"]] == [str(row.pk)]
+        assert b"".join(client.get(f"{path}/evidence/{row.pk}").streaming_content).startswith(b"\x89PNG")
+        for stranger, order in ((client, theirs), (api(make.organisation(OrganisationRole.INSPECTION_AGENCY)), mine)):
+            other = f"/api/v1/inspection-orders/{order.pk}"
+            assert stranger.get(other).status_code == 404
+            assert stranger.get(f"{other}/evidence/{row.pk}").status_code == 404
+            assert stranger.post(f"{other}/appointment", {"place": "X", **times}).status_code == 404
 
     def test_a_difference_goes_back_to_the_declarant_or_becomes_a_case(self, inspected, agency):
         officer = make.officer_principal()

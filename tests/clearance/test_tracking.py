@@ -9,17 +9,22 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cargo import places, voyages
-from clearance import dcsa, gates, holds, papers, times, tracking
+from clearance import dcsa, gates, holds, inspections, papers, requests, selection, times, tracking
 from clearance.models import ClearanceTime
 from common.problems import Problem
+from declarations import decisions, lodgement
 from events import log
+from events.log import append
 from events.models import Event
+from parties.principals import SYSTEM
 from tests import make
-from tests.cargo.cargo_make import acting_for, container
+from tests.cargo.cargo_make import acting_for, bill, consignment, container, lodge
 from tests.clearance import states
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +102,101 @@ def test_strangers_see_milestones_without_people_and_holders_of_a_link_everythin
 
     with time_machine.travel(timezone.now() + timedelta(hours=2), tick=True):
         assert api().get(f"{path}?share={made['token']}").status_code == 410
+
+
+def types_of(line):
+    return {entry["type"] for entry in line["entries"]}
+
+
+def test_whose_goods_are_only_some_of_what_a_reference_leads_to_sees_milestones(carrier, api):
+    """A voyage or a shared container leads to the bills of others too."""
+    box = container()
+    goods = states.goods(carrier, "B1", boxes=[box])
+    lodge(
+        carrier, "MT1101", number=goods.manifest.number, voyage_number=goods.voyage.number, means_type="1",
+        consignments=[bill("B2", 10, "100", equipment=[{"number": box}])],
+    )  # fmt: skip
+    declaration = states.declared(goods)
+    states.proceed(declaration)
+    client = api(declaration.firm)
+    for reference in (box, goods.voyage.number):
+        assert client.get(f"/api/v1/tracking/{reference}").json()["detail"] == "milestones"
+    assert client.get("/api/v1/tracking/B1").json()["detail"] == "full"
+
+
+def test_a_carrier_sees_its_goods_in_full_but_not_what_their_declarant_owes_or_asks(carrier, api):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    selection.select(declaration.unified_number)
+    with transaction.atomic():
+        append(
+            type="duty.memo_issued", subject=("duty", declaration.unified_number), actor="system",
+            audience=declaration.parties, data={"amount": "12.00"},
+        )  # fmt: skip
+    requests.ask(
+        number=declaration.unified_number, kind="withdraw", reason="x", principal=make.principal(declaration.firm)
+    )
+    hidden = {"duty.memo_issued", "clearance.change_requested"}
+    line = api(carrier).get("/api/v1/tracking/B1").json()
+    assert line["detail"] == "full"
+    assert any("about" in entry for entry in line["entries"])
+    assert not types_of(line) & hidden
+    assert (line["declarations"], line["next"]["code"]) == ([], "clearance")
+    own = api(declaration.firm).get("/api/v1/tracking/B1").json()
+    assert types_of(own) >= hidden
+    assert own["next"]["code"] == "change-request"
+    link = api(carrier).post("/api/v1/tracking/B1/links", {"hours": 1}).json()["token"]
+    assert not types_of(api().get(f"/api/v1/tracking/B1?share={link}").json()) & hidden
+
+
+def test_the_public_learns_of_no_inspection_rejection_hold_or_debt(carrier, api):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    number = declaration.unified_number
+    inspections.order(number=number, principal=make.officer_principal())
+    start = timezone.now() + timedelta(days=1)
+    inspections.book(
+        number=number, place="CQGYP", starts_at=start, ends_at=start + timedelta(hours=1),
+        principal=make.principal(declaration.firm),
+    )  # fmt: skip
+    public, own = (one.get(f"/api/v1/tracking/{number}").json() for one in (api(), api(declaration.firm)))
+    assert "inspection.plan" in types_of(own)
+    assert not any("inspection" in one for one in types_of(public))
+    assert [row["milestone"] for row in public["milestones"]] == ["lodged", "accepted"]
+    assert (public["state"], own["state"]) == ("accepted", "under_inspection")
+    assert (public["next"]["code"], own["next"]["code"]) == ("clearance", "inspect")
+    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    told = api().get(f"/api/v1/tracking/{number}").json()
+    assert (told["state"], told["next"]["code"]) == ("accepted", "clearance")
+
+
+def test_a_draft_that_was_thrown_away_is_not_found(api):
+    draft = make.declaration(state="draft")
+    lodgement.withdraw(number=draft.unified_number, reason="x", principal=make.principal(draft.firm))
+    for reference in (draft.unified_number, draft.transport_document_number):
+        assert api().get(f"/api/v1/tracking/{reference}").status_code == 404
+
+
+def test_a_time_line_names_the_organisation_whose_client_said_it(carrier, api):
+    client = api(carrier)
+    goods = states.goods(carrier, "B1", arrived=False)
+    report = {"what": "arrived", "at": timezone.now().isoformat()}
+    assert client.post(f"/api/v1/voyages/{goods.voyage_id}/reports", report).status_code == 200
+    line = client.get("/api/v1/tracking/B1").json()
+    assert [one["said_by"] for one in line["entries"] if one["type"] == "voyage.arrived"] == [carrier.name]
+
+
+def test_a_report_that_was_taken_back_is_not_on_the_line(carrier):
+    goods = consignment(carrier)
+    arrived = [{"occurred_at": (timezone.now() - timedelta(hours=1)).isoformat()}]
+    lodge(carrier, "MT4401", "2", consignments=arrived)
+    assert "voyage.arrived" in types_of(tracking.timeline(goods.bill_number, full=True))
+    lodge(carrier, "MT4401", "3", consignments=[])
+    assert "voyage.arrived" not in types_of(tracking.timeline(goods.bill_number, full=True))
+
+
+def test_the_other_language_keeps_the_reference(through):
+    _, _, box = through
+    page = Client().get(f"/track/?reference={box}").content.decode()
+    assert f'href="/track/{box}?lang=en"' in page
 
 
 def test_what_is_not_known_is_not_found(api):
@@ -234,6 +334,45 @@ def test_papers_are_versioned_verifiable_and_bound_to_release(through, carrier):
     page = Client().get(f"/papers/{eir.code}?lang=en")
     assert b"Genuine and in force" in page.content
     assert Client().get("/papers/forged").status_code == 404
+
+
+def test_each_passing_of_a_gate_has_its_own_interchange_receipt(through, carrier):
+    _, _, box = through
+    principal = acting_for(carrier)
+
+    def receipt(**content):
+        return papers.issue(kind="EIR", container=box, content=content, principal=principal)
+
+    out = receipt(condition="SOUND")
+    gates.record(
+        message_id="G2", container=box, move="GTIN", fullness="EMPTY", place="QZHDL", at=timezone.now(),
+        principal=principal,
+    )  # fmt: skip
+    back = receipt(condition="SOUND")
+    assert out.number != back.number
+    assert [papers.verify(one.code)["state"] for one in (out, back)] == ["in-force", "in-force"]
+    assert [papers.released(one) for one in (out, back)] == [True, None]
+    assert receipt(condition="DAMAGED").version == 2
+    assert papers.verify(back.code)["state"] == "superseded"
+
+
+def test_a_list_of_papers_asks_no_more_for_many_than_for_two(carrier, api, django_assert_max_num_queries):
+    principal = acting_for(carrier)
+    boxes = [container() for _ in range(12)]
+    goods = states.goods(carrier, "BLPAPER", boxes=boxes)
+    states.proceed(states.declared(goods))
+    for box in boxes:
+        papers.issue(
+            kind="CLP", consignment_id=goods.pk, container=box, content={"vgm": "24500", "vgm_method": "1"},
+            principal=principal,
+        )  # fmt: skip
+    client = api(carrier)
+    client.get("/api/v1/port-papers?page_size=2")
+    with CaptureQueriesContext(connection) as few:
+        client.get("/api/v1/port-papers?page_size=2")
+    with django_assert_max_num_queries(len(few)):
+        found = client.get("/api/v1/port-papers?page_size=12").json()["results"]
+    assert [row["released"] for row in found] == [True] * 12
 
 
 def test_a_packing_list_needs_a_plausible_verified_gross_mass(carrier):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from clearance import cases, inspections, times
+from clearance import cases, inspections, selection, times
 from common.days import today
 from common.pdf import Document
 from declarations.models import Declaration
@@ -158,6 +158,8 @@ def test_a_stale_page_is_refused_and_shows_what_is_true_now(browser: Browser) ->
 def test_bulk_release_with_a_second_look(browser: Browser) -> None:
     cases = [make.declaration(state="accepted") for _ in range(3)]
     Declaration.objects.filter(pk__in=[case.pk for case in cases]).update(risk_score=3)
+    for case in cases:
+        selection.select(case.unified_number)
     make.officer(username="wang", name="王敏")
     browser.log_in("wang")
     browser.open("/console/queue/?desk=accepted")

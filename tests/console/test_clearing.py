@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from clearance import cases, holds, inspections, requests
-from clearance.models import Appointment, Confirmation, Evidence, InspectionOrder, RiskRule
+from clearance import cases, holds, inspections, release, requests, selection
+from clearance.models import Appointment, Confirmation, CreditStanding, Evidence, Hold, InspectionOrder, RiskRule
+from common.days import LEGAL_ZONE, today
 from console import rules
 from declarations.models import Declaration
 from events.models import Event
 from parties.models import OrganisationRole
 from tests import make
+from tests.cargo.cargo_make import bill, lodge
 from tests.clearance import states
 from tests.console.officers import Desk
 
@@ -113,6 +116,26 @@ def test_a_release_says_everything_that_is_missing_and_a_hold_is_lifted_on_the_p
     assert hold.lifted_by == desk.actor
 
 
+def test_an_officer_holds_released_goods_from_the_page_of_their_declaration() -> None:
+    goods = states.goods(states.carrier(), f"BLHOLD{next(_unique)}")
+    case = states.declared(goods)
+    assert states.proceed(case) == "released"
+    desk, number = Desk(duties=("risk",)), case.unified_number
+    bill = f"bill:{goods.bill_number}"
+    assert bill in desk.page(case)
+    assert "holds/" not in Desk(duties=("examination",)).page(case)
+    form = {"reference": bill, "kind": "customs", "reason": "待核查"}
+    assert Desk(duties=("examination",)).post("place_hold", number, **form).status_code == 403
+    assert desk.post("place_hold", number, **form | {"kind": "duty"}).status_code == 403
+    assert desk.post("place_hold", number, **form | {"reference": "bill:OTHER"}).status_code == 404
+    assert "已扣留" in desk.post("place_hold", number, **form).content.decode()
+    hold = Hold.objects.get()
+    assert (hold.after_release, hold.placed_by) == (True, desk.actor)
+    assert not release.stands(case)
+    desk.post("lift_hold", number, str(hold.pk))
+    assert release.stands(case)
+
+
 def test_an_officer_confirms_the_two_stages_on_the_page() -> None:
     case = states.declared(states.goods(states.carrier(), f"BLSTG{next(_unique)}"))
     cases.choose_mode(number=case.unified_number, mode="two_stage", principal=make.principal(case.firm))
@@ -165,7 +188,7 @@ def test_an_officer_says_that_a_case_was_looked_at() -> None:
     assert "已审核，同意继续" not in desk.page(case)
 
 
-def rule_form(**changes: str) -> dict[str, str]:
+def rule_form(**changes: Any) -> dict[str, Any]:
     return {
         "code": f"rule-{next(_unique)}", "name": "肉类抽查", "basis": "示例", "action": "inspect", "share": "12.5",
         "join": "all", "field-0": "goods.code", "op-0": "starts_with", "value-0": "0202",
@@ -199,6 +222,42 @@ def test_a_rule_is_written_tried_and_switched_on() -> None:
     assert desk.post("risk_act", rule.pk, "burn").status_code == 404
 
 
+def test_a_revision_keeps_the_agencies_and_the_end_of_the_rule() -> None:
+    agency = make.organisation(OrganisationRole.INSPECTION_AGENCY)
+    desk = Desk(duties=("risk",))
+    desk.post("risk_edit", **rule_form(agencies=["customs", str(agency.pk)], valid_to="2031-01-01"))
+    rule = RiskRule.objects.get()
+    assert (rule.agencies, str(rule.valid.upper)) == (["customs", str(agency.pk)], "2031-01-01")
+    form = desk.get("risk_edit", of=rule.pk).content.decode()
+    for text in ('value="customs" checked', f'value="{agency.pk}" checked', 'value="2031-01-01"'):
+        assert text in form
+
+
+def test_a_firm_is_listed_through_the_command_and_its_standing_is_ended_not_rewritten() -> None:
+    firm, desk = make.firm(), Desk(duties=("risk",))
+    form = {
+        "organisation": firm.pk, "standing": "black", "factor": "0.5", "basis": "示例",
+        "valid_0": "2026-01-01", "valid_1": "",
+    }  # fmt: skip
+    add = "/console/clearance/creditstanding/add/"
+    assert "黑名单大于 1" in desk.http.post(add, form).content.decode()
+    assert not CreditStanding.objects.exists()
+    assert desk.http.post(add, form | {"factor": "5"}).status_code == 302
+    row = CreditStanding.objects.get()
+    listed = Event.objects.get(type="credit_standing.listed")
+    assert (listed.actor, listed.data["organisation"]) == (desk.actor, firm.pk)
+    change = f"/console/clearance/creditstanding/{row.pk}/change/"
+    ends = (today() + timedelta(days=5)).isoformat()
+    assert (
+        "不得终止于今日之前"
+        in desk.http.post(change, {"valid_0": "2026-01-01", "valid_1": today().isoformat()}).content.decode()
+    )
+    assert desk.http.post(change, {"valid_0": "2025-01-01", "valid_1": ends}).status_code == 302
+    row.refresh_from_db()
+    assert (str(row.valid.lower), str(row.valid.upper), row.factor) == ("2026-01-01", ends, 5)
+    assert Event.objects.filter(type="credit_standing.ended", actor=desk.actor).count() == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -226,3 +285,41 @@ def test_a_condition_reads_as_a_sentence() -> None:
     assert rules.described({"any": [one, {"all": [one, {"not": one}]}]}) == (
         "总价合计（各币制之和） 大于 100 或 （总价合计（各币制之和） 大于 100 且 非（总价合计（各币制之和） 大于 100））"
     )
+
+
+def test_a_change_of_a_declared_bill_is_decided_on_the_page_of_manifest_changes() -> None:
+    carrier = states.carrier()
+    goods = states.goods(carrier, f"BLCHG{next(_unique)}")
+    declaration = states.declared(goods, customs_office="8001")
+    selection.select(declaration.unified_number)
+    waiting = lodge(
+        carrier, "MT1101", "5", number=goods.manifest.number,
+        consignments=[bill(goods.bill_number, 390, "20500", change_reason="004")],
+    )  # fmt: skip
+    assert waiting.response_code == "02"
+    desk = Desk(duties=("examination",), offices=("8001",))
+    page = desk.get("manifest_changes").content.decode()
+    for text in (goods.bill_number, "<del>400</del> → <ins>390</ins>", declaration.customs_number):
+        assert text in page
+    other = Desk(duties=("examination",), offices=("8000",))
+    assert goods.bill_number not in other.get("manifest_changes").content.decode()
+    assert other.post("manifest_decide", waiting.pk, approve="1").status_code == 404
+    assert "已审核" in desk.post("manifest_decide", waiting.pk, approve="1").content.decode()
+    goods.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (goods.packages, waiting.decided_by) == (390, desk.actor)
+    assert goods.bill_number not in desk.get("manifest_changes").content.decode()
+
+
+def test_an_officer_puts_the_time_of_a_trip_right_from_the_list_of_trips() -> None:
+    goods = states.goods(states.carrier(), f"BLTRIP{next(_unique)}")
+    desk = Desk(duties=("examination",))
+    assert (
+        f"/console/manifests/trips/{goods.voyage_id}/correct/"
+        in desk.http.get("/console/cargo/voyage/").content.decode()
+    )
+    assert "必须填写" in desk.post("voyage_correct", goods.voyage_id, what="arrived", at="").content.decode()
+    page = desk.post("voyage_correct", goods.voyage_id, what="arrived", at="2026-11-20T08:30").content.decode()
+    assert "已更正" in page
+    goods.voyage.refresh_from_db()
+    assert goods.voyage.arrived_at == datetime(2026, 11, 20, 8, 30, tzinfo=LEGAL_ZONE)

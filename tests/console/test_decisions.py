@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, transaction
 
+from clearance import release, requests, selection
+from clearance.models import Confirmation
 from common import casework
 from common.models import ReadRecord
 from declarations.models import CheckResult, Declaration
 from events.models import Event
 from tests import make
+from tests.clearance import states
 from tests.console.officers import Desk
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +195,7 @@ def test_search_leads_to_a_declaration_by_number_bill_and_container() -> None:
 def accepted(risk: int) -> Declaration:
     case = make.declaration(state="accepted")
     Declaration.objects.filter(pk=case.pk).update(risk_score=risk)
+    selection.select(case.unified_number)
     return case
 
 
@@ -213,6 +217,23 @@ def test_bulk_release_looks_twice_and_takes_low_risk_only() -> None:
     assert last_event(low).actor == desk.actor
 
 
+def test_bulk_release_leaves_out_what_the_rules_of_risk_sent_to_an_officer_until_one_has_looked() -> None:
+    unselected = make.declaration(state="accepted")
+    Declaration.objects.filter(pk=unselected.pk).update(risk_score=3)
+    states.rule(action="review")
+    case, desk = accepted(3), Desk()
+
+    def shown() -> str:
+        numbers = [case.unified_number, unselected.unified_number]
+        return desk.post("bulk_release", number=numbers, step="look").content.decode()
+
+    assert 'name="etag"' not in shown()
+    release.review(number=case.unified_number, principal=make.officer_principal(desk.officer))
+    page = shown()
+    assert f'value="{case.unified_number}"' in page
+    assert f'value="{unselected.unified_number}"' not in page
+
+
 def test_bulk_release_refuses_what_changed_between_the_looks() -> None:
     case = accepted(3)
     page = Desk().post(
@@ -220,3 +241,42 @@ def test_bulk_release_refuses_what_changed_between_the_looks() -> None:
     )
     assert "已被更改" in page.content.decode()
     assert state(case) == "accepted"
+
+
+def test_nobody_decides_on_a_request_a_step_or_an_inspection_of_a_case_another_officer_has() -> None:
+    case = states.declared()
+    number = case.unified_number
+    row = requests.ask(number=number, kind="withdraw", reason="x", principal=make.principal(case.firm))
+    holder, other = Desk(), Desk()
+    casework.take(kind="declaration", numbers=[number], holder=holder.actor, holder_name="王")
+    for name, args, form in (
+        ("decide_request", (row.pk,), {"approve": "0"}), ("review", (), {}), ("confirm_step", ("allowed_in",), {}),
+        ("see_to_duties", ("settle",), {"reason": "x"}), ("inspection_act", ("order",), {"stage": "port"}),
+    ):  # fmt: skip
+        assert "此案正由王办理" in other.post(name, number, *args, **form).content.decode(), name
+    row.refresh_from_db()
+    assert row.state == "pending"
+    assert not case.inspection_orders.exists()
+    stale = holder.post("decide_request", number, row.pk, approve="0", etag='"0"').content.decode()
+    assert "已被更改" in stale
+    holder.post("decide_request", number, row.pk, approve="0", etag=case.etag)
+    row.refresh_from_db()
+    assert row.state == "refused"
+
+
+def test_an_officer_confirms_no_step_without_the_duty_of_release() -> None:
+    case = states.declared(states.goods(states.carrier(), "BLSTEP"), transit_relation="1")
+    reader = Desk(duties=("examination",))
+    assert reader.post("confirm_step", case.unified_number, "transit_departed").status_code == 403
+    assert not Confirmation.objects.exists()
+
+
+def test_decide_and_take_the_next() -> None:
+    first, second = (make.declaration(state="under_review") for _ in range(2))
+    desk = Desk()
+    desk.post("take_next", desk="review")
+    assert 'name="next"' in desk.page(first)
+    answer = desk.decide(first, "accept", next="1")
+    assert answer.redirect_chain[-1][0].endswith(f"{second.unified_number}/")
+    assert casework.held_by("declaration", desk.actor)[-1] == second.unified_number
+    assert "已无可领取" in desk.decide(second, "accept", next="1").content.decode()

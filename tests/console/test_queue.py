@@ -10,12 +10,14 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
+from clearance import inspections, release, requests, selection
 from common import casework
 from common.models import CaseLease
 from console import queue
 from console.queue import Filters
 from declarations.models import Declaration
 from tests import make
+from tests.clearance import states
 from tests.console.officers import Desk
 
 pytestmark = pytest.mark.django_db
@@ -137,3 +139,58 @@ def test_two_officers_at_the_same_moment_get_two_cases() -> None:
     assert len(found) == len(set(found))
     assert set(found) <= cases
     assert {lease.number: lease.holder for lease in CaseLease.objects.all()}.keys() == set(found)
+
+
+def test_what_the_rules_sent_to_an_officer_lies_on_a_desk_of_examination_and_is_not_handed_out_for_release() -> None:
+    states.rule(action="review")
+    case = states.declared()
+    states.proceed(case)
+    examiner, releaser = Desk(duties=("examination",)), Desk(duties=("release",))
+    assert numbers(examiner, desk="selected") == [case.unified_number]
+    assert "已无可领取" in releaser.post("take_next", desk="accepted").content.decode()
+    assert examiner.post("take_next", desk="selected").redirect_chain[-1][0].endswith(f"{case.unified_number}/")
+    assert queue.counts(make.officer_principal(examiner.officer))["selected"]["all"] == 1
+    release.review(number=case.unified_number, principal=make.officer_principal(examiner.officer))
+    assert numbers(examiner, desk="selected") == []
+    casework.give_back(kind="declaration", numbers=[case.unified_number], holder=examiner.actor)
+    assert releaser.post("take_next", desk="accepted").redirect_chain[-1][0].endswith(f"{case.unified_number}/")
+
+
+def test_what_waits_for_its_goods_its_payment_or_its_full_declaration_is_not_handed_out() -> None:
+    ready = aged(states.declared(), 1)
+    for number, waiting in enumerate((
+        states.declared(states.goods(states.carrier(), "BLWAIT", arrived=False)),
+        states.declared(document_type="  5   "),
+    )):  # fmt: skip
+        selection.select(waiting.unified_number)
+        aged(waiting, 5 + number)
+    desk = Desk(duties=("release",))
+    assert len(numbers(desk, desk="accepted")) == 3
+    assert desk.post("take_next", desk="accepted").redirect_chain[-1][0].endswith(f"{ready.unified_number}/")
+    assert "已无可领取" in Desk(duties=("release",)).post("take_next", desk="accepted").content.decode()
+
+
+def test_change_requests_and_unsettled_differences_have_desks_of_their_own() -> None:
+    asked, differing = states.declared(state="released"), states.declared()
+    message = asked.message | {"contract_number": "HT-2"}
+    principal = make.principal(asked.firm)
+    row = requests.ask(number=asked.unified_number, kind="amend", reason="x", message=message, principal=principal)
+    officer = make.officer_principal()
+    order = inspections.order(number=differing.unified_number, principal=officer)
+    inspections.finish(pk=order.pk, passed=False, note="少 1 件", follow_up="penalty", principal=officer)
+    desk = Desk()
+    assert numbers(desk, desk="requests") == [asked.unified_number]
+    assert numbers(desk, desk="differences") == [differing.unified_number]
+    requests.decide(pk=row.pk, approve=False, principal=officer)
+    inspections.settle(pk=order.pk, outcome="警告", principal=officer)
+    assert numbers(desk, desk="requests") == numbers(desk, desk="differences") == []
+
+
+def test_the_queue_is_narrowed_by_mode_and_lane() -> None:
+    ordinary, summary = states.declared(), states.declared(document_type="  5   ")
+    for case in (ordinary, summary):
+        selection.select(case.unified_number)
+    desk = Desk()
+    assert numbers(desk, desk="accepted", mode="two_step") == [summary.unified_number]
+    assert numbers(desk, desk="accepted", lane="inspect") == []
+    assert len(numbers(desk, desk="accepted", lane="release")) == 2

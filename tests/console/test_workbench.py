@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
+from clearance.models import ClearanceTime
+from common.days import today
 from console import charts
 from declarations.models import Declaration
 from tests import make
@@ -68,3 +73,29 @@ def test_the_audit_tells_readings_and_decisions_of_an_officer() -> None:
     assert "接口" in by_case
     assert "没有记录" in supervisor.get("audit", day="2020-01-01").content.decode()
     assert supervisor.get("audit", day="x", number="\x00").status_code in (200, 400)
+
+
+def test_clearance_times_are_shown_to_the_tenth_of_an_hour_by_office_and_mode_and_leave_as_csv() -> None:
+    def took(number: str, hours: float, **more: Any) -> None:
+        accepted = timezone.now() - timedelta(days=1)
+        ClearanceTime.objects.create(
+            **{"unified_number": number, "office": "8000", "direction": "I", "mode": "ordinary", "advance": False}
+            | {"month": today().replace(day=1), "accepted_at": accepted, "released_at": accepted + timedelta(hours=hours)}
+            | more
+        )  # fmt: skip
+
+    took("I1", 0.4)
+    took("I2", 6, mode="advance", advance=True)
+    took("I3", 9, office="8001", mode="transit")
+    desk = Desk(offices=("8000", "8001"))
+    page = desk.get("times", stage="release", office="8000", advance="false").content.decode()
+    assert ": 0.4</title>" in page
+    assert "6.00" not in page
+    page = desk.get("times", stage="release").content.decode()
+    assert re.search(r'提前申报 <span class="chip">提前申报</span></td><td class="right mono">1</td>', page)
+    assert "6.00" not in desk.get("times", stage="release", mode="transit").content.decode()
+    link = re.search(r'href="(/api/v1/clearance-times[^"]+)"', page)
+    assert link
+    lines = desk.http.get(html.unescape(link[1])).content.decode().splitlines()
+    assert lines[0].startswith("office,mode,month,advance,operation,count")
+    assert len(lines) == 4

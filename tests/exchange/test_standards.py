@@ -20,6 +20,7 @@ from psycopg2.extras import DateRange
 
 from bills import journey
 from bills.models import LegEvent
+from clearance import riskrules
 from declarations import lodgement
 from events import log
 from events.models import Event
@@ -193,10 +194,14 @@ def test_cargo_clearance_and_tariffs_say_what_their_schemas_say(told):
     goods = states.goods(carrier, "NLSC26000000777")
     made = states.declared(goods, firm=firm)
     states.proceed(made)
+    riskrules.list_credit(
+        organisation_id=firm.pk, standing="red", factor=Decimal("0.5"), basis="test", valid_from=date(2026, 1, 1),
+        valid_to=None, principal=SYSTEM,
+    )  # fmt: skip
     make.settle()
     told |= {
         "tariff.changed", "manifest.received", "voyage.arrived", "consignment.declared", "clearance.opened",
-        "clearance.selected", "risk_rule.switched_on",
+        "clearance.selected", "risk_rule.switched_on", "credit_standing.listed",
     }  # fmt: skip
 
 

@@ -85,7 +85,7 @@
   // Tick all; show how many are ticked.
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-all]")) {
-      document.querySelectorAll("input[name=number]").forEach((box) => { box.checked = event.target.checked; });
+      document.querySelectorAll("input[name=number]:not(:disabled)").forEach((box) => { box.checked = event.target.checked; });
     }
     const count = document.querySelector("[data-ticked]");
     if (count) count.textContent = document.querySelectorAll("input[name=number]:checked").length;
