@@ -10,10 +10,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from bills import departing, recording
-from bills.models import Act, Bill, BillState, DeliveryOrder, Leg, LegEvent, Paper
+from bills import departing, recording, sources
+from bills.models import Act, Bill, BillState, DeliveryOrder, Involvement, Leg, LegEvent, Paper, Succession
 from bills.numbering import next_number
-from common.problems import Fault, Problem, conflict, invalid
+from bills.sources import Declared
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
 from parties.principals import Principal
@@ -134,14 +135,63 @@ def damages(bill: Bill) -> list[dict[str, Any]]:
 
 
 # Papers -----------------------------------------------------------------------------------------------------------
+#: Declarations are known to the house: they stand under a bill only where they name it, in the direction meant.
+DIRECTIONS = {Paper.Kind.IMPORT: "I", Paper.Kind.EXPORT: "E"}
+
+
+def _numbers(bill: Bill) -> set[str]:
+    """Numbers a declaration may name the bill by: its own, and those of the bills it came out of."""
+    found, wave = {bill.number}, [bill.pk]
+    while wave:
+        rows = list(Succession.objects.filter(new_id__in=wave).values_list("old_id", "old__number"))
+        wave = [pk for pk, number in rows if number not in found]
+        found |= {number for _, number in rows}
+    return found
+
+
+def _fits(bill: Bill, kind: str, found: Declared | None) -> bool:
+    return found is not None and found.direction == DIRECTIONS[kind] and found.bill in _numbers(bill)  # type: ignore[index]
+
+
+def _keeper(bill: Bill, principal: Principal) -> None:
+    """Issuer, holder and the agent for delivery keep the papers of a bill; others who may see it do not."""
+    own = principal.organisation_id
+    agent = bill.involved.filter(organisation_id=own or 0, role=Involvement.Role.AGENT)
+    if own is None or (own not in (bill.issuer_id, bill.holder_id) and not agent.exists()):
+        raise Problem(
+            409,
+            "not-of-the-papers",
+            T(
+                "只有签发人、持有人或提货代理可以关联或解除单证",
+                "Only issuer, holder or the agent for delivery link and unlink papers",
+            ),
+        )
+
+
 @transaction.atomic
 def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
-    """A declaration, manifest or port paper stands under the bill. Linked by its number: this app does not know theirs."""
+    """A declaration, manifest or port paper stands under the bill. Linked by its number; a declaration has to name this
+    bill, and may be released already."""
     bill = recording.lock(number, principal)
     if kind not in Paper.Kind.values:
         raise invalid([Fault("/kind", "unknown-kind", T("没有此类单证", "There is no such kind of paper"))])
+    _keeper(bill, principal)
     if bill.ended or bill.state == BillState.DRAFT:
         raise conflict("state-conflict", T("提单未签发或已终结", "The bill is not issued, or has ended"))
+    found = sources.declared(paper) if kind in DIRECTIONS else None
+    if kind in DIRECTIONS and not _fits(bill, kind, found):
+        raise invalid(
+            [
+                Fault(
+                    "/number",
+                    "declaration-of-another-bill" if found else "declaration-unknown",
+                    T(
+                        "没有以此提单为提运单号的该类报关单",
+                        "There is no such declaration that names this bill as its transport document",
+                    ),
+                )
+            ]
+        )
     made, new = Paper.objects.get_or_create(bill=bill, kind=kind, number=paper)
     if new:
         append(
@@ -149,7 +199,31 @@ def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
             audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
             data={"kind": kind, "number": paper},
         )  # fmt: skip
+    if found is not None and found.released_at is not None:
+        _released(made, found.released_at)
     return made
+
+
+@transaction.atomic
+def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
+    """Take a paper from under the bill. A declaration that stands and names the bill stays: delivery waits for it."""
+    bill = recording.lock(number, principal)
+    _keeper(bill, principal)
+    found = Paper.objects.select_for_update().filter(bill=bill, kind=kind, number=paper).first()
+    if found is None:
+        raise not_found()
+    said = sources.declared(paper) if kind in DIRECTIONS else None
+    if bill.ended or (said is not None and said.stands and _fits(bill, kind, said)):
+        raise conflict(
+            "paper-stands",
+            T("此报关单有效且以本提单为提运单号", "This declaration stands and names this bill, or the bill has ended"),
+        )
+    found.delete()
+    append(
+        type="bill.paper_unlinked", subject=("bill", bill.number), actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
+        data={"kind": kind, "number": paper},
+    )  # fmt: skip
 
 
 def note_releases(numbers: Iterable[str], *, at: datetime | None = None) -> int:
@@ -161,19 +235,31 @@ def note_releases(numbers: Iterable[str], *, at: datetime | None = None) -> int:
         .values_list("pk", flat=True)
     ):
         with transaction.atomic():
-            paper = Paper.objects.select_related("bill").select_for_update().get(pk=pk)
-            if paper.released_at is not None:
-                continue
-            paper.released_at = at or timezone.now()
-            paper.save(update_fields=["released_at"])
-            bill = paper.bill
-            append(
-                type="bill.paper_released", subject=("bill", bill.number), actor="system",
-                audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
-                data={"kind": paper.kind, "number": paper.number},
-            )  # fmt: skip
-            count += 1
+            paper = Paper.objects.select_related("bill").select_for_update().filter(pk=pk).first()
+            if paper is not None and paper.released_at is None:
+                _released(paper, at or timezone.now())
+                count += 1
     return count
+
+
+def _released(paper: Paper, at: datetime) -> None:
+    if paper.released_at is not None:
+        return
+    paper.released_at = at
+    paper.save(update_fields=["released_at"])
+    append(
+        type="bill.paper_released", subject=("bill", paper.bill.number), actor="system",
+        audience={pk for pk in (paper.bill.issuer_id, paper.bill.holder_id) if pk},
+        data={"kind": paper.kind, "number": paper.number},
+    )  # fmt: skip
+
+
+def _look_again(bill: Bill) -> None:
+    """Releases no hint told of: of another province, or given between a link and its commit."""
+    for paper in bill.papers.filter(kind__in=DIRECTIONS, released_at=None).select_for_update(of=("self",)):
+        found = sources.declared(paper.number)
+        if found is not None and found.released_at is not None:
+            _released(paper, found.released_at)
 
 
 # Delivery ---------------------------------------------------------------------------------------------------------
@@ -221,6 +307,7 @@ def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
         raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
     if existing := DeliveryOrder.objects.filter(bill=bill).first():
         return existing
+    _look_again(bill)
     _refuse(obstacles(bill))
     surrender = (
         Act.objects.filter(bill=bill, code__in=("SURRENDER_FOR_DELIVERY", "SURRENDERED_AWAY"))
@@ -250,6 +337,7 @@ def deliver(*, number: str, principal: Principal, order: str, to: int | None = N
     found = DeliveryOrder.objects.select_for_update().filter(bill=bill, number=order).first()
     if found is None:
         raise conflict("no-delivery-order", T("没有此提货单", "There is no such delivery order"))
+    _look_again(bill)
     _refuse(obstacles(bill))
     kept = recording.record(
         bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient,

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("bills/<str:number>/pdf", bills.Pdf.as_view()),
     path("bills/<str:number>/leg-events", journey.LegEvents.as_view()),
     path("bills/<str:number>/papers", journey.Papers.as_view()),
+    path("bills/<str:number>/papers/<str:kind>/<str:paper>", journey.PaperLink.as_view()),
     path("bills/<str:number>/delivery-order", journey.DeliveryOrders.as_view()),
     path("bills/<str:number>/deliver", journey.Deliver.as_view()),
     path("pint/v3/envelopes", pint.Envelopes.as_view()),

@@ -72,6 +72,7 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/bills/<str:number>/from-paper": {"POST": "bills:write"},
     "api/v1/bills/<str:number>/void": {"POST": "bills:write"},
     "api/v1/bills/<str:number>/papers": {"POST": "bills:write"},
+    "api/v1/bills/<str:number>/papers/<str:kind>/<str:paper>": {"DELETE": "bills:write"},
     "api/v1/bills/<str:number>/deliver": {"POST": "bills:write"},
     "api/v1/bills/<str:number>/departures": {"GET": "bills:read", "POST": "bills:write"},
     "api/v1/bills/<str:number>/leg-events": {"GET": "bills:read", "POST": "bills:write"},

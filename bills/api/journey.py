@@ -61,6 +61,17 @@ class Papers(View):
         return Response(s.PaperSerializer(made).data, status=201)
 
 
+@extend_schema_view(delete=extend_schema(summary="解除单证关联", responses={204: None}))
+class PaperLink(View):
+    """Take a paper from under the bill: one linked in error, or a declaration that was withdrawn or rejected."""
+
+    scopes = {"DELETE": "bills:write"}
+
+    def delete(self, request: Request, number: str, kind: str, paper: str) -> Response:
+        journey.unlink(number=number, principal=caller(request), kind=kind, paper=paper)
+        return Response(status=204)
+
+
 @extend_schema_view(
     get=extend_schema(summary="提货单", responses=s.DeliveryOrderSerializer),
     post=extend_schema(summary="签发提货单", request=None, responses={201: s.DeliveryOrderSerializer}),

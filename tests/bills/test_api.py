@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from bills import chain, keys, pdf, signing, verify
+from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
-from events.log import append
+from declarations import decisions
 from parties import registration
+from parties.principals import SYSTEM
 from tests import make
 from tests.bills import cast as cast_module
-from tests.bills.cast import content, handed_over, issued
+from tests.bills.cast import content, declared, handed_over, issued
 from tests.bills.test_pure import efbl_example
 
 BASE = "/api/v1/bills"
@@ -53,13 +54,12 @@ def test_from_draft_to_delivery(cast, people):
     assert (seen["holder"]["id"], seen["pledgee"]) == (cast.buyer.pk, None)
     assert people["buyer"].get(f"{BASE}?held=true&container=CSQU3054383").json()["results"][0]["number"] == number
     assert people["shipper"].get(f"{BASE}?held=true").json()["results"] == []
-    paper = {"kind": "import_declaration", "number": "800120261000000001"}
+    paper = {"kind": "import_declaration", "number": declared(Bill.objects.get(number=number), "accepted")}
     assert people["buyer"].post(f"{BASE}/{number}/papers", paper).status_code == 201
     do(people["buyer"], number, "SURRENDER_FOR_DELIVERY")
     do(people["operator"], number, "ACCEPT")
     assert people["operator"].post(f"{BASE}/{number}/delivery-order").json()["code"] == "not-released"
-    with transaction.atomic():
-        append(type="declaration.released", subject=("declaration", paper["number"]), actor="t", audience=[], data={})
+    decisions.decide(number=paper["number"], command="release", principal=SYSTEM, reason_code="examined")
     make.settle()
     order = people["operator"].post(f"{BASE}/{number}/delivery-order").json()["number"]
     answer = people["operator"].post(f"{BASE}/{number}/deliver", {"order": order, "to": cast.buyer.pk})

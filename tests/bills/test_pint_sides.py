@@ -13,7 +13,7 @@ from bills.departing import Reply
 from bills.envelope import schema_fault
 from bills.models import Bill, Departure
 from bills.signing import peek
-from tests.bills.cast import issued
+from tests.bills.cast import declared, issued
 from tests.bills.foreign import Foreign, party
 from tests.bills.test_pint import attempt, leaving, partner, pint, said, send, wave  # noqa: F401
 from tests.bills.test_title import refused
@@ -80,8 +80,7 @@ def test_a_holder_abroad_surrenders_the_issuer_accepts_and_delivers(cast, wave, 
     bill.refresh_from_db()
     assert bill.state == "accepted"
     operator = {"number": bill.number, "principal": cast.p("operator")}
-    journey.link(**operator, kind="import_declaration", paper="D1")
-    journey.note_releases(["D1"])
+    journey.link(**operator, kind="import_declaration", paper=declared(bill, "released"))
     order = journey.order_delivery(**operator)
     refused("recipient-not-holder", journey.deliver, **operator, order=order.number, to=cast.buyer.pk)
     journey.deliver(**operator, order=order.number)

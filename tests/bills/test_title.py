@@ -13,8 +13,11 @@ from django.utils import timezone
 from bills import acts, chain, division, exporting, issuing, journey, keys, signing, title, verify
 from bills.models import Act, Bill, SigningKey
 from common.problems import Problem
+from declarations import decisions, lodgement
+from parties.principals import SYSTEM
+from tests import make
 from tests.bills import cast as cast_module
-from tests.bills.cast import content, handed_over, issued
+from tests.bills.cast import content, declared, handed_over, issued
 from tests.make import events_of
 
 
@@ -216,10 +219,12 @@ def test_delivery_needs_surrender_release_and_the_last_holder(cast):
     cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
     cast.does("operator", "ACCEPT", bill)
     refused("no-declaration", journey.order_delivery, **order)
-    journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper="800120261234567890")
+    paper = declared(bill, "accepted")
+    journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper=paper)
     refused("not-released", journey.order_delivery, **order)
-    assert journey.note_releases(["800120261234567890"]) == 1
-    assert journey.note_releases(["800120261234567890"]) == 0
+    decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
+    assert journey.note_releases([paper]) == 1
+    assert journey.note_releases([paper]) == 0
     made = journey.order_delivery(**order)
     assert journey.order_delivery(**order) == made
     refused("no-delivery-order", journey.deliver, **order, order="DO0", to=cast.buyer.pk)
@@ -229,6 +234,70 @@ def test_delivery_needs_surrender_release_and_the_last_holder(cast):
     bill.refresh_from_db()
     assert bill.state == "delivered"
     assert verify.verify(exporting.export(bill)).state == "delivered"
+
+
+def accepted(cast) -> Bill:
+    """A bill whose surrender by the buyer is accepted."""
+    bill = handed_over(cast, issued(cast))
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+    bill.refresh_from_db()
+    return bill
+
+
+def test_a_declaration_released_before_it_is_linked_lets_the_goods_go(cast):
+    bill = accepted(cast)
+    paper = declared(bill, "released")
+    made = journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper=paper)
+    assert made.released_at is not None
+    assert journey.order_delivery(number=bill.number, principal=cast.p("operator")).to == cast.buyer
+    assert events_of("bill", bill.number)[-3:] == ["bill.paper_linked", "bill.paper_released", "bill.delivery_ordered"]
+
+
+def test_a_release_no_hint_told_of_is_seen_when_the_delivery_order_is_asked_for(cast):
+    bill = accepted(cast)
+    paper = declared(bill, "accepted")
+    journey.link(number=bill.number, principal=cast.p("operator"), kind="import_declaration", paper=paper)
+    decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
+    journey.order_delivery(number=bill.number, principal=cast.p("operator"))
+    assert bill.papers.get().released_at is not None
+
+
+def test_only_a_declaration_that_names_the_bill_stands_under_it(cast):
+    bill, other = accepted(cast), issued(cast)
+    link = {"number": bill.number, "principal": cast.p("operator"), "kind": "import_declaration"}
+    refused("declaration-unknown", journey.link, **link, paper="I20260000000999999")
+    refused("declaration-unknown", journey.link, **link, paper=declared(bill, "draft"))
+    refused("declaration-of-another-bill", journey.link, **link, paper=declared(other, "released"))
+    export = declared(bill, "released", direction="E")
+    refused("declaration-of-another-bill", journey.link, **link, paper=export)
+    journey.link(**link | {"kind": "export_declaration"}, paper=export)
+    refused("no-declaration", journey.order_delivery, number=bill.number, principal=cast.p("operator"))
+
+
+def test_papers_are_linked_and_unlinked_by_issuer_holder_or_agent(cast):
+    bill = accepted(cast)
+    paper = {"number": bill.number, "kind": "port_paper", "paper": "EIR-1"}
+    for who in ("carrier", "shipper"):
+        refused("not-of-the-papers", journey.link, **paper, principal=cast.p(who))
+    journey.link(**paper, principal=cast.p("buyer"))
+    refused("not-of-the-papers", journey.unlink, **paper, principal=cast.p("carrier"))
+    journey.unlink(**paper, principal=cast.p("operator"))
+    refused("not-found", journey.unlink, **paper, principal=cast.p("operator"))
+    assert events_of("bill", bill.number)[-2:] == ["bill.paper_linked", "bill.paper_unlinked"]
+
+
+def test_a_declaration_is_unlinked_once_it_no_longer_stands(cast):
+    bill = accepted(cast)
+    firm = make.firm()
+    lodged = make.declaration(firm, "lodged", transport_document_number=bill.number)
+    paper = {"number": bill.number, "principal": cast.p("operator"), "kind": "import_declaration",
+             "paper": lodged.unified_number}  # fmt: skip
+    journey.link(**paper)
+    refused("paper-stands", journey.unlink, **paper)
+    lodgement.withdraw(number=lodged.unified_number, reason="twice", principal=make.principal(firm))
+    journey.unlink(**paper)
+    assert not bill.papers.exists()
 
 
 @pytest.mark.django_db(transaction=True)
