@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from events.log import append
 from parties.models import Organisation
 from parties.principals import Principal
 from portfees import rules
-from portfees.models import LIFECYCLE, FeeItem, FeeList, ListState, Parameter
+from portfees.models import LIFECYCLE, BodyClass, FeeItem, FeeList, ListState, Parameter
 
 #: What a line of a list consists of, in the order of the sheet.
 ITEM_FIELDS = (
@@ -263,13 +264,58 @@ def difference(before: Sequence[FeeItem], after: Sequence[FeeItem]) -> Differenc
     return result
 
 
-def in_force(port: str, day: date, area: str = "") -> list[FeeItem]:
-    """Lines of every list that binds at ``port`` (and ``area``) on ``day``. Raises Problem 404 where there is none."""
-    lists = FeeList.objects.public().on(day).filter(port=port)
-    if area:
-        lists = lists.filter(area__in=("", area))
+class ChooseBody(Problem):
+    """Several bodies of one class, or several areas of one body, charge for the same thing: ``choices`` are their lists."""
+
+    def __init__(self, choices: list[FeeList]) -> None:
+        super().__init__(
+            409,
+            "choose-body",
+            T("须选定收费主体或港区", "Choose the body or the area"),
+            detail=T(
+                "同一类别有多张清单有效，费用不可相加：请指明 bodies 或 area",
+                "Several lists of one class are in force, and their charges do not add up: name bodies or area",
+            ),
+            extra={
+                "choices": [
+                    {"body_class": row.body_class, "body_id": row.body_id, "body": row.body.name, "area": row.area,
+                     "list_number": row.number}
+                    for row in choices
+                ]
+            },
+        )  # fmt: skip
+
+
+def of_area(lists: Iterable[FeeList], area: str) -> list[FeeList]:
+    """Of a port's lists those that bind in ``area``: a body's own list of the area goes before its list of the whole port
+    (area empty). Without an area, all of them."""
+    found = list(lists)
+    if not area:
+        return found
+    own = {(row.body_id, row.body_class) for row in found if row.area == area}
+    return [row for row in found if row.area == area or (not row.area and (row.body_id, row.body_class) not in own)]
+
+
+def in_force(port: str, day: date, area: str = "", bodies: Collection[int] = ()) -> list[FeeItem]:
+    """Lines of the lists a journey over ``port`` pays by on ``day``: of each class of bodies one list, that of the chosen
+    body, or the only one. Government bodies each charge for something else: all of theirs apply (an assumption).
+
+    Raises Problem 404 where there is no list, :class:`ChooseBody` where several bodies of a class remain."""
+    public = FeeList.objects.public().on(day).filter(port=port).select_related("body").order_by("body_class", "number")
+    classes: dict[str, list[FeeList]] = defaultdict(list)
+    for row in of_area(public, area):
+        classes[row.body_class].append(row)
+    chosen: list[FeeList] = []
+    open_: list[FeeList] = []
+    for body_class, lists in classes.items():
+        found = [row for row in lists if row.body_id in bodies] or lists
+        if len(found) > 1 and body_class != BodyClass.GOVERNMENT:
+            open_ += found
+        chosen += found
+    if open_:
+        raise ChooseBody(open_)
     items = list(
-        FeeItem.objects.filter(fee_list__in=lists).select_related("fee_list__body").order_by("fee_list", "line")
+        FeeItem.objects.filter(fee_list__in=chosen).select_related("fee_list__body").order_by("fee_list", "line")
     )
     if not items:
         raise Problem(

@@ -91,13 +91,52 @@ def test_a_quotation_shows_lines_arithmetic_and_the_target(terminal, api, firm, 
     assert answer.status_code == 200, answer.content
     (found,) = answer.json()["quotations"]
     assert found["mandatory"][0] | {"name_en": ""} == {
-        "list_number": fee_list.number, "list_version": 1, "body": terminal.name, "code": "LUMP",
+        "list_number": fee_list.number, "list_version": 1, "body": terminal.name, "body_id": terminal.pk,
+        "body_class": "terminal", "code": "LUMP",
         "name_zh": "港口作业包干费", "name_en": "", "unit": "container", "quantity": "2", "rate": "1400", "currency": "CNY",
         "amount": "2800.00", "arithmetic": "2 × 1400 = 2800.00", "is_example": False,
     }  # fmt: skip
     assert [row["amount"] for row in found["optional"]] == ["160.00"]
     assert (found["total_cny"], found["per_container_usd"]) == ("2960.00", "211.43")
     assert (found["target_usd_per_container"], found["within_target"]) == ("400", True)
+
+
+def quoted(api, firm, **changes):
+    answer = api(firm).post(f"{BASE}/quotations", JOURNEY | changes)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["quotations"]
+
+
+def test_two_terminals_of_a_port_are_alternatives_and_do_not_add_up(terminal, api, firm, dollar):
+    other = make.organisation("terminal")
+    published(terminal)
+    published(other, item(rate=Decimal(300)))
+    customs = make.organisation("terminal")
+    published(customs, item("DUES", rate=Decimal(50)), body_class="government")
+    (found,) = quoted(api, firm)
+    assert (found["problem"]["code"], found["total_cny"], found["within_target"]) == ("choose-body", None, None)
+    assert [row["body_id"] for row in found["problem"]["choices"]] == [terminal.pk, other.pk]
+    (found,) = quoted(api, firm, bodies=[other.pk])
+    assert (found["total_cny"], "problem" in found) == ("700.00", False)
+
+
+def test_the_area_decides_between_the_lists_of_a_body(terminal, api, firm, dollar):
+    published(terminal)
+    published(terminal, item(rate=Decimal(300)), area="East")
+    assert quoted(api, firm, area="East")[0]["total_cny"] == "600.00"
+    assert quoted(api, firm, area="West")[0]["total_cny"] == "1000.00"
+    assert quoted(api, firm)[0]["problem"]["code"] == "choose-body"
+
+
+def test_a_port_without_a_whole_price_says_why_beside_the_others(terminal, api, firm, dollar):
+    published(terminal, item(container_size="20"))
+    ports = {"ports": ["CNQZH", "CNZNG"]}
+    whole, none = quoted(api, firm, **ports)
+    assert (whole["total_cny"], none["problem"]["code"]) == ("1000.00", "no-list-in-force")
+    (found,) = quoted(api, firm, containers=[{"size": "45", "count": 1}], services=["WSAH"])
+    assert found["problem"]["code"] == "quotation-incomplete"
+    assert (found["not_covered"], found["unknown_services"]) == ([{"size": "45", "condition": "ordinary"}], ["WSAH"])
+    assert found["within_target"] is None
 
 
 def test_two_ports_stand_side_by_side(terminal, api, firm, dollar):

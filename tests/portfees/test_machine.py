@@ -124,7 +124,8 @@ class Lists(RuleBasedStateMachine):
             listed = rates[code]
             expected = Finding.AS_LISTED if amount == listed else Finding.BELOW if amount < listed else Finding.ABOVE
         try:
-            items = [one for one in catalogues.in_force("CNQZH", day) if one.fee_list.body == self.bodies[body]] or None
+            items = catalogues.in_force("CNQZH", day, bodies={self.bodies[body].pk})
+            items = [one for one in items if one.fee_list.body == self.bodies[body]] or None
         except Problem:
             items = None
         charged = Line(code=code, service_day=day, quantity=Decimal(1), amount=Decimal(amount))
