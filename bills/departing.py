@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from bills import exporting, keys, recording
 from bills.canonical import canonical, checksum, parse
-from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault
+from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault, visualisation_of
 from bills.models import Act, Bill, Departure, Platform, SupportingDocument
 from bills.signing import BadSignature, opened, peek
-from bills.title import ORDER, party_key
+from bills.title import GUARDS, ORDER, party_key
 from common.problems import Fault, conflict, invalid
 from common.text import T
 from events.log import append
@@ -52,10 +52,10 @@ def _platform(code: str) -> Platform:
 @transaction.atomic
 def leave(
     *, number: str, principal: Principal, platform: str, name: str, codes: list[dict[str, str]], comments: str = "",
-    act: str = "TRANSFER",
+    act: str = "TRANSFER", signed: str = "",
 ) -> Departure:  # fmt: skip
     """To a party of another platform: TRANSFER hands the bill over (an order bill is endorsed to it on the way, if it is
-    not yet); ENDORSE and ENDORSE_TO_ORDER only endorse, the bill stays here and that platform is told."""
+    not yet; who signs itself endorses first, since that is an act of its own); ENDORSE and ENDORSE_TO_ORDER only endorse, the bill stays here and that platform is told."""
     actor = recording.caller(principal)
     bill = recording.lock(number, principal)
     _platform(platform)
@@ -64,12 +64,16 @@ def leave(
         raise invalid([Fault("/recipient", "malformed-party", fault)])
     if act in ENDORSEMENTS:
         recording.record(
-            bill, act, actor=actor, by=principal.actor, recipient_party=party, comments=comments
+            bill, act, actor=actor, by=principal.actor, recipient_party=party, comments=comments, signed=signed
         )  # fmt: skip
         return tell(bill, party, Departure.Purpose.NOTICE)
     if bill.negotiability == ORDER and bill.endorsee_key and bill.endorsee_key != party_key(party):
+        if signed:
+            raise recording.refused([GUARDS["due"]])
         recording.record(bill, "ENDORSE_TO_ORDER", actor=actor, by=principal.actor, recipient_party=party)
-    recording.record(bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments)
+    recording.record(
+        bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments, signed=signed
+    )
     return tell(bill, party, Departure.Purpose.TRANSFER)
 
 
@@ -93,11 +97,17 @@ def tell(bill: Bill, party: dict[str, Any], purpose: str, entries: list[str] | N
         raise conflict(
             "no-issuance-manifest", T("缺少签发清单，不能转出", "Without an issuance manifest it cannot leave")
         )
+    picture = visualisation_of(entries[0])
     body = envelope(
         document=parse(bill.versions.get(number=of.get("version", bill.version)).document),
         entries=entries,
         private=keys.private_of(keys.platform_key()),
-        documents=[metadata(document) for document in bill.documents.order_by("id")],
+        documents=[
+            metadata(document)
+            for document in bill.documents.order_by("id")
+            if picture is None or document.checksum != picture["documentChecksum"]
+        ],
+        visualisation=picture,
     )
     if purpose == Departure.Purpose.NOTICE and "version" not in of:
         bill.entries = entries

@@ -326,7 +326,9 @@ def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
 
 
 @transaction.atomic
-def deliver(*, number: str, principal: Principal, order: str, to: int | None = None, comments: str = "") -> Act:
+def deliver(
+    *, number: str, principal: Principal, order: str, to: int | None = None, comments: str = "", signed: str = ""
+) -> Act:  # fmt: skip
     """Hand the goods over against the delivery order, to the last holder and no one else. ``to`` is left out only where
     that one is not registered here: it surrendered on another platform."""
     bill = recording.lock(number, principal)
@@ -342,7 +344,7 @@ def deliver(*, number: str, principal: Principal, order: str, to: int | None = N
     kept = recording.record(
         bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient,
         recipient_party=None if recipient else departing.party_abroad(bill, "holder"), comments=comments,
-        details={"deliveryOrder": order},
+        details={"deliveryOrder": order}, signed=signed,
     )  # fmt: skip
     found.used_at = timezone.now()
     found.save(update_fields=["used_at"])

@@ -26,8 +26,9 @@ from events.log import append
 from parties.models import Organisation
 from parties.principals import Principal
 
-#: How far a signed act's own time may be from ours.
-CLOCK = timedelta(minutes=10)
+#: How far a signed act's own time may lie behind ours, and before it: who signs is told the time (to-sign), and an act
+#: dated after its key was revoked would undo the proof of all that came before.
+SLOW, FAST = timedelta(minutes=10), timedelta(seconds=1)
 
 #: Acts that anyone in their capacity may send as they are; the others need more than a signature and have commands.
 PLAIN = frozenset(
@@ -143,9 +144,26 @@ def _opened(token: str, bill: Bill, actor_key: str, now: datetime) -> chain.Stat
         )
     if bill.checksum and said.document != bill.checksum:
         raise _broken(chain.Broken("act-on-another-version", "the act names a version that is not in force"))
-    if abs(said.at - now) > CLOCK or said.at < (bill.head_at or said.at):
+    if not now - SLOW <= said.at <= now + FAST or said.at < (bill.head_at or said.at):
         raise _broken(chain.Broken("act-not-of-now", f"actionDateTime {chain.moment_text(said.at)}"))
     return said
+
+
+class Unsigned(Exception):
+    """What the caller asked to see instead of doing it: a command given ``signed=ASK`` goes as far as the signature and no
+    further, and its transaction is rolled back. ``payload`` is to be signed over its RFC 8785 form."""
+
+    def __init__(self, payload: dict[str, Any], **beside: Any) -> None:
+        super().__init__("asked what to sign")
+        self.payload, self.beside = payload, beside
+
+
+class _Ask(str):
+    """Known by being itself: no text from outside is it."""
+
+
+#: In place of a signed act: tell what there is to sign.
+ASK: str = _Ask("?")
 
 
 def next_moment(bill: Bill, at: datetime) -> datetime:
@@ -199,7 +217,7 @@ def record(
                 most=chain.MAX_ACTS,
             ),
         )
-    if signed:
+    if signed and signed is not ASK:
         said = _opened(signed, bill, owner, now)
         if said.act != code or party_key(said.recipient) != party_key(to) or said.details != (details or {}):
             raise _broken(chain.Broken("act-differs", "the request asks for something else than what was signed"))
@@ -221,6 +239,8 @@ def record(
     act = said.for_title()
     if refusals := title.refusals(bill.title, act):
         raise refused(refusals)
+    if signed is ASK:
+        raise Unsigned(payload)
     after = title.apply(bill.title, act)
     token = signed or (sign_for(owner, payload) if actor else keys.sign_as_platform(payload))
     return _keep(bill, said, after, token, actor=actor, by=by, recipient=recipient, now=now, audience=audience)

@@ -20,6 +20,8 @@ urlpatterns: list[URLPattern] = [
     path("bills/<str:number>/from-paper", bills.FromPaper.as_view()),
     path("bills/<str:number>/void", bills.Void.as_view()),
     path("bills/<str:number>/departures", bills.Departures.as_view()),
+    path("bills/<str:number>/documents", bills.Documents.as_view()),
+    path("bills/<str:number>/documents/<str:checksum>", bills.Document.as_view()),
     path("bills/<str:number>/export", bills.Export.as_view()),
     path("bills/<str:number>/efbl", bills.Efbl.as_view()),
     path("bills/<str:number>/pdf", bills.Pdf.as_view()),

@@ -77,6 +77,8 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/bills/<str:number>/departures": {"GET": "bills:read", "POST": "bills:write"},
     "api/v1/bills/<str:number>/leg-events": {"GET": "bills:read", "POST": "bills:write"},
     "api/v1/bills/<str:number>/delivery-order": {"GET": "bills:read", "POST": "bills:write"},
+    "api/v1/bills/<str:number>/documents": {"GET": "bills:read"},
+    "api/v1/bills/<str:number>/documents/<str:checksum>": {"GET": "bills:read"},
     "api/v1/bills/<str:number>/export": {"GET": "bills:read"},
     "api/v1/bills/<str:number>/efbl": {"GET": "bills:read"},
     "api/v1/bills/<str:number>/pdf": {"GET": "bills:read"},

@@ -10,11 +10,12 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bills import acts, departing, division, exporting, issuing, verify
+from bills import acts, departing, division, exporting, issuing, journey, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
 from bills.models import Act, Bill, sees_all
+from bills.recording import ASK, Unsigned
 from bills.wire import efbl
 from common.api import View
 from common.asked import asked_moment
@@ -190,6 +191,16 @@ class Acts(View):
         return Response(s.ActSerializer(made).data, status=201)
 
 
+#: Acts that are commands of their own, by the name to-sign knows them under: what the command takes, and the command.
+SIGNABLE: dict[str, tuple[type[Any], Any]] = {
+    "AMEND": (s.AmendSerializer, issuing.amend),
+    "TO_PAPER": (s.CommentSerializer, issuing.to_paper),
+    "FROM_PAPER": (s.FromPaperSerializer, issuing.from_paper),
+    "VOID": (s.CommentSerializer, issuing.void),
+    "DELIVER": (s.DeliverSerializer, journey.deliver),
+}
+
+
 @extend_schema_view(
     post=extend_schema(
         summary="待签名内容",
@@ -199,17 +210,34 @@ class Acts(View):
     )
 )
 class ToSign(View):
-    """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed``. For ISSUE the answer also
-    holds the document and the issuance manifest to sign."""
+    """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed`` with the act or command. The
+    body is what that takes, with ``act`` naming it (``platform`` and the rest of a departure for one). Acts that make a
+    version (ISSUE, AMEND, FROM_PAPER) are asked twice: first the answer holds the issuance manifest; asked again with it,
+    signed, as ``issuance_manifest``, it holds the act as well."""
 
     scopes = {"POST": "bills:write"}
 
     def post(self, request: Request, number: str) -> Response:
         asked, principal = wanted(s.ToSignSerializer, request), caller(request)
         code = asked.pop("act")
-        if code == "ISSUE":
-            return Response(issuing.preview(number=number, principal=principal))
-        return Response(acts.to_sign(number=number, code=code, principal=principal, **asked))
+        command: Any
+        if isinstance(request.data, dict) and "platform" in request.data:
+            given, command = wanted(s.LeaveSerializer, request), departing.leave
+        elif code == "ISSUE":
+            manifest = asked.get("issuance_manifest", "")
+            given, command = {"issuance_manifest": manifest, "comments": asked.get("comments", "")}, issuing.issue
+        elif code in SIGNABLE:
+            takes, command = SIGNABLE[code]
+            given = wanted(takes, request)
+        else:
+            asked.pop("signed", None)
+            asked.pop("issuance_manifest", None)
+            given, command = asked | {"code": code}, acts.act
+        try:
+            command(number=number, principal=principal, **given | {"signed": ASK})
+        except Unsigned as found:
+            return Response({**found.beside, "act": found.payload or None} if found.beside else found.payload)
+        raise AssertionError(code)
 
 
 class Command(View):
@@ -353,6 +381,38 @@ class Departures(View):
         return Response(s.DepartureSerializer(made).data, status=202)
 
 
+def whole(request: Request, number: str) -> Bill:
+    """The bill, for those it is in the hands of: issuer, holder, pledgee, authorities. 404 for all others."""
+    bill, principal = visible(request, number), caller(request)
+    if not sees_all(principal) and principal.organisation_id not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
+        raise not_found()
+    return bill
+
+
+@extend_schema_view(get=extend_schema(summary="随附文件", responses=s.BillDocumentSerializer(many=True)))
+class Documents(View):
+    """Documents that came with the bill from another platform, the carrier's visualisation among them."""
+
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        return self.paged(request, whole(request, number).documents.all(), s.BillDocumentSerializer, ordering=("id",))
+
+
+@extend_schema_view(get=extend_schema(summary="下载随附文件", responses={(200, "*/*"): OpenApiTypes.BINARY}))
+class Document(View):
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str, checksum: str) -> HttpResponse:
+        found = whole(request, number).documents.filter(checksum=checksum).first()
+        if found is None:
+            raise not_found()
+        # Written by others: to keep, never to run in a page of ours.
+        made = HttpResponse(bytes(found.content), content_type="application/octet-stream")
+        made["Content-Disposition"] = f'attachment; filename="{found.checksum[:16]}"'
+        return made
+
+
 @extend_schema_view(get=extend_schema(summary="导出可离线核验的文件", responses=OpenApiTypes.OBJECT))
 class Export(View):
     """One file that proves the bill and its chain offline: ``python -m bills.verify FILE``."""
@@ -360,10 +420,7 @@ class Export(View):
     scopes = {"GET": "bills:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        bill, principal = visible(request, number), caller(request)
-        own = principal.organisation_id
-        if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
-            raise not_found()
+        bill = whole(request, number)
         made = Response(exporting.export(bill))
         made["Content-Disposition"] = f'attachment; filename="{bill.number}.json"'
         return made

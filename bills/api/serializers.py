@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bills import journey
-from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey
+from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey, SupportingDocument
 from bills.recording import PLAIN
 
 
@@ -108,23 +108,40 @@ class ActSerializer(serializers.ModelSerializer):
         return {"id": act.recipient_id, "name": act.recipient.name} if act.recipient else None
 
 
-class ToSignSerializer(serializers.Serializer):
+class Signed(serializers.Serializer):
+    """What an organisation signed itself goes with the command; without it the register signs with the key it keeps."""
+
+    signed = serializers.CharField(
+        max_length=20000,
+        required=False,
+        help_text="本单位签名的 JWS（不由平台代签时）/ the act signed by the organisation itself",
+    )
+
+
+class SignedIssue(Signed):
+    issuance_manifest = serializers.CharField(max_length=20000, required=False)
+
+
+class PlainActSerializer(serializers.Serializer):
     act = serializers.ChoiceField(choices=[*sorted(PLAIN), "ISSUE"])
     recipient = identifier(required=False, help_text="受让单位 / organisation that receives")
     reason = serializers.RegexField(r"^[A-Z]{0,4}$", required=False, allow_blank=True)
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class DoActSerializer(ToSignSerializer):
-    signed = serializers.CharField(
-        max_length=20000,
-        required=False,
-        help_text="本单位签名的 JWS（不由平台代签时）/ the act signed by the organisation itself",
+class DoActSerializer(PlainActSerializer, SignedIssue):
+    pass
+
+
+class ToSignSerializer(DoActSerializer):
+    """``act`` and what its command takes besides; ``platform``, ``name``, ``codes`` as for departures."""
+
+    act = serializers.ChoiceField(
+        choices=[*sorted(PLAIN), "ISSUE", "AMEND", "TO_PAPER", "FROM_PAPER", "VOID", "DELIVER"]
     )
-    issuance_manifest = serializers.CharField(max_length=20000, required=False)
 
 
-class AmendSerializer(serializers.Serializer):
+class AmendSerializer(SignedIssue):
     content = serializers.JSONField()
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
@@ -139,16 +156,16 @@ class CombineSerializer(serializers.Serializer):
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class FromPaperSerializer(serializers.Serializer):
+class FromPaperSerializer(SignedIssue):
     returned = serializers.IntegerField(min_value=0, max_value=100, help_text="收回的正本份数 / originals returned")
     presenter = identifier(help_text="交回正本的单位 / who presented them")
 
 
-class CommentSerializer(serializers.Serializer):
+class CommentSerializer(Signed):
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class LeaveSerializer(serializers.Serializer):
+class LeaveSerializer(Signed):
     act = serializers.ChoiceField(
         choices=["TRANSFER", "ENDORSE", "ENDORSE_TO_ORDER"],
         required=False,
@@ -181,6 +198,13 @@ class DepartureSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class BillDocumentSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = SupportingDocument
+        fields = ["checksum", "name", "media_type", "size"]
+        read_only_fields = fields
+
+
 class LegEventSerializer(serializers.ModelSerializer):
     kind = serializers.ChoiceField(choices=LegEvent.Kind.choices)
     leg = serializers.IntegerField(min_value=1, max_value=30, required=False, allow_null=True)
@@ -206,7 +230,7 @@ class DeliveryOrderSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class DeliverSerializer(serializers.Serializer):
+class DeliverSerializer(Signed):
     order = serializers.CharField(max_length=24)
     to = identifier(
         required=False, help_text="提货人；持有人在其他平台时不填 / left out where the holder is on another platform"

@@ -6,9 +6,8 @@ from datetime import date
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
-from bills import chain, keys, pdf, signing, verify
+from bills import keys, pdf, signing, verify
 from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
@@ -78,18 +77,61 @@ def test_an_organisation_signs_with_its_own_key(cast, people):
     answer = people["operator"].post(f"{BASE}/keys", {"jwk": signing.public_part(private), "replace": True})
     assert (answer.status_code, answer.json()["kept_here"]) == (201, False)
     number = people["operator"].post(BASE, content(cast)).json()["number"]
-    asked = people["operator"].post(f"{BASE}/{number}/acts/to-sign", {"act": "ISSUE"}).json()
+    to_sign = f"{BASE}/{number}/acts/to-sign"
+    asked = people["operator"].post(to_sign, {"act": "ISSUE"}).json()
+    assert asked["act"] is None
     manifest = signing.sign(asked["issuance_manifest"], private)
-    party = keys.party_of(cast.operator)
-    act = chain.statement(
-        bill=number, sequence=1, previous="", document=asked["checksum"], act="ISSUE", actor=party,
-        recipient=keys.party_of(cast.shipper), at=timezone.now(),
-        details={"terms": asked["terms"], "issuanceManifestSignedContent": manifest},
-    )  # fmt: skip
+    act = people["operator"].post(to_sign, {"act": "ISSUE", "issuance_manifest": manifest}).json()["act"]
+    assert (act["act"], act["transportDocumentChecksum"]) == ("ISSUE", asked["checksum"])
     problem = do(people["operator"], number, "ISSUE", 409)
     assert problem["code"] == "no-key-here"
     do(people["operator"], number, "ISSUE", signed=signing.sign(act, private), issuance_manifest=manifest)
     assert verify.verify(people["shipper"].get(f"{BASE}/{number}/export").json()).acts == 1
+
+
+def test_an_organisation_with_a_key_of_its_own_does_every_act_of_its_capacity(cast, people):
+    """Amend, to paper and back, deliver, leave, void: what to sign is told, and what is signed is taken."""
+    private = signing.generate()
+    bills = [handed_over(cast, issued(cast)) for _ in range(3)]
+    keys.register_key(principal=cast.p("operator"), jwk=signing.public_part(private), replace=True)
+    operator = people["operator"]
+
+    def signed(bill, act, path, **body):
+        to_sign = f"{BASE}/{bill.number}/acts/to-sign"
+        asked = operator.post(to_sign, {"act": act} | body)
+        assert asked.status_code == 200, asked.content.decode()
+        told = asked.json()
+        if "issuance_manifest" in told:
+            body["issuance_manifest"] = signing.sign(told["issuance_manifest"], private)
+            told = operator.post(to_sign, {"act": act} | body).json()["act"]
+        assert told["act"] == act
+        unsigned = operator.post(f"{BASE}/{bill.number}/{path}", body)
+        assert unsigned.json()["code"] == "no-key-here"
+        answer = operator.post(f"{BASE}/{bill.number}/{path}", body | {"signed": signing.sign(told, private)})
+        assert answer.status_code == 200, answer.content.decode()
+        verify.verify(people["buyer"].get(f"{BASE}/{bill.number}/export").json())
+
+    for bill in bills:
+        do(people["buyer"], bill.number, "SURRENDER_FOR_AMENDMENT")
+    changed = bills[0].versions.get().content | {"clauses": ["said to contain"]}
+    signed(bills[0], "AMEND", "amend", content=changed)
+    signed(bills[1], "TO_PAPER", "to-paper")
+    signed(bills[1], "FROM_PAPER", "from-paper", returned=1, presenter=cast.buyer.pk)
+    signed(bills[2], "VOID", "void")
+    do(people["buyer"], bills[0].number, "SURRENDER_FOR_DELIVERY")
+    accept = operator.post(f"{BASE}/{bills[0].number}/acts/to-sign", {"act": "ACCEPT"}).json()
+    do(operator, bills[0].number, "ACCEPT", signed=signing.sign(accept, private))
+    link = {"kind": "import_declaration", "number": declared(bills[0], "released")}
+    assert operator.post(f"{BASE}/{bills[0].number}/papers", link).status_code == 201
+    order = operator.post(f"{BASE}/{bills[0].number}/delivery-order").json()["number"]
+    signed(bills[0], "DELIVER", "deliver", order=order, to=cast.buyer.pk)
+    assert operator.get(f"{BASE}/{bills[0].number}").json()["state"] == "delivered"
+
+
+def test_a_text_in_place_of_a_signature_is_not_taken_for_a_question(cast, people):
+    bill = issued(cast, "bearer")
+    problem = do(people["shipper"], bill.number, "SIGN", 422, signed="?")
+    assert problem["code"] == "act-malformed"
 
 
 @pytest.mark.parametrize("kind", ["private", "short", "garbage"])
