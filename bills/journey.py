@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from bills import departing, recording, sources
@@ -69,8 +70,7 @@ def report(
         return made
     if found is not None:
         _live(found, kind, occurred_at)
-    bill.updated_at = timezone.now()
-    bill.save(update_fields=["updated_at"])
+    _touch(bill)
     append(
         type=f"bill.leg_{kind}",
         subject=("bill", bill.number),
@@ -82,20 +82,64 @@ def report(
     return made
 
 
+def _touch(bill: Bill) -> None:
+    bill.updated_at = timezone.now()
+    bill.save(update_fields=["updated_at"])
+
+
 def _live(leg: Leg, kind: str, occurred_at: datetime) -> None:
+    """A leg begins with the first departure and ends with the last arrival, in whatever order they are told."""
     if kind == LegEvent.Kind.DEPARTED:
-        leg.actual_departure = occurred_at
+        leg.actual_departure = min(leg.actual_departure or occurred_at, occurred_at)
     elif kind == LegEvent.Kind.ARRIVED:
-        leg.actual_arrival = occurred_at
+        leg.actual_arrival = max(leg.actual_arrival or occurred_at, occurred_at)
     else:
         return
     leg.save(update_fields=["actual_departure", "actual_arrival"])
 
 
+def carry_over(old: list[Bill], new: Bill) -> None:
+    """What the journey has brought so far goes with the goods into ``new``: events of the legs and damages by container,
+    actual times, and the papers whose containers are in it (those that list none go with every part)."""
+    boxes = set(new.containers.values_list("number", flat=True))
+    events = LegEvent.objects.filter(bill__in=old).filter(Q(container="") | Q(container__in=boxes)).order_by("id")
+    LegEvent.objects.bulk_create(
+        [
+            LegEvent(
+                bill=new, leg=event.leg, kind=event.kind, occurred_at=event.occurred_at, recorded_at=event.recorded_at,
+                place=event.place, container=event.container, remark=event.remark, reporter=event.reporter,
+            )
+            for event in events.select_related("reporter")
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    legs = {leg.sequence: leg for leg in new.legs.all()}
+    for event in events:
+        if event.leg in legs:
+            _live(legs[event.leg], event.kind, event.occurred_at)
+    for paper in Paper.objects.filter(bill__in=old).order_by("id"):
+        found = sources.declared(paper.number) if paper.kind in DIRECTIONS else None
+        if found is None or not found.containers or found.containers & boxes:
+            Paper.objects.get_or_create(
+                bill=new, kind=paper.kind, number=paper.number, defaults={"released_at": paper.released_at}
+            )
+
+
 def whereabouts(bill: Bill) -> dict[str, Any]:
-    """Where the goods are, from what was reported latest by the time it happened."""
+    """Where the goods are, from what was reported latest by the time it happened; and each container where they are not
+    all in one place."""
     legs = {leg.sequence: leg for leg in bill.legs.all()}
-    latest = bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id").first()
+    events = list(bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id"))
+    found = _where(events[0] if events else None, legs)
+    if any(event.container for event in events):
+        found["containers"] = [
+            {"container": number, **_where(next((e for e in events if e.container in ("", number)), None), legs)}
+            for number in bill.containers.order_by("number").values_list("number", flat=True)
+        ]
+    return found
+
+
+def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
     if latest is None or latest.leg not in legs:
         first = legs.get(1)
         return {"status": "not_departed", "leg": None, "place": first.origin if first else "", "since": None}
@@ -194,6 +238,7 @@ def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
         )
     made, new = Paper.objects.get_or_create(bill=bill, kind=kind, number=paper)
     if new:
+        _touch(bill)
         append(
             type="bill.paper_linked", subject=("bill", bill.number), actor=principal.actor,
             audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
@@ -219,6 +264,7 @@ def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
             T("此报关单有效且以本提单为提运单号", "This declaration stands and names this bill, or the bill has ended"),
         )
     found.delete()
+    _touch(bill)
     append(
         type="bill.paper_unlinked", subject=("bill", bill.number), actor=principal.actor,
         audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
@@ -229,14 +275,16 @@ def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
 def note_releases(numbers: Iterable[str], *, at: datetime | None = None) -> int:
     """Declarations of these numbers are released: say so on the bills they stand under. Again changes nothing."""
     count = 0
-    for pk in (
+    for bill_id, pk in (
         Paper.objects.filter(number__in=list(numbers), released_at=None)
         .order_by("bill_id", "id")
-        .values_list("pk", flat=True)
+        .values_list("bill_id", "pk")
     ):
         with transaction.atomic():
-            paper = Paper.objects.select_related("bill").select_for_update().filter(pk=pk).first()
-            if paper is not None and paper.released_at is None:
+            # The bill first, as every command does.
+            bill = Bill.objects.select_for_update().get(pk=bill_id)
+            paper = bill.papers.filter(pk=pk, released_at=None).first()
+            if paper is not None:
                 _released(paper, at or timezone.now())
                 count += 1
     return count
@@ -247,6 +295,7 @@ def _released(paper: Paper, at: datetime) -> None:
         return
     paper.released_at = at
     paper.save(update_fields=["released_at"])
+    _touch(paper.bill)
     append(
         type="bill.paper_released", subject=("bill", paper.bill.number), actor="system",
         audience={pk for pk in (paper.bill.issuer_id, paper.bill.holder_id) if pk},

@@ -189,8 +189,23 @@ def sums(contents: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
     return {key: value for key, value in totals.items() if value}  # type: ignore[misc]
 
 
+def money(contents: list[dict[str, Any]]) -> dict[tuple[str, str, str], Decimal]:
+    """Sums of money over several bills, by what they are for, their name and currency: splitting and combining must preserve
+    these as well."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for content in contents:
+        for charge in content.get("charges", ()):
+            found["charges", f"{charge['name']} {charge['payment']}", charge["currency"]] += Decimal(charge["amount"])  # type: ignore[assignment]
+        for name in ("total_charge", "declared_value"):
+            if value := content.get(name):
+                found[name, "", value["currency"]] += Decimal(value["amount"])  # type: ignore[assignment]
+        if value := content.get("insurance", {}).get("amount"):
+            found["insurance", "", value["currency"]] += Decimal(value["amount"])  # type: ignore[assignment]
+    return {key: value for key, value in found.items() if value}  # type: ignore[misc]
+
+
 def preserved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[Violation]:
-    """Splitting and combining lose and add nothing, and each container stays whole in one bill."""
+    """Splitting and combining lose and add nothing, no money either, and each container stays whole in one bill."""
     was, now = sums(before), sums(after)
     found = [
         Violation(
@@ -200,6 +215,17 @@ def preserved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list
         )
         for name, measure in sorted(set(was) | set(now))
         if was.get((name, measure), 0) != now.get((name, measure), 0)
+    ]  # fmt: skip
+    paid, pays = money(before), money(after)
+    found += [
+        Violation(
+            f"/parts/{kind}", "money-not-preserved",
+            f"“{kind} {name}”{currency} 金额不守恒：原 {paid.get((kind, name, currency), 0)}，现 {pays.get((kind, name, currency), 0)}",
+            f"{kind} {name} in {currency} is not preserved: {paid.get((kind, name, currency), 0)} before,"
+            f" {pays.get((kind, name, currency), 0)} after",
+        )
+        for kind, name, currency in sorted(set(paid) | set(pays))
+        if paid.get((kind, name, currency), 0) != pays.get((kind, name, currency), 0)
     ]  # fmt: skip
     boxes = [
         Counter(container["number"] for content in contents for container in content.get("containers", ()))

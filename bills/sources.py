@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 
 class Declared(NamedTuple):
-    """A declaration as it is now. ``bill`` is the transport document it names, ``direction`` is I or E; one that was
-    withdrawn or rejected does not stand."""
+    """A declaration as it is now. ``bill`` is the transport document it names, ``direction`` is I or E, ``containers`` are
+    those it lists; one that was withdrawn or rejected does not stand."""
 
     bill: str
     direction: str
     released_at: datetime | None = None
     stands: bool = True
+    containers: frozenset[str] = frozenset()
 
 
 _declared: Callable[[str], Declared | None] = lambda number: None  # noqa: E731

@@ -44,13 +44,14 @@ def _declared(number: str) -> Declared | None:
     from django.db.models import Q
 
     from bills.sources import Declared
-    from declarations.models import Declaration, State
+    from declarations.models import Container, Declaration, State
     from exchange.models import Mirror, MirrorEvent
 
     lodged = Declaration.objects.exclude(state=State.DRAFT)
     if row := lodged.filter(Q(unified_number=number) | Q(customs_number=number)).first():
         stands = row.state not in (State.WITHDRAWN, State.REJECTED)
-        return Declared(row.transport_document_number, row.direction, row.released_at, stands)
+        boxes = Container.objects.filter(declaration=row).values_list("container_number", flat=True)
+        return Declared(row.transport_document_number, row.direction, row.released_at, stands, frozenset(boxes))
     told = {"subject_kind": "declaration", "subject_number": number}
     mirror = Mirror.objects.filter(**told).first()
     if mirror is None:
@@ -59,4 +60,5 @@ def _declared(number: str) -> Declared | None:
     return Declared(
         mirror.data.get("transport_document_number", ""), mirror.data.get("direction", ""),
         released.occurred_at if released else None, mirror.data.get("state") not in (State.WITHDRAWN, State.REJECTED),
+        frozenset(mirror.data.get("containers") or ()),
     )  # fmt: skip

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
+from django.db import transaction
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bills import acts, departing, division, exporting, issuing, journey, verify
+from bills import acts, departing, division, exporting, issuing, journey, recording, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
@@ -50,12 +53,17 @@ def wanted(serializer: type[Any], request: Request) -> dict[str, Any]:
     return dict(made.validated_data)
 
 
+def etag(bill: Bill) -> str:
+    """Changes with every act, every change of a draft, every event of a leg and every paper."""
+    return f'"{bill.acts}-{bill.updated_at.timestamp():.6f}"'
+
+
 def detail(request: Request, number: str, status: int = 200) -> Response:
-    """The bill as it is now, with an ETag over its chain."""
+    """The bill as it is now; 304 where the caller has it."""
     bill = visible(request, number)
-    return Response(
-        s.BillDetailSerializer(bill).data, status=status, headers={"ETag": f'"{bill.acts}-{bill.head[:16]}"'}
-    )
+    if request.method == "GET" and request.headers.get("If-None-Match") == etag(bill):
+        return Response(status=304, headers={"ETag": etag(bill)})
+    return Response(s.BillDetailSerializer(bill).data, status=status, headers={"ETag": etag(bill)})
 
 
 @extend_schema_view(
@@ -114,17 +122,22 @@ class BillDetail(View):
         return detail(request, number)
 
     def put(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
-        issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
+        with unchanged(request, number):
+            issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
         return detail(request, number)
 
 
-def _if_match(request: Request, number: str) -> None:
+@contextmanager
+def unchanged(request: Request, number: str) -> Iterator[None]:
+    """What is done within, is done on the bill that If-Match names: its row is locked before it is compared."""
     given = request.headers.get("If-Match")
-    if given:
-        bill = visible(request, number)
-        if given != f'"{bill.acts}-{bill.head[:16]}"':
+    if not given:
+        yield
+        return
+    with transaction.atomic():
+        if given != etag(recording.lock(number, caller(request))):
             raise Problem(412, "stale", T("提单已变化，请重新读取", "The bill has changed: read it again"))
+        yield
 
 
 @extend_schema_view(
@@ -177,17 +190,17 @@ class Acts(View):
         return self.paged(request, found, s.ActSerializer, ordering=("sequence", "id"))
 
     def post(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
         asked, principal = wanted(s.DoActSerializer, request), caller(request)
         code = asked.pop("act")
         manifest = asked.pop("issuance_manifest", "")
-        if code == "ISSUE":
-            made = issuing.issue(
-                number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
-                comments=asked.get("comments", ""),
-            )  # fmt: skip
-        else:
-            made = acts.act(number=number, code=code, principal=principal, **asked)
+        with unchanged(request, number):
+            if code == "ISSUE":
+                made = issuing.issue(
+                    number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
+                    comments=asked.get("comments", ""),
+                )  # fmt: skip
+            else:
+                made = acts.act(number=number, code=code, principal=principal, **asked)
         return Response(s.ActSerializer(made).data, status=201)
 
 
@@ -251,8 +264,8 @@ class Command(View):
         raise NotImplementedError
 
     def post(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
-        self.run(number, caller(request), wanted(self.serializer, request))
+        with unchanged(request, number):
+            self.run(number, caller(request), wanted(self.serializer, request))
         return detail(request, number)
 
 

@@ -178,6 +178,24 @@ def test_a_stale_if_match_is_refused(cast, people):
     assert answer.status_code == 412
 
 
+def test_a_draft_changed_since_it_was_read_is_not_written_over(cast, people):
+    path = f"{BASE}/{people['operator'].post(BASE, content(cast)).json()['number']}"
+    etag = people["operator"].get(path)["ETag"]
+    changed = content(cast, booking="B1")
+    assert people["operator"].put(path, changed, headers={"If-Match": etag}).status_code == 200
+    assert people["operator"].put(path, content(cast), headers={"If-Match": etag}).status_code == 412
+    assert people["operator"].get(path).json()["content"]["booking"] == "B1"
+
+
+def test_who_has_the_bill_as_it_is_gets_it_once(cast, people):
+    path = f"{BASE}/{issued(cast).number}"
+    etag = people["shipper"].get(path)["ETag"]
+    assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 304
+    departed = {"leg": 2, "kind": "departed", "occurred_at": "2026-11-20T08:00:00+08:00"}
+    assert people["carrier"].post(f"{path}/leg-events", departed).status_code == 201
+    assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
 def test_the_same_idempotency_key_acts_once(cast, people):
     bill = issued(cast, "bearer")
 

@@ -184,6 +184,8 @@ class Titles(RuleBasedStateMachine):
                     "containers": [box],
                 }
             )
+        # The first part keeps what there is to pay and what is insured.
+        parts[0] |= {name: now[name] for name in ("charges", "insurance") if name in now}
         if lose:
             parts[0]["goods"][0]["net_weight_kg"] = "12499"
         new = self.command(pk, model.state == "amending" and not lose, division.split, parts=parts)

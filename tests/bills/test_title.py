@@ -11,7 +11,7 @@ import time_machine
 from django.db import InternalError, close_old_connections, transaction
 from django.utils import timezone
 
-from bills import acts, chain, division, exporting, issuing, journey, keys, signing, title, verify
+from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
 from bills.models import Act, Bill, SigningKey
 from common.problems import Problem
 from declarations import decisions, lodgement
@@ -132,72 +132,6 @@ def test_amending_makes_a_new_version_and_the_old_one_stops_verifying(cast):
     assert exporting.public_state(bill.number, bill.checksum)["in_force"] is True
     handed_over(cast, bill, "third", "buyer")
     assert verify.verify(exporting.export(bill)).version == 2
-
-
-def two_box_content(cast) -> dict[str, Any]:
-    made = content(cast)
-    made["containers"].append({"number": "TCNU7200794", "size_type": "22G1", "seals": [{"number": "SG2"}]})
-    made["goods"][0]["stowage"] = [
-        {"container": "CSQU3054383", "packages": "10", "gross_weight_kg": "12600.5"},
-        {"container": "TCNU7200794", "packages": "6", "gross_weight_kg": "7560"},
-    ]
-    return made
-
-
-def parts_of(made: dict[str, Any]) -> list[dict[str, Any]]:
-    goods, parts = made["goods"][0], []
-    for stowed, net, volume, box in zip(
-        goods["stowage"], ("12500", "7500"), ("18", "10.4"), made["containers"], strict=True
-    ):
-        item = goods | {k: stowed[k] for k in ("packages", "gross_weight_kg")}
-        parts.append(
-            {"goods": [item | {"net_weight_kg": net, "volume_m3": volume, "stowage": [stowed]}], "containers": [box]}
-        )
-    return parts
-
-
-def split_bill(cast) -> tuple[Bill, list[Bill], list[dict[str, Any]]]:
-    made = two_box_content(cast)
-    bill = issuing.draft(principal=cast.p("operator"), content=made)
-    issuing.issue(number=bill.number, principal=cast.p("operator"))
-    bill = handed_over(cast, bill)
-    cast.does("buyer", "SURRENDER_FOR_AMENDMENT", bill)
-    parts = parts_of(made)
-    return bill, division.split(number=bill.number, principal=cast.p("operator"), parts=parts), parts
-
-
-def test_splitting_preserves_every_quantity_and_the_holder(cast):
-    bill, new, _ = split_bill(cast)
-    bill.refresh_from_db()
-    assert bill.state == "replaced"
-    assert [one.holder for one in new] == [cast.buyer, cast.buyer]
-    old = division.totals([bill.versions.get().content])
-    assert division.totals([one.versions.get().content for one in new]) == old
-    for one in new:
-        assert verify.verify(exporting.export(one)).state == "issued"
-    refused("state-conflict", cast.does, "buyer", "TRANSFER", bill, "third")
-
-
-def test_a_split_that_loses_a_package_is_refused(cast):
-    made = two_box_content(cast)
-    bill = issuing.draft(principal=cast.p("operator"), content=made)
-    issuing.issue(number=bill.number, principal=cast.p("operator"))
-    cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill)
-    parts = parts_of(made)
-    parts[1]["goods"][0] |= {"packages": "5", "stowage": [parts[1]["goods"][0]["stowage"][0] | {"packages": "5"}]}
-    refused("sum-not-preserved", division.split, number=bill.number, principal=cast.p("operator"), parts=parts)
-    bill.refresh_from_db()
-    assert bill.state == "amending"
-    assert Bill.objects.count() == 1
-
-
-def test_combining_brings_the_parts_back_together(cast):
-    bill, new, _ = split_bill(cast)
-    for one in new:
-        cast.does("buyer", "SURRENDER_FOR_AMENDMENT", one)
-    whole = division.combine(numbers=[one.number for one in new], principal=cast.p("operator"))
-    assert division.totals([whole.versions.get().content]) == division.totals([bill.versions.get().content])
-    assert whole.holder == cast.buyer
 
 
 def test_paper_and_back_needs_every_original(cast):
