@@ -101,6 +101,7 @@ class Lists(RuleBasedStateMachine):
         public = [one for one in self.models.values() if one.body == model.body and one.state == "public"]
         newest = max(public, key=lambda one: one.first, default=None)
         in_time = newest is None or (model.first >= self.day + timedelta(days=NOTICE) and model.first > newest.first)
+        in_time = in_time and model.first >= self.day
         allowed = by == model.body and model.state == "checked" and in_time
         if self.attempt(allowed, catalogues.publish, number=number, principal=principal(self.bodies[by]), on=self.day):
             model.state = "public"
