@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from bills import exporting, keys, recording
 from bills.canonical import canonical, checksum, parse
+from bills.chain import HEX64
 from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault, visualisation_of
-from bills.models import Act, Bill, Departure, Platform, SupportingDocument
+from bills.models import Act, Bill, BillState, Departure, Platform, SupportingDocument, sees_all
 from bills.signing import BadSignature, opened, peek
 from bills.title import GUARDS, ORDER, party_key
-from common.problems import Fault, conflict, invalid
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
 from parties.principals import Principal
@@ -247,6 +248,82 @@ def settle(pk: int, answer: dict[str, Any], token: str) -> None:
         if departure.state == Departure.State.REFUSED and handed_over:
             recording.record(bill, "STAY", actor=None, by="system", details=details, comments=departure.last_error)
     departure.save(update_fields=["state", "answer", "answer_code", "last_error"])
+
+
+#: What people may find: the other platform has what was sent, it has not, or it is to be sent again.
+OUTCOMES = ("left", "stay", "again")
+_GOES_BACK = (Departure.Purpose.RETURN, Departure.Purpose.REISSUE)
+
+
+def stands_open(departure: Departure) -> bool:
+    """Whether the answer left the bill in between, with nothing to come that would end it: a dispute, or a refused answer of
+    ours to a holder there."""
+    if departure.state not in (Departure.State.DISPUTED, Departure.State.REFUSED):
+        return False
+    if departure.bill.departures.exclude(purpose=Departure.Purpose.NOTICE).filter(pk__gt=departure.pk).exists():
+        return False
+    if departure.purpose == Departure.Purpose.SURRENDER:
+        waiting = departure.bill.state in (BillState.SURRENDERED, BillState.AMENDING)
+        return departure.state == Departure.State.DISPUTED and waiting and departure.bill.holder_id is not None
+    return departure.purpose != Departure.Purpose.NOTICE and departure.bill.state == BillState.LEAVING
+
+
+@transaction.atomic
+def settle_by_hand(*, pk: int, outcome: str, reason: str, evidence: str, principal: Principal) -> Departure:
+    """An officer who has asked the other platform says what became of an envelope that no answer settled. ``evidence`` is the
+    SHA-256 of what that rests on (a letter, a log); it stands in the act, which the platform signs.
+
+    Raises Problem 403, 404, 409 (not open), 422."""
+    if not (sees_all(principal) and principal.has_duty("exchange")):
+        raise Problem(
+            403, "not-permitted", T("须由主管部门数据交换岗办理", "An officer of an authority, on exchange, does this")
+        )
+    departure = Departure.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    if departure is None:
+        raise not_found()
+    bill = departure.bill = Bill.objects.select_for_update().get(pk=departure.bill_id)
+    faults = []
+    if outcome not in OUTCOMES or (outcome == "stay" and departure.purpose in _GOES_BACK):
+        faults.append(
+            Fault("/outcome", "unknown-outcome", T("此信封不能这样了结", "This envelope cannot be settled that way"))
+        )
+    if not reason.strip():
+        faults.append(Fault("/reason", "text-missing", T("须写明理由", "Say why")))
+    if not HEX64.fullmatch(evidence):
+        faults.append(
+            Fault(
+                "/evidence",
+                "checksum",
+                T("须为凭证的 SHA-256（64 位十六进制）", "The SHA-256 of the evidence, in hexadecimal"),
+            )
+        )
+    if faults:
+        raise invalid(faults)
+    if not stands_open(departure):
+        raise conflict("not-open", T("此信封已了结", "This envelope is settled"))
+    details = {"settledBy": principal.actor, "evidence": evidence, "responseCode": departure.answer_code}
+    act: dict[str, Any] = {
+        "actor": None, "by": principal.actor, "details": details, "comments": reason.strip()[:255],
+    }  # fmt: skip
+    if outcome == "again":
+        departure.state, departure.next_attempt_at, departure.attempts = Departure.State.WAITING, timezone.now(), 0
+    elif outcome == "left":
+        departure.state = Departure.State.ACCEPTED
+        bill.entries = parse(departure.body)["envelopeTransferChain"]
+        bill.save(update_fields=["entries"])
+        if departure.purpose != Departure.Purpose.SURRENDER:
+            recording.record(bill, "LEFT", **act)
+    else:
+        departure.state = Departure.State.REFUSED
+        recording.record(bill, "STAY", **act)
+    departure.save(update_fields=["state", "next_attempt_at", "attempts"])
+    append(
+        type="bill.envelope_settled", subject=("bill", bill.number), actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
+        data={"platform": departure.platform_id, "purpose": departure.purpose, "outcome": outcome,
+              "reason": reason.strip()[:255], "evidence": evidence},
+    )  # fmt: skip
+    return departure
 
 
 def send_due(connect: Any, limit: int = 10) -> int:

@@ -10,6 +10,7 @@ from django.urls import URLPattern, path
 
 from console import (
     audit,
+    bills,
     clearing,
     compare,
     decisions,
@@ -44,6 +45,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("risk/", rules.show, "risk"),
         page("risk/edit/", rules.edit, "risk_edit"),
         page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
+        page("bills/departures/<int:pk>/", bills.departure, "departure"),
         page("port-fees/lists/", fees.lists, "fee_lists"),
         page("port-fees/figures/", fees.fee_figures, "fee_figures"),
         page("port-fees/complaints/", fees.complaints, "complaints"),

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from bills import journey, keys
 from bills.api import serializers as s
-from bills.api.bills import shown, visible, wanted
+from bills.api.bills import concerned, shown, wanted, whole
 from bills.models import DeliveryOrder, SigningKey
 from common.api import View
 from common.problems import not_found
@@ -33,7 +33,7 @@ class LegEvents(View):
 
     def get(self, request: Request, number: str) -> Response:
         return self.paged(
-            request, visible(request, number).leg_events.all(), s.LegEventSerializer, ordering=("occurred_at", "id")
+            request, concerned(request, number).leg_events.all(), s.LegEventSerializer, ordering=("occurred_at", "id")
         )
 
     def post(self, request: Request, number: str) -> Response:
@@ -83,7 +83,7 @@ class DeliveryOrders(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        order = DeliveryOrder.objects.filter(bill=visible(request, number)).first()
+        order = DeliveryOrder.objects.filter(bill=whole(request, number)).first()
         if order is None:
             raise not_found()
         return Response(s.DeliveryOrderSerializer(order).data)

@@ -5,9 +5,19 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bills import journey
-from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey, SupportingDocument
+from bills import journey, sight
+from bills.models import (
+    Act,
+    Bill,
+    DeliveryOrder,
+    Departure,
+    LegEvent,
+    Paper,
+    SigningKey,
+    SupportingDocument,
+)
 from bills.recording import PLAIN
+from bills.sight import Sight
 
 
 def identifier(**more: Any) -> serializers.IntegerField:
@@ -21,6 +31,8 @@ class PartyRef(serializers.Serializer):
 
 
 class BillSerializer(serializers.ModelSerializer):
+    """``principal`` in the context is who reads; in whose hands and pledge a bill is, its parties in title see."""
+
     holder = serializers.SerializerMethodField()
     pledgee = serializers.SerializerMethodField()
     issuer = serializers.SerializerMethodField()
@@ -35,13 +47,17 @@ class BillSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_holder(self, bill: Bill) -> dict[str, Any] | None:
+        if not sight.in_hand(bill, self.context["principal"]):
+            return None
         if bill.holder:
             return {"id": bill.holder_id, "name": bill.holder.name}
         return {"id": None, "name": bill.holder_name} if bill.holder_name else None
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_pledgee(self, bill: Bill) -> dict[str, Any] | None:
-        return {"id": bill.pledgee_id, "name": bill.pledgee.name} if bill.pledgee else None
+        if not sight.in_hand(bill, self.context["principal"]) or bill.pledgee is None:
+            return None
+        return {"id": bill.pledgee_id, "name": bill.pledgee.name}
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_issuer(self, bill: Bill) -> dict[str, Any] | None:
@@ -49,7 +65,11 @@ class BillSerializer(serializers.ModelSerializer):
 
 
 class BillDetailSerializer(BillSerializer):
+    """``sight`` in the context is how much of the bill its reader sees, and which version."""
+
     content = serializers.SerializerMethodField()
+    #: The version the content is of: for who is out of it, the last one it had to do with.
+    content_version = serializers.SerializerMethodField()
     whereabouts = serializers.SerializerMethodField()
     legs = serializers.SerializerMethodField()
     damages = serializers.SerializerMethodField()
@@ -59,17 +79,30 @@ class BillDetailSerializer(BillSerializer):
 
     class Meta(BillSerializer.Meta):
         fields = [
-            *BillSerializer.Meta.fields, "content", "whereabouts", "legs", "damages", "papers", "replaces", "replaced_by",
+            *BillSerializer.Meta.fields, "content", "content_version", "whereabouts", "legs", "damages", "papers",
+            "replaces", "replaced_by",
         ]  # fmt: skip
         read_only_fields = fields
 
-    def get_content(self, bill: Bill) -> dict[str, Any]:
-        return bill.draft or bill.versions.get(number=bill.version).content if bill.draft or bill.version else {}
+    def _travels(self) -> bool:
+        return bool(self.context["sight"][0] != Sight.PAST)
 
-    def get_whereabouts(self, bill: Bill) -> dict[str, Any]:
-        return journey.whereabouts(bill)
+    def get_content(self, bill: Bill) -> dict[str, Any]:
+        if bill.draft:
+            return dict(bill.draft)
+        _, version = self.context["sight"]
+        return version.content if version else {}
+
+    def get_content_version(self, bill: Bill) -> int | None:
+        _, version = self.context["sight"]
+        return version.number if version else None
+
+    def get_whereabouts(self, bill: Bill) -> dict[str, Any] | None:
+        return journey.whereabouts(bill) if self._travels() else None
 
     def get_legs(self, bill: Bill) -> list[dict[str, Any]]:
+        if not self._travels():
+            return []
         return list(
             bill.legs.values(  # type: ignore[arg-type]
                 "sequence", "mode", "origin", "destination", "carrier_name", "means", "voyage", "planned_departure",
@@ -78,9 +111,11 @@ class BillDetailSerializer(BillSerializer):
         )  # fmt: skip
 
     def get_damages(self, bill: Bill) -> list[dict[str, Any]]:
-        return journey.damages(bill)
+        return journey.damages(bill) if self._travels() else []
 
     def get_papers(self, bill: Bill) -> list[dict[str, Any]]:
+        if not self._travels():
+            return []
         return list(bill.papers.order_by("id").values("kind", "number", "released_at"))  # type: ignore[arg-type]
 
     def get_replaces(self, bill: Bill) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from django.test import Client
 
-from bills import keys, pdf, signing, verify
+from bills import issuing, keys, pdf, signing, verify
 from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
@@ -214,6 +214,37 @@ def test_who_only_took_part_sees_its_own_acts_and_no_export(cast, people):
     assert len(people["third"].get(f"{BASE}/{bill.number}/acts").json()["results"]) == 5
     assert people["shipper"].get(f"{BASE}/{bill.number}/export").status_code == 404
     assert people["bank"].get(f"{BASE}/{bill.number}").status_code == 404
+
+
+def test_who_passed_a_bill_on_sees_what_it_took_part_in_and_no_more(cast, people):
+    """Neither today's holder and bank, nor where the goods are, nor a version that came after it."""
+    bill = handed_over(cast, issued(cast))
+    handed_over(cast, bill, "third", "buyer")
+    cast.does("third", "SURRENDER_FOR_AMENDMENT", bill)
+    changed = bill.versions.get().content | {"clauses": ["later"]}
+    issuing.amend(number=bill.number, principal=cast.p("operator"), content=changed)
+    cast.does("third", "PLEDGE", bill, "bank")
+    path = f"{BASE}/{bill.number}"
+
+    def seen(who):
+        return people[who].get(path).json()
+
+    for who in ("third", "bank", "operator"):
+        full = seen(who)
+        assert (full["holder"]["id"], full["pledgee"]["id"]) == (cast.third.pk, cast.bank.pk)
+        assert (full["content_version"], full["content"]["clauses"]) == (2, ["later"])
+    for who in ("shipper", "carrier"):  # named in the version in force
+        named = seen(who)
+        assert (named["holder"], named["pledgee"], named["content_version"]) == (None, None, 2)
+        assert named["whereabouts"] is not None
+    past = seen("buyer")
+    assert (past["holder"], past["pledgee"], past["content_version"]) == (None, None, 1)
+    assert ("clauses" in past["content"], past["whereabouts"], past["legs"]) == (False, None, [])
+    listed = people["buyer"].get(BASE).json()["results"][0]
+    assert (listed["number"], listed["holder"], listed["pledgee"]) == (bill.number, None, None)
+    for part in ("pdf", "efbl", "leg-events", "export", "documents", "departures", "delivery-order"):
+        assert people["buyer"].get(f"{path}/{part}").status_code == 404, part
+    assert people["carrier"].get(f"{path}/leg-events").status_code == 200
 
 
 def test_an_efbl_becomes_a_draft_and_comes_back(people):

@@ -410,6 +410,61 @@ def test_a_dispute_is_left_to_people(cast, wave):
     assert departing.claim() == []
 
 
+def exchange_officer():
+    return make.officer_principal(make.officer(duties=("exchange",)))
+
+
+def by_hand(departure, outcome, **changes):
+    asked = {"reason": "their letter of today", "evidence": "ab" * 32, "principal": exchange_officer()} | changes
+    return departing.settle_by_hand(pk=departure.pk, outcome=outcome, **asked)
+
+
+@pytest.mark.usefixtures("partner")
+@pytest.mark.parametrize(("outcome", "state"), [("left", "away"), ("stay", "issued")])
+def test_a_dispute_is_settled_by_an_officer_with_evidence_in_a_signed_act(cast, wave, outcome, state):
+    bill, departure = leaving(cast)
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE", reason="we know another chain")))
+    by_hand(departure, outcome)
+    bill.refresh_from_db()
+    assert bill.state == state
+    last = signing.peek(bill.act_set.order_by("-sequence")[0].token)[1]
+    assert (last["capacity"], last["details"]["evidence"]) == ("platform", "ab" * 32)
+    assert events_of("bill", bill.number)[-1] == "bill.envelope_settled"
+    assert verify.verify(exporting.export(bill)).state == state
+    with pytest.raises(Problem) as again:
+        by_hand(departure, outcome)
+    assert again.value.code == "not-open"
+
+
+@pytest.mark.usefixtures("partner")
+def test_a_disputed_envelope_can_be_sent_again(cast, wave):
+    bill, departure = leaving(cast)
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE")))
+    by_hand(departure, "again")
+    attempt(departure, lambda body: Reply(200, wave.answer(body, "RECE")))
+    bill.refresh_from_db()
+    assert bill.state == "away"
+
+
+@pytest.mark.usefixtures("partner")
+def test_settling_by_hand_needs_an_officer_a_reason_and_evidence(cast, wave):
+    bill, departure = leaving(cast)
+    with pytest.raises(Problem) as early:
+        by_hand(departure, "left")
+    assert early.value.code == "not-open"
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE")))
+    for principal in (cast.p("shipper"), make.officer_principal(make.officer(duties=("release",)))):
+        with pytest.raises(Problem) as refused:
+            by_hand(departure, "left", principal=principal)
+        assert refused.value.status == 403
+    for changes in ({"reason": " "}, {"evidence": "letter.pdf"}):
+        with pytest.raises(Problem) as refused:
+            by_hand(departure, "left", **changes)
+        assert refused.value.status == 422
+    bill.refresh_from_db()
+    assert bill.state == "leaving"
+
+
 def test_the_carriers_visualisation_travels_on_unchanged(cast, wave, pint, api):
     """PINT: eBLVisualisationByCarrier stands in the manifest and in every entry, the same for the whole chain."""
     picture = metadata(b"the picture", "bill.pdf")
