@@ -156,6 +156,10 @@ def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> 
     boxes = {box["number"]: box for content in contents for box in content.get("containers", ())}
     combined = {name: value for name, value in contents[0].items() if name not in OF_A_PART}
     combined |= {"goods": goods, "containers": list(boxes.values())} | _added_up(contents)
+    for name in ("received_on", "shipped_on"):
+        combined.pop(name, None)
+        if all(content.get(name) for content in contents):
+            combined[name] = max(content[name] for content in contents)
     issuing.refuse(rules.preserved(contents, [combined]))
     new = _successor(bills, combined, principal, operator)
     for bill in bills:

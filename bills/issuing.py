@@ -20,7 +20,7 @@ from bills.rules import Violation
 from bills.signing import BadSignature, opened, peek
 from bills.title import ORDER, STRAIGHT, party_key
 from bills.wire import dcsa
-from common.days import legal_day
+from common.days import legal_day, today
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
@@ -332,7 +332,7 @@ def issue(
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发", "The bill is issued already"))
     content = complete(bill.draft, operator)
-    refuse(check_to_issue(content))
+    refuse(check_to_issue(content) or rules.dated(content, today()))
     consignor = _registered(content["parties"]["consignor"])
     assert consignor is not None
     bill.issued_at, bill.draft = timezone.now(), None
@@ -355,6 +355,7 @@ def amend(
         raise conflict(
             "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
         )
+    refuse(rules.check(content) or rules.dated(content, today()))
     if bill.holder is not None:
         return new_version(
             bill, "AMEND", principal=principal, operator=operator, content=content, holder=bill.holder, comments=comments,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -143,6 +143,39 @@ def required_to_issue(content: dict[str, Any]) -> Iterator[Violation]:
                          ("issue", "签发地", "place of issue")):  # fmt: skip
         if not content["places"].get(name, {}).get("unlocode"):
             yield Violation(f"/places/{name}/unlocode", "place-missing", f"缺少{zh}", f"The {en} is missing")
+
+
+def dated(content: dict[str, Any], today: date) -> list[Violation]:
+    """A bill says when the goods were received or on board (Maritime Code art. 73), not later than the day it is issued; and when the
+    journey is planned to begin and to end, which DCSA's document asks for. Not asked of what older versions said."""
+    found = []
+    given = {name: date.fromisoformat(content[name]) for name in ("received_on", "shipped_on") if content.get(name)}
+    if not given:
+        found.append(
+            Violation(
+                "/received_on", "receipt-undated", "缺少接收货物或装船日期（海商法第七十三条）",
+                "The day the goods were received or on board is missing (Maritime Code art. 73)",
+            )
+        )  # fmt: skip
+    found += [
+        Violation(f"/{name}", "in-the-future", "日期晚于签发日", "Later than the day of issue")
+        for name, day in given.items()
+        if day > today
+    ]
+    if len(given) == 2 and given["shipped_on"] < given["received_on"]:
+        found.append(
+            Violation("/shipped_on", "shipped-before-received", "装船早于接收", "On board before it was received")
+        )
+    legs = content["legs"]
+    for index, name in ((0, "planned_departure"), (len(legs) - 1, "planned_arrival")):
+        if not legs[index].get(name):
+            found.append(
+                Violation(
+                    f"/legs/{index}/{name}", "journey-undated", "缺少首段计划出发或末段计划到达时间",
+                    "The planned departure of the first leg, or arrival of the last, is missing",
+                )
+            )  # fmt: skip
+    return found
 
 
 RULES: tuple[Callable[[dict[str, Any]], Iterator[Violation]], ...] = (

@@ -12,7 +12,9 @@ from django.db import InternalError, close_old_connections, transaction
 from django.utils import timezone
 
 from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills.canonical import parse
 from bills.models import Act, Bill, SigningKey
+from bills.wire import dcsa
 from common.problems import Problem
 from declarations import decisions, lodgement
 from parties.principals import SYSTEM
@@ -35,6 +37,42 @@ def test_issuing_gives_the_bill_to_the_consignor(cast):
     assert (bill.state, bill.version, bill.holder) == ("issued", 1, cast.shipper)
     assert bill.endorsee_key == bill.holder_key
     assert events_of("bill", bill.number) == ["bill.drafted", "bill.issued"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"received_on": None}, "receipt-undated"),
+        ({"received_on": "2999-01-01"}, "in-the-future"),
+        ({"shipped_on": "2026-10-31"}, "shipped-before-received"),
+        ({"legs": "undated"}, "journey-undated"),
+    ],
+)
+def test_a_bill_says_when_the_goods_were_received_or_on_board(cast, change, code):
+    """Maritime Code art. 73: the date of receipt; and the days DCSA's document asks for are not made up."""
+    made = content(cast)
+    made = {name: value for name, value in (made | change).items() if value and value != "undated"}
+    made.setdefault("legs", content(cast)["legs"])
+    if change.get("legs"):
+        del made["legs"][0]["planned_departure"]
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    refused(code, issuing.issue, number=bill.number, principal=cast.p("operator"))
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_the_document_holds_exactly_one_of_the_two_dates(cast, shipped):
+    """DCSA: shippedOnBoardDate or receivedForShipmentDate."""
+    bill = issued(cast, **({"shipped_on": "2026-11-02"} if shipped else {}))
+    document = parse(bill.versions.get().document)
+    dates = {name: document.get(name) for name in ("shippedOnBoardDate", "receivedForShipmentDate")}
+    assert dates == {
+        "shippedOnBoardDate": "2026-11-02" if shipped else None,
+        "receivedForShipmentDate": None if shipped else "2026-11-01",
+    }
+    assert document["isShippedOnBoardType"] is shipped
+    del document["oneBill"]
+    back = dcsa.from_document(document)
+    assert back.get("shipped_on" if shipped else "received_on") == ("2026-11-02" if shipped else "2026-11-01")
 
 
 def test_only_who_holds_may_endorse(cast):
