@@ -91,14 +91,14 @@ def unseal(sealed: bytes, name: str) -> bytes:
 
 # Reading ----------------------------------------------------------------------------------------------------------
 @functools.lru_cache(maxsize=4096)
-def _loaded(kid: str, jwk: bytes) -> tuple[Any, list[str]]:
-    return signing.load_public(loads(jwk))
+def _loaded(kid: str, jwk: bytes) -> tuple[Any, list[str], dict[str, Any]]:
+    return *signing.load_public(loads(jwk)), {}
 
 
 def as_key(row: SigningKey) -> signing.Key:
     """The row as the pure modules take it; the costly import of the key is remembered, whether it counts is not."""
     key = signing.Key(row.kid, row.jwk, row.owner, row.platform, row.valid_from, row.revoked_at)
-    key._loaded, key._algorithms = _loaded(row.kid, dumps(row.jwk))
+    key._loaded, key._algorithms, key.headers = _loaded(row.kid, dumps(row.jwk))
     return key
 
 
