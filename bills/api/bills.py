@@ -391,7 +391,12 @@ class Departures(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        return self.paged(request, whole(request, number).departures.all(), s.DepartureSerializer)
+        bill, principal = visible(request, number), caller(request)
+        # Who sent it on is told whether it came there; an envelope's row names no party and no goods.
+        took_part = Act.objects.filter(bill=bill, actor_id=principal.organisation_id or 0)
+        if not sight.in_hand(bill, principal) and not took_part.exists():
+            raise not_found()
+        return self.paged(request, bill.departures.all(), s.DepartureSerializer)
 
     def post(self, request: Request, number: str) -> Response:
         made = departing.leave(number=number, principal=caller(request), **wanted(s.LeaveSerializer, request))

@@ -242,9 +242,11 @@ def test_who_passed_a_bill_on_sees_what_it_took_part_in_and_no_more(cast, people
     assert ("clauses" in past["content"], past["whereabouts"], past["legs"]) == (False, None, [])
     listed = people["buyer"].get(BASE).json()["results"][0]
     assert (listed["number"], listed["holder"], listed["pledgee"]) == (bill.number, None, None)
-    for part in ("pdf", "efbl", "leg-events", "export", "documents", "departures", "delivery-order"):
+    for part in ("pdf", "efbl", "leg-events", "export", "documents", "delivery-order"):
         assert people["buyer"].get(f"{path}/{part}").status_code == 404, part
     assert people["carrier"].get(f"{path}/leg-events").status_code == 200
+    departures = {who: people[who].get(f"{path}/departures").status_code for who in ("buyer", "carrier")}
+    assert departures == {"buyer": 200, "carrier": 404}
 
 
 def test_an_efbl_becomes_a_draft_and_comes_back(people):
