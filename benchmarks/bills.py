@@ -1,7 +1,7 @@
 """``chain1000_verify_ms``: verifying the exported file of a bill with 1 000 acts (limit 200 ms): the least disturbed
 of nine runs by the clock; ``_cpu_ms`` is the processor's share of it.
 ``title_transfer_vs_sql``: transfers of title, signature check included, against the same rows written by prepared SQL
-(at least 0.30)."""
+(at least 0.30), taken in turns call by call; ``title_transfer_cpu_ms`` and ``title_transfer_sql_cpu_ms`` are this process's share."""
 
 from __future__ import annotations
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from bills import chain, departing, keys, title
+from bills import departing, title
 from bills.models import Act, Bill, Departure
-from bills.recording import PLAIN, addressee, caller, lock, next_moment, record, refused
-from common.problems import Fault, invalid, not_found
+from bills.recording import ASK, PLAIN, Unsigned, addressee, caller, lock, record
+from common.problems import Fault, invalid
 from common.text import T
 from parties.models import Organisation
 from parties.principals import Principal
@@ -88,22 +87,10 @@ def endorse_and_transfer(
     return record(bill, "TRANSFER", actor=actor, by=principal.actor, recipient=to)
 
 
-def to_sign(
-    *, number: str, code: str, principal: Principal, recipient: int | None = None, reason: str = "", comments: str = ""
-) -> dict[str, Any]:
-    """What the caller has to sign (over its RFC 8785 form) to do this act now."""
-    actor = caller(principal)
-    bill = Bill.objects.visible_to(principal).filter(number=number).first()
-    if bill is None:
-        raise not_found()
-    code, recipient, abroad = _meant(bill, code, recipient)
-    to = addressee(recipient)
-    payload = chain.statement(
-        bill=bill.number, sequence=bill.acts + 1, previous=bill.head, document=bill.checksum, act=code,
-        actor=keys.party_of(actor), recipient=keys.party_of(to) if to else abroad, at=next_moment(bill, timezone.now()),
-        reason=reason,
-        comments=comments,
-    )  # fmt: skip
-    if refusals := title.refusals(bill.title, chain.read(payload).for_title()):
-        raise refused(refusals)
-    return payload
+def to_sign(**request: Any) -> dict[str, Any]:
+    """What the caller of :func:`act` has to sign (over its RFC 8785 form) to do this act now."""
+    try:
+        act(**request, signed=ASK)
+    except Unsigned as asked:
+        return asked.payload
+    raise AssertionError("an act is not done where it was asked what to sign")

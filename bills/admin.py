@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
-from bills import exporting, journey
+from bills import departing, exporting, journey, sight
 from bills.models import (
     Act,
     Arrival,
@@ -26,6 +27,7 @@ from bills.models import (
     SigningKey,
     sees_all,
 )
+from bills.sight import Sight
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, caller
 from common.text import T
 from parties.models import Officer
@@ -43,6 +45,9 @@ class ActInline(ReadOnlyInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Act]:
         found: QuerySet[Act] = super().get_queryset(request)
+        principal = caller(request)
+        if principal is not None:
+            found = found & Act.objects.visible_to(principal)
         return found.filter(sequence__gt=F("bill__acts") - ACTS_SHOWN).select_related("actor", "recipient")
 
 
@@ -88,19 +93,62 @@ class InvolvementInline(ReadOnlyInline):
 
 @admin.register(Bill)
 class BillAdmin(ReadOnlyAdmin):
-    list_display = ["number", "kind", "negotiability", "state", "version", "issuer", "holder", "pledgee", "updated_at"]
+    list_display = [
+        "number",
+        "kind",
+        "negotiability",
+        "state",
+        "version",
+        "issuer",
+        "in_hands_of",
+        "in_pledge",
+        "updated_at",
+    ]
     list_filter = ["state", "kind", "negotiability"]
     list_select_related = ["issuer", "holder", "pledgee"]
     search_fields = ["number__startswith", "containers__number__startswith", "papers__number__startswith"]
     ordering = ["-updated_at"]
     fields = [
-        ("number", "kind", "negotiability"), ("state", "version", "acts"), ("issuer", "holder", "pledgee"),
+        ("number", "kind", "negotiability"), ("state", "version", "acts"), ("issuer", "in_hands_of", "in_pledge"),
         "whereabouts", "obstacles", "verification", ("issued_at", "updated_at"), "checksum",
     ]  # fmt: skip
     inlines = [ActInline, LegInline, LegEventInline, ContainerInline, PaperInline, InvolvementInline]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["whereabouts", "obstacles", "verification"]
+        return ["whereabouts", "obstacles", "verification", "in_hands_of", "in_pledge"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Bill]:
+        """Each bill knows whether its reader is one of its parties in title: as in the API, others do not see them."""
+        found: QuerySet[Bill] = super().get_queryset(request)
+        principal = caller(request)
+        if principal is None or sees_all(principal):
+            return found.annotate(open_to_me=Value(True))
+        own = principal.organisation_id or 0
+        mine = Q(issuer_id=own) | Q(holder_id=own) | Q(pledgee_id=own)
+        return found.annotate(open_to_me=Case(When(mine, then=True), default=False, output_field=BooleanField()))
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        principal = caller(request)
+        if obj is None or principal is None:
+            return self.inlines
+        seen, _ = sight.of(obj, principal)
+        if seen == Sight.PAST:
+            return [ActInline]
+        return [inline for inline in self.inlines if inline is not InvolvementInline or seen == Sight.WHOLE]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        principal = caller(request)
+        if obj is None or principal is None or sight.of(obj, principal)[0] != Sight.PAST:
+            return self.fields
+        return [name for name in self.fields if name not in ("whereabouts", "obstacles")]
+
+    @admin.display(description=T("持有人", "holder"), ordering="holder")
+    def in_hands_of(self, bill: Any) -> str:
+        return (str(bill.holder) if bill.holder else bill.holder_name or "-") if bill.open_to_me else "-"
+
+    @admin.display(description=T("质权人", "pledgee"), ordering="pledgee")
+    def in_pledge(self, bill: Any) -> str:
+        return str(bill.pledgee) if bill.pledgee and bill.open_to_me else "-"
 
     @admin.display(description=T("货物所在", "where the goods are"))
     def whereabouts(self, bill: Bill) -> str:
@@ -148,11 +196,28 @@ class PlatformAdmin(AuthoritiesOnly):
 @admin.register(Departure)
 class DepartureAdmin(AuthoritiesOnly):
     view_duties = (Officer.Duty.EXCHANGE, Officer.Duty.SUPERVISION)
-    list_display = ["bill", "platform", "purpose", "state", "attempts", "next_attempt_at", "answer_code", "last_error"]
+    list_display = [
+        "bill",
+        "platform",
+        "purpose",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "answer_code",
+        "last_error",
+        "by_hand",
+    ]
     list_filter = ["state", "purpose", "platform"]
     list_select_related = ["bill", "platform"]
     search_fields = ["bill__number__startswith"]
     exclude = ["body"]
+
+    @admin.display(description=T("人工处理", "by hand"))
+    def by_hand(self, departure: Departure) -> str:
+        """Where the answer left the bill in between, people decide."""
+        if not departing.stands_open(departure):
+            return "-"
+        return format_html('<a href="{}">{}</a>', reverse("admin:departure", args=[departure.pk]), T("处理", "settle"))
 
 
 @admin.register(Arrival)

@@ -13,6 +13,7 @@ import jsonschema
 DECIMAL = {"type": "string", "pattern": r"^\d{1,12}(\.\d{1,3})?$"}
 COUNT = {"type": "string", "pattern": r"^\d{1,9}$"}
 TEMPERATURE = {"type": "string", "pattern": r"^-?\d{1,3}(\.\d)?$"}
+DAY = {"type": "string", "format": "date"}
 MOMENT = {"type": "string", "format": "date-time"}
 
 
@@ -98,6 +99,8 @@ SCHEMA: dict[str, Any] = {
         containers=_list(CONTAINER, 1000),
         service=_object((), receipt={"enum": ["CY", "SD", "CFS"]}, delivery={"enum": ["CY", "SD", "CFS"]},
                         load={"enum": ["FCL", "LCL"]}),
+        #: When the operator took the goods in charge, and when they were on board (Maritime Code art. 73). One is needed to issue.
+        received_on=DAY, shipped_on=DAY,
         originals=COUNT, copies=COUNT,
         freight={"enum": ["prepaid", "collect"]},
         charges=_list(CHARGE, 100),
@@ -145,6 +148,8 @@ PARTS: tuple[tuple[str, str, str], ...] = (
     ("卸货港（站）", "Port or station of discharge", "/places/discharge"),
     ("交付地", "Place of delivery", "/places/delivery"),
     ("签发地", "Place of issue", "/places/issue"),
+    ("接收货物日期", "Date of receipt", "/received_on"),
+    ("装船日期", "Date on board", "/shipped_on"),
     ("运输区段", "Legs", "/legs"),
     ("货物", "Goods", "/goods"),
     ("集装箱与封志", "Containers and seals", "/containers"),

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from bills import exporting, keys, recording
 from bills.canonical import canonical, checksum, parse
-from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault
-from bills.models import Act, Bill, Departure, Platform, SupportingDocument
+from bills.chain import HEX64
+from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault, visualisation_of
+from bills.models import Act, Bill, BillState, Departure, Platform, SupportingDocument, sees_all
 from bills.signing import BadSignature, opened, peek
-from bills.title import ORDER, party_key
-from common.problems import Fault, conflict, invalid
+from bills.title import GUARDS, ORDER, party_key
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
 from parties.principals import Principal
@@ -52,10 +53,10 @@ def _platform(code: str) -> Platform:
 @transaction.atomic
 def leave(
     *, number: str, principal: Principal, platform: str, name: str, codes: list[dict[str, str]], comments: str = "",
-    act: str = "TRANSFER",
+    act: str = "TRANSFER", signed: str = "",
 ) -> Departure:  # fmt: skip
     """To a party of another platform: TRANSFER hands the bill over (an order bill is endorsed to it on the way, if it is
-    not yet); ENDORSE and ENDORSE_TO_ORDER only endorse, the bill stays here and that platform is told."""
+    not yet; who signs itself endorses first, since that is an act of its own); ENDORSE and ENDORSE_TO_ORDER only endorse, the bill stays here and that platform is told."""
     actor = recording.caller(principal)
     bill = recording.lock(number, principal)
     _platform(platform)
@@ -64,12 +65,16 @@ def leave(
         raise invalid([Fault("/recipient", "malformed-party", fault)])
     if act in ENDORSEMENTS:
         recording.record(
-            bill, act, actor=actor, by=principal.actor, recipient_party=party, comments=comments
+            bill, act, actor=actor, by=principal.actor, recipient_party=party, comments=comments, signed=signed
         )  # fmt: skip
         return tell(bill, party, Departure.Purpose.NOTICE)
     if bill.negotiability == ORDER and bill.endorsee_key and bill.endorsee_key != party_key(party):
+        if signed:
+            raise recording.refused([GUARDS["due"]])
         recording.record(bill, "ENDORSE_TO_ORDER", actor=actor, by=principal.actor, recipient_party=party)
-    recording.record(bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments)
+    recording.record(
+        bill, "LEAVE", actor=actor, by=principal.actor, recipient_party=party, comments=comments, signed=signed
+    )
     return tell(bill, party, Departure.Purpose.TRANSFER)
 
 
@@ -93,11 +98,17 @@ def tell(bill: Bill, party: dict[str, Any], purpose: str, entries: list[str] | N
         raise conflict(
             "no-issuance-manifest", T("缺少签发清单，不能转出", "Without an issuance manifest it cannot leave")
         )
+    picture = visualisation_of(entries[0])
     body = envelope(
         document=parse(bill.versions.get(number=of.get("version", bill.version)).document),
         entries=entries,
         private=keys.private_of(keys.platform_key()),
-        documents=[metadata(document) for document in bill.documents.order_by("id")],
+        documents=[
+            metadata(document)
+            for document in bill.documents.order_by("id")
+            if picture is None or document.checksum != picture["documentChecksum"]
+        ],
+        visualisation=picture,
     )
     if purpose == Departure.Purpose.NOTICE and "version" not in of:
         bill.entries = entries
@@ -237,6 +248,82 @@ def settle(pk: int, answer: dict[str, Any], token: str) -> None:
         if departure.state == Departure.State.REFUSED and handed_over:
             recording.record(bill, "STAY", actor=None, by="system", details=details, comments=departure.last_error)
     departure.save(update_fields=["state", "answer", "answer_code", "last_error"])
+
+
+#: What people may find: the other platform has what was sent, it has not, or it is to be sent again.
+OUTCOMES = ("left", "stay", "again")
+_GOES_BACK = (Departure.Purpose.RETURN, Departure.Purpose.REISSUE)
+
+
+def stands_open(departure: Departure) -> bool:
+    """Whether the answer left the bill in between, with nothing to come that would end it: a dispute, or a refused answer of
+    ours to a holder there."""
+    if departure.state not in (Departure.State.DISPUTED, Departure.State.REFUSED):
+        return False
+    if departure.bill.departures.exclude(purpose=Departure.Purpose.NOTICE).filter(pk__gt=departure.pk).exists():
+        return False
+    if departure.purpose == Departure.Purpose.SURRENDER:
+        waiting = departure.bill.state in (BillState.SURRENDERED, BillState.AMENDING)
+        return departure.state == Departure.State.DISPUTED and waiting and departure.bill.holder_id is not None
+    return departure.purpose != Departure.Purpose.NOTICE and departure.bill.state == BillState.LEAVING
+
+
+@transaction.atomic
+def settle_by_hand(*, pk: int, outcome: str, reason: str, evidence: str, principal: Principal) -> Departure:
+    """An officer who has asked the other platform says what became of an envelope that no answer settled. ``evidence`` is the
+    SHA-256 of what that rests on (a letter, a log); it stands in the act, which the platform signs.
+
+    Raises Problem 403, 404, 409 (not open), 422."""
+    if not (sees_all(principal) and principal.has_duty("exchange")):
+        raise Problem(
+            403, "not-permitted", T("须由主管部门数据交换岗办理", "An officer of an authority, on exchange, does this")
+        )
+    departure = Departure.objects.select_for_update(of=("self",)).filter(pk=pk).first()
+    if departure is None:
+        raise not_found()
+    bill = departure.bill = Bill.objects.select_for_update().get(pk=departure.bill_id)
+    faults = []
+    if outcome not in OUTCOMES or (outcome == "stay" and departure.purpose in _GOES_BACK):
+        faults.append(
+            Fault("/outcome", "unknown-outcome", T("此信封不能这样了结", "This envelope cannot be settled that way"))
+        )
+    if not reason.strip():
+        faults.append(Fault("/reason", "text-missing", T("须写明理由", "Say why")))
+    if not HEX64.fullmatch(evidence):
+        faults.append(
+            Fault(
+                "/evidence",
+                "checksum",
+                T("须为凭证的 SHA-256（64 位十六进制）", "The SHA-256 of the evidence, in hexadecimal"),
+            )
+        )
+    if faults:
+        raise invalid(faults)
+    if not stands_open(departure):
+        raise conflict("not-open", T("此信封已了结", "This envelope is settled"))
+    details = {"settledBy": principal.actor, "evidence": evidence, "responseCode": departure.answer_code}
+    act: dict[str, Any] = {
+        "actor": None, "by": principal.actor, "details": details, "comments": reason.strip()[:255],
+    }  # fmt: skip
+    if outcome == "again":
+        departure.state, departure.next_attempt_at, departure.attempts = Departure.State.WAITING, timezone.now(), 0
+    elif outcome == "left":
+        departure.state = Departure.State.ACCEPTED
+        bill.entries = parse(departure.body)["envelopeTransferChain"]
+        bill.save(update_fields=["entries"])
+        if departure.purpose != Departure.Purpose.SURRENDER:
+            recording.record(bill, "LEFT", **act)
+    else:
+        departure.state = Departure.State.REFUSED
+        recording.record(bill, "STAY", **act)
+    departure.save(update_fields=["state", "next_attempt_at", "attempts"])
+    append(
+        type="bill.envelope_settled", subject=("bill", bill.number), actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
+        data={"platform": departure.platform_id, "purpose": departure.purpose, "outcome": outcome,
+              "reason": reason.strip()[:255], "evidence": evidence},
+    )  # fmt: skip
+    return departure
 
 
 def send_due(connect: Any, limit: int = 10) -> int:

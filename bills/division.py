@@ -1,5 +1,5 @@
 """Several bills of one, and one of several: the holder gives them up, the issuer makes the new ones in the same hands.
-Quantities and containers are preserved."""
+Quantities, containers and money are preserved, and what the journey has brought so far goes with the goods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from bills import issuing, keys, recording, rules
+from bills import issuing, journey, keys, recording, rules
 from bills.models import Bill, BillState, Involvement, Succession, Version
 from bills.numbering import next_number
 from bills.title import GUARDS, party_key
@@ -33,6 +33,7 @@ def _successor(old: list[Bill], content: dict[str, Any], principal: Principal, o
         bill, "ISSUE", principal=principal, operator=operator, content=content, holder=holder,
         extra={"replaces": [one.number for one in old]},
     )  # fmt: skip
+    journey.carry_over(old, bill)
     return bill
 
 
@@ -41,12 +42,20 @@ def _holder_is_here(bill: Bill) -> None:
         raise recording.refused([GUARDS["here"]])
 
 
+#: What each part of a split says for itself; the rest is the old bill's.
+OF_A_PART = ("goods", "containers", "charges", "total_charge", "declared_value", "insurance")
+#: Most charges that one bill takes (bills/content.py).
+MOST_CHARGES = 100
+
+
 def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each part is the old content with its own goods and containers."""
+    """Each part is the old content with its own goods and containers, and its own share of the money."""
     if len(parts) < 2:
         raise invalid([Fault("/parts", "too-few-parts", T("至少分成两票", "A bill is split into two at least"))])
+    shared = {name: value for name, value in version.content.items() if name not in OF_A_PART}
     made = [
-        version.content | {"goods": part.get("goods", []), "containers": part.get("containers", [])} for part in parts
+        shared | {"goods": [], "containers": []} | {name: value for name, value in part.items() if name in OF_A_PART}
+        for part in parts
     ]
     for index, content in enumerate(made):
         issuing.refuse(rules.check(content), f"/parts/{index}")
@@ -56,7 +65,7 @@ def _parts(version: Version, parts: list[dict[str, Any]]) -> list[dict[str, Any]
 
 @transaction.atomic
 def split(*, number: str, principal: Principal, parts: list[dict[str, Any]], comments: str = "") -> list[Bill]:
-    """One bill, given up by its holder, into several in the same hands. Quantities and containers are preserved."""
+    """One bill, given up by its holder, into several in the same hands. Quantities, containers and money are preserved."""
     bill = recording.lock(number, principal)
     operator = issuing.as_issuer(bill, principal)
     if bill.state != BillState.AMENDING:
@@ -73,6 +82,46 @@ def split(*, number: str, principal: Principal, parts: list[dict[str, Any]], com
 
 
 _ONE_JOURNEY = ("kind", "negotiability", "places", "legs")
+
+
+def _added_up(contents: list[dict[str, Any]]) -> dict[str, Any]:
+    """The money of several bills in one. Raises Problem 422 where it does not add up: two currencies, two insurances, more
+    charges than one bill takes."""
+    made: dict[str, Any] = {}
+    faults = []
+    if charges := [charge for content in contents for charge in content.get("charges", ())]:
+        made["charges"] = charges
+    if len(charges) > MOST_CHARGES:
+        faults.append(
+            Fault(
+                "/numbers", "too-many-charges",
+                T("合计 {n} 项费用，一票最多 {m} 项", "{n} charges together, a bill takes {m}", n=len(charges), m=MOST_CHARGES),
+            )
+        )  # fmt: skip
+    for name in ("total_charge", "declared_value"):
+        values = [content[name] for content in contents if content.get(name)]
+        if values:
+            made[name] = _sum(values)
+        if len({value["currency"] for value in values}) > 1:
+            faults.append(Fault("/numbers", "two-currencies", T("{n} 币种不同", "{n} is in two currencies", n=name)))
+    insurances = [content["insurance"] for content in contents if content.get("insurance")]
+    if insurances:
+        amounts = [one["amount"] for one in insurances if one.get("amount")]
+        made["insurance"] = insurances[0] | ({"amount": _sum(amounts)} if amounts else {})
+        if len({tuple(sorted((k, v) for k, v in one.items() if k != "amount")) for one in insurances}) > 1:
+            faults.append(Fault("/numbers", "two-insurances", T("保险不同", "The bills are insured differently")))
+        if len({amount["currency"] for amount in amounts}) > 1:
+            faults.append(
+                Fault("/numbers", "two-currencies", T("保险金额币种不同", "The insured sums are in two currencies"))
+            )
+    if faults:
+        raise invalid(faults)
+    return made
+
+
+def _sum(values: list[dict[str, str]]) -> dict[str, str]:
+    total = sum((Decimal(value["amount"]) for value in values), Decimal(0))
+    return {"amount": f"{total:f}", "currency": values[0]["currency"]}
 
 
 @transaction.atomic
@@ -105,10 +154,13 @@ def combine(*, numbers: list[str], principal: Principal, comments: str = "") -> 
     _holder_is_here(bills[0])
     goods = [item for content in contents for item in content["goods"]]
     boxes = {box["number"]: box for content in contents for box in content.get("containers", ())}
-    combined = contents[0] | {"goods": goods, "containers": list(boxes.values())}
-    charges = [charge for content in contents for charge in content.get("charges", ())]
-    if charges:
-        combined["charges"] = charges[:100]
+    combined = {name: value for name, value in contents[0].items() if name not in OF_A_PART}
+    combined |= {"goods": goods, "containers": list(boxes.values())} | _added_up(contents)
+    for name in ("received_on", "shipped_on"):
+        combined.pop(name, None)
+        if all(content.get(name) for content in contents):
+            combined[name] = max(content[name] for content in contents)
+    issuing.refuse(rules.preserved(contents, [combined]))
     new = _successor(bills, combined, principal, operator)
     for bill in bills:
         recording.record(

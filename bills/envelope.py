@@ -14,7 +14,7 @@ import jsonschema
 
 from bills.canonical import NotCanonical, checksum, document_checksum
 from bills.chain import Broken, moment_of
-from bills.signing import BadSignature, Key, KeyRing, opened, sign
+from bills.signing import BadSignature, Key, KeyRing, opened, peek, sign
 from bills.title import party_key
 
 #: Answer codes and the HTTP status each goes with.
@@ -96,6 +96,12 @@ def answer(
     if code in ACCEPTED_CODES and received is not None:
         said["receivedAdditionalDocumentChecksums"] = received
     return sign(said, private)
+
+
+def visualisation_of(entry: str) -> dict[str, Any] | None:
+    """The carrier's visualisation that a chain entry names: manifest and every later entry have to name the same."""
+    found: dict[str, Any] | None = peek(entry)[1].get("eBLVisualisationByCarrier")
+    return found
 
 
 # Judging ----------------------------------------------------------------------------------------------------------
@@ -220,6 +226,8 @@ def walk(entries: list[dict[str, Any]], document: dict[str, Any]) -> Walk:
                             raise Rejected("BENV", f"{where}: a straight bill cannot be endorsed")
                         if not found.may_endorse:
                             raise Rejected("BENV", f"{where}: the last endorsement allows no further one")
+                        if found.endorsee and not same_party(actor, found.endorsee):
+                            raise Rejected("BENV", f"{where}: endorsed by somebody it is not made out or endorsed to")
                         found.endorsee = recipient if code != "BLANK_ENDORSE" else None
                         found.may_endorse = code != "ENDORSE"
             if code not in ADDRESS_NOBODY:

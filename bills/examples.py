@@ -53,6 +53,7 @@ CONTENT: dict[str, Any] = {
             "planned_arrival": "2026-12-10T06:00:00+08:00",
         },
     ],
+    "received_on": "2026-11-01",
     "goods": [
         {
             "description": ["Natural rubber SMR 20", "天然橡胶 SMR 20"],

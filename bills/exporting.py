@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from bills import chain, keys
 from bills.canonical import parse
+from bills.envelope import visualisation_of
 from bills.models import Act, Bill, BillState, SigningKey, Version
 from bills.signing import peek
 from bills.title import ENDED
@@ -46,6 +47,7 @@ def continued(fixed: list[str], document: str, made: list[dict[str, Any]], *, ma
             transactions=rest,
             previous=fixed[-1] if fixed else "",
             issuance_manifest="" if fixed else manifest,
+            visualisation=visualisation_of(fixed[0]) if fixed else None,
             private=keys.private_of(keys.platform_key()),
         ),
     ]

@@ -15,11 +15,12 @@ from bills.chain import moment_of
 from bills.envelope import schema_fault
 from bills.models import Act, Bill, BillState, Container, Departure, Involvement, Leg, Version
 from bills.numbering import next_number
+from bills.recording import ASK, Unsigned
 from bills.rules import Violation
 from bills.signing import BadSignature, opened, peek
 from bills.title import ORDER, STRAIGHT, party_key
 from bills.wire import dcsa
-from common.days import legal_day
+from common.days import legal_day, today
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
@@ -189,9 +190,8 @@ def _as_content(party: dict[str, Any] | None) -> dict[str, Any] | None:
     return dcsa.party_of(party) if party else None
 
 
-def _issuance_manifest(operator: Organisation, document: str, holder: dict[str, Any], given: str) -> str:
+def _issuance_manifest(operator: Organisation, wanted: dict[str, Any], given: str) -> str:
     """What the carrier signs for PINT: document and party to issue to. ``given`` is one it signed itself."""
-    wanted = {"documentChecksum": document, "issueToChecksum": document_checksum(holder)}
     owner = party_key(keys.party_of(operator))
     if not given:
         return recording.sign_for(owner, wanted)
@@ -238,7 +238,7 @@ def new_version(
     content = complete(content, operator)
     refuse(check_to_issue(content))
     at = timezone.now()
-    if signed:
+    if signed and signed is not ASK:
         try:
             at = moment_of(peek(signed)[1]["actionDateTime"])
         except (BadSignature, KeyError, TypeError) as error:
@@ -251,17 +251,24 @@ def new_version(
     document = compose(bill, content, version=bill.version + 1, at=at, endorsee=_as_content(order))
     text = canonical(document).decode()
     made = checksum(text)
+    manifest = {"documentChecksum": made, "issueToChecksum": document_checksum(party)}
+    beside = {"document": document, "checksum": made, "issuance_manifest": manifest}
+    if signed is ASK and not issuance_manifest:
+        raise Unsigned({}, **beside)
     details: dict[str, Any] = {
         "terms": terms,
-        "issuanceManifestSignedContent": _issuance_manifest(operator, made, party, issuance_manifest),
+        "issuanceManifestSignedContent": _issuance_manifest(operator, manifest, issuance_manifest),
         **(extra or {}),
     }
     if code != "ISSUE":
         details["document"] = made
-    kept = recording.record(
-        bill, code, actor=operator, by=principal.actor, recipient=None if isinstance(holder, dict) else holder,
-        recipient_party=party, comments=comments, details=details, document=made, signed=signed, at=at,
-    )  # fmt: skip
+    try:
+        kept = recording.record(
+            bill, code, actor=operator, by=principal.actor, recipient=None if isinstance(holder, dict) else holder,
+            recipient_party=party, comments=comments, details=details, document=made, signed=signed, at=at,
+        )  # fmt: skip
+    except Unsigned as asked:
+        raise Unsigned(asked.payload, **beside) from None
     write_version(bill, content, text, at)
     return kept
 
@@ -325,7 +332,7 @@ def issue(
     if bill.state != BillState.DRAFT:
         raise conflict("state-conflict", T("提单已签发", "The bill is issued already"))
     content = complete(bill.draft, operator)
-    refuse(check_to_issue(content))
+    refuse(check_to_issue(content) or rules.dated(content, today()))
     consignor = _registered(content["parties"]["consignor"])
     assert consignor is not None
     bill.issued_at, bill.draft = timezone.now(), None
@@ -335,27 +342,11 @@ def issue(
     )  # fmt: skip
 
 
-def preview(*, number: str, principal: Principal, at: datetime | None = None) -> dict[str, Any]:
-    """What issuing this draft now would sign: the document, its checksum, the act and the issuance manifest. Nothing is
-    registered."""
-    bill = Bill.objects.visible_to(principal).filter(number=number, state=BillState.DRAFT).first()
-    if bill is None:
-        raise conflict("state-conflict", T("没有此草稿", "There is no such draft"))
-    operator = as_issuer(bill, principal)
-    content = complete(bill.draft, operator)
-    refuse(check_to_issue(content))
-    holder = _registered(content["parties"]["consignor"])
-    assert holder is not None
-    party = keys.party_of(holder)
-    terms, order = _terms(bill, content, party)
-    document = compose(bill, content, version=1, at=at or timezone.now(), endorsee=_as_content(order))
-    made = document_checksum(document)
-    manifest = {"documentChecksum": made, "issueToChecksum": document_checksum(party)}
-    return {"document": document, "checksum": made, "terms": terms, "issuance_manifest": manifest}
-
-
 @transaction.atomic
-def amend(*, number: str, principal: Principal, content: dict[str, Any], comments: str = "") -> Act:
+def amend(
+    *, number: str, principal: Principal, content: dict[str, Any], comments: str = "", signed: str = "",
+    issuance_manifest: str = "",
+) -> Act:  # fmt: skip
     """The issuer's answer to a surrender for amendment: version n+1 to the same holder; version n no longer verifies. A
     holder on another platform is sent the acceptance, which ends the old chain, and then the new bill."""
     bill = recording.lock(number, principal)
@@ -364,17 +355,20 @@ def amend(*, number: str, principal: Principal, content: dict[str, Any], comment
         raise conflict(
             "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
         )
+    refuse(rules.check(content) or rules.dated(content, today()))
     if bill.holder is not None:
         return new_version(
-            bill, "AMEND", principal=principal, operator=operator, content=content, holder=bill.holder, comments=comments
+            bill, "AMEND", principal=principal, operator=operator, content=content, holder=bill.holder, comments=comments,
+            signed=signed, issuance_manifest=issuance_manifest,
         )  # fmt: skip
     abroad = departing.party_abroad(bill, "holder")
     assert abroad is not None
     fixed, document, version = list(bill.entries), bill.checksum, bill.version
     done = exporting.said(bill)
     kept = new_version(
-        bill, "REISSUE", principal=principal, operator=operator, content=content, holder=abroad, comments=comments
-    )
+        bill, "REISSUE", principal=principal, operator=operator, content=content, holder=abroad, comments=comments,
+        signed=signed, issuance_manifest=issuance_manifest,
+    )  # fmt: skip
     accepted = chain.transaction(chain.read(peek(kept.token)[1]), kept.checksum)
     assert accepted is not None
     entries = exporting.continued(fixed, document, [*chain.transactions(done), accepted], manifest="")
@@ -390,7 +384,7 @@ def _tell_abroad(bill: Bill) -> None:
 
 
 @transaction.atomic
-def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
+def to_paper(*, number: str, principal: Principal, comments: str = "", signed: str = "") -> Act:
     """The electronic bill leaves circulation; its paper originals take its place."""
     bill = recording.lock(number, principal)
     operator = as_issuer(bill, principal)
@@ -398,14 +392,17 @@ def to_paper(*, number: str, principal: Principal, comments: str = "") -> Act:
     kept = recording.record(
         bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder,
         recipient_party=None if bill.holder_id else departing.party_abroad(bill, "holder"), comments=comments,
-        details={"originals": originals},
+        details={"originals": originals}, signed=signed,
     )  # fmt: skip
     _tell_abroad(bill)
     return kept
 
 
 @transaction.atomic
-def from_paper(*, number: str, principal: Principal, returned: int, presenter: int, comments: str = "") -> Act:
+def from_paper(
+    *, number: str, principal: Principal, returned: int, presenter: int, comments: str = "", signed: str = "",
+    issuance_manifest: str = "",
+) -> Act:  # fmt: skip
     """Back from paper, into the hands of who presented every original."""
     bill = recording.lock(number, principal)
     operator = as_issuer(bill, principal)
@@ -427,15 +424,17 @@ def from_paper(*, number: str, principal: Principal, returned: int, presenter: i
     assert holder is not None
     return new_version(
         bill, "FROM_PAPER", principal=principal, operator=operator, content=version.content, holder=holder,
-        comments=comments, extra={"originalsReturned": returned},
+        comments=comments, signed=signed, issuance_manifest=issuance_manifest, extra={"originalsReturned": returned},
     )  # fmt: skip
 
 
 @transaction.atomic
-def void(*, number: str, principal: Principal, comments: str = "") -> Act | None:
+def void(*, number: str, principal: Principal, comments: str = "", signed: str = "") -> Act | None:
     """End a draft, or a bill its holder gave up for that. A draft leaves no act: nothing had been signed."""
     bill = recording.lock(number, principal)
     operator = as_issuer(bill, principal)
+    if bill.state == BillState.DRAFT and signed:
+        raise conflict("nothing-to-sign", T("草稿作废无需签名", "A draft is voided without a signature"))
     if bill.state == BillState.DRAFT:
         bill.state, bill.updated_at = BillState.VOID, timezone.now()
         bill.save(update_fields=["state", "updated_at"])
@@ -443,6 +442,6 @@ def void(*, number: str, principal: Principal, comments: str = "") -> Act | None
             type="bill.voided", subject=("bill", bill.number), actor=principal.actor, audience=[operator.pk], data={}
         )
         return None
-    kept = recording.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments)
+    kept = recording.record(bill, "VOID", actor=operator, by=principal.actor, comments=comments, signed=signed)
     _tell_abroad(bill)
     return kept

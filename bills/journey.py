@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from bills import departing, recording
-from bills.models import Act, Bill, BillState, DeliveryOrder, Leg, LegEvent, Paper
+from bills import departing, recording, sources
+from bills.models import Act, Bill, BillState, DeliveryOrder, Involvement, Leg, LegEvent, Paper, Succession
 from bills.numbering import next_number
-from common.problems import Fault, Problem, conflict, invalid
+from bills.sources import Declared
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
 from parties.principals import Principal
@@ -68,8 +70,7 @@ def report(
         return made
     if found is not None:
         _live(found, kind, occurred_at)
-    bill.updated_at = timezone.now()
-    bill.save(update_fields=["updated_at"])
+    _touch(bill)
     append(
         type=f"bill.leg_{kind}",
         subject=("bill", bill.number),
@@ -81,20 +82,64 @@ def report(
     return made
 
 
+def _touch(bill: Bill) -> None:
+    bill.updated_at = timezone.now()
+    bill.save(update_fields=["updated_at"])
+
+
 def _live(leg: Leg, kind: str, occurred_at: datetime) -> None:
+    """A leg begins with the first departure and ends with the last arrival, in whatever order they are told."""
     if kind == LegEvent.Kind.DEPARTED:
-        leg.actual_departure = occurred_at
+        leg.actual_departure = min(leg.actual_departure or occurred_at, occurred_at)
     elif kind == LegEvent.Kind.ARRIVED:
-        leg.actual_arrival = occurred_at
+        leg.actual_arrival = max(leg.actual_arrival or occurred_at, occurred_at)
     else:
         return
     leg.save(update_fields=["actual_departure", "actual_arrival"])
 
 
+def carry_over(old: list[Bill], new: Bill) -> None:
+    """What the journey has brought so far goes with the goods into ``new``: events of the legs and damages by container,
+    actual times, and the papers whose containers are in it (those that list none go with every part)."""
+    boxes = set(new.containers.values_list("number", flat=True))
+    events = LegEvent.objects.filter(bill__in=old).filter(Q(container="") | Q(container__in=boxes)).order_by("id")
+    LegEvent.objects.bulk_create(
+        [
+            LegEvent(
+                bill=new, leg=event.leg, kind=event.kind, occurred_at=event.occurred_at, recorded_at=event.recorded_at,
+                place=event.place, container=event.container, remark=event.remark, reporter=event.reporter,
+            )
+            for event in events.select_related("reporter")
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    legs = {leg.sequence: leg for leg in new.legs.all()}
+    for event in events:
+        if event.leg in legs:
+            _live(legs[event.leg], event.kind, event.occurred_at)
+    for paper in Paper.objects.filter(bill__in=old).order_by("id"):
+        found = sources.declared(paper.number) if paper.kind in DIRECTIONS else None
+        if found is None or not found.containers or found.containers & boxes:
+            Paper.objects.get_or_create(
+                bill=new, kind=paper.kind, number=paper.number, defaults={"released_at": paper.released_at}
+            )
+
+
 def whereabouts(bill: Bill) -> dict[str, Any]:
-    """Where the goods are, from what was reported latest by the time it happened."""
+    """Where the goods are, from what was reported latest by the time it happened; and each container where they are not
+    all in one place."""
     legs = {leg.sequence: leg for leg in bill.legs.all()}
-    latest = bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id").first()
+    events = list(bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id"))
+    found = _where(events[0] if events else None, legs)
+    if any(event.container for event in events):
+        found["containers"] = [
+            {"container": number, **_where(next((e for e in events if e.container in ("", number)), None), legs)}
+            for number in bill.containers.order_by("number").values_list("number", flat=True)
+        ]
+    return found
+
+
+def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
     if latest is None or latest.leg not in legs:
         first = legs.get(1)
         return {"status": "not_departed", "leg": None, "place": first.origin if first else "", "since": None}
@@ -134,46 +179,136 @@ def damages(bill: Bill) -> list[dict[str, Any]]:
 
 
 # Papers -----------------------------------------------------------------------------------------------------------
+#: Declarations are known to the house: they stand under a bill only where they name it, in the direction meant.
+DIRECTIONS = {Paper.Kind.IMPORT: "I", Paper.Kind.EXPORT: "E"}
+
+
+def _numbers(bill: Bill) -> set[str]:
+    """Numbers a declaration may name the bill by: its own, and those of the bills it came out of."""
+    found, wave = {bill.number}, [bill.pk]
+    while wave:
+        rows = list(Succession.objects.filter(new_id__in=wave).values_list("old_id", "old__number"))
+        wave = [pk for pk, number in rows if number not in found]
+        found |= {number for _, number in rows}
+    return found
+
+
+def _fits(bill: Bill, kind: str, found: Declared | None) -> bool:
+    return found is not None and found.direction == DIRECTIONS[kind] and found.bill in _numbers(bill)  # type: ignore[index]
+
+
+def _keeper(bill: Bill, principal: Principal) -> None:
+    """Issuer, holder and the agent for delivery keep the papers of a bill; others who may see it do not."""
+    own = principal.organisation_id
+    agent = bill.involved.filter(organisation_id=own or 0, role=Involvement.Role.AGENT)
+    if own is None or (own not in (bill.issuer_id, bill.holder_id) and not agent.exists()):
+        raise Problem(
+            409,
+            "not-of-the-papers",
+            T(
+                "只有签发人、持有人或提货代理可以关联或解除单证",
+                "Only issuer, holder or the agent for delivery link and unlink papers",
+            ),
+        )
+
+
 @transaction.atomic
 def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
-    """A declaration, manifest or port paper stands under the bill. Linked by its number: this app does not know theirs."""
+    """A declaration, manifest or port paper stands under the bill. Linked by its number; a declaration has to name this
+    bill, and may be released already."""
     bill = recording.lock(number, principal)
     if kind not in Paper.Kind.values:
         raise invalid([Fault("/kind", "unknown-kind", T("没有此类单证", "There is no such kind of paper"))])
+    _keeper(bill, principal)
     if bill.ended or bill.state == BillState.DRAFT:
         raise conflict("state-conflict", T("提单未签发或已终结", "The bill is not issued, or has ended"))
+    found = sources.declared(paper) if kind in DIRECTIONS else None
+    if kind in DIRECTIONS and not _fits(bill, kind, found):
+        raise invalid(
+            [
+                Fault(
+                    "/number",
+                    "declaration-of-another-bill" if found else "declaration-unknown",
+                    T(
+                        "没有以此提单为提运单号的该类报关单",
+                        "There is no such declaration that names this bill as its transport document",
+                    ),
+                )
+            ]
+        )
     made, new = Paper.objects.get_or_create(bill=bill, kind=kind, number=paper)
     if new:
+        _touch(bill)
         append(
             type="bill.paper_linked", subject=("bill", bill.number), actor=principal.actor,
             audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
             data={"kind": kind, "number": paper},
         )  # fmt: skip
+    if found is not None and found.released_at is not None:
+        _released(made, found.released_at)
     return made
+
+
+@transaction.atomic
+def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
+    """Take a paper from under the bill. A declaration that stands and names the bill stays: delivery waits for it."""
+    bill = recording.lock(number, principal)
+    _keeper(bill, principal)
+    found = Paper.objects.select_for_update().filter(bill=bill, kind=kind, number=paper).first()
+    if found is None:
+        raise not_found()
+    said = sources.declared(paper) if kind in DIRECTIONS else None
+    if bill.ended or (said is not None and said.stands and _fits(bill, kind, said)):
+        raise conflict(
+            "paper-stands",
+            T("此报关单有效且以本提单为提运单号", "This declaration stands and names this bill, or the bill has ended"),
+        )
+    found.delete()
+    _touch(bill)
+    append(
+        type="bill.paper_unlinked", subject=("bill", bill.number), actor=principal.actor,
+        audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
+        data={"kind": kind, "number": paper},
+    )  # fmt: skip
 
 
 def note_releases(numbers: Iterable[str], *, at: datetime | None = None) -> int:
     """Declarations of these numbers are released: say so on the bills they stand under. Again changes nothing."""
     count = 0
-    for pk in (
+    for bill_id, pk in (
         Paper.objects.filter(number__in=list(numbers), released_at=None)
         .order_by("bill_id", "id")
-        .values_list("pk", flat=True)
+        .values_list("bill_id", "pk")
     ):
         with transaction.atomic():
-            paper = Paper.objects.select_related("bill").select_for_update().get(pk=pk)
-            if paper.released_at is not None:
-                continue
-            paper.released_at = at or timezone.now()
-            paper.save(update_fields=["released_at"])
-            bill = paper.bill
-            append(
-                type="bill.paper_released", subject=("bill", bill.number), actor="system",
-                audience={pk for pk in (bill.issuer_id, bill.holder_id) if pk},
-                data={"kind": paper.kind, "number": paper.number},
-            )  # fmt: skip
-            count += 1
+            # The bill first, as every command does.
+            bill = Bill.objects.select_for_update().get(pk=bill_id)
+            paper = bill.papers.filter(pk=pk, released_at=None).first()
+            if paper is not None:
+                _released(paper, at or timezone.now())
+                count += 1
     return count
+
+
+def _released(paper: Paper, at: datetime) -> None:
+    if paper.released_at is not None:
+        return
+    paper.released_at = at
+    paper.save(update_fields=["released_at"])
+    _touch(paper.bill)
+    append(
+        type="bill.paper_released", subject=("bill", paper.bill.number), actor="system",
+        audience={pk for pk in (paper.bill.issuer_id, paper.bill.holder_id) if pk},
+        data={"kind": paper.kind, "number": paper.number},
+    )  # fmt: skip
+
+
+def _look_again(bill: Bill) -> None:
+    """Releases no hint told of: of another province, or given between a link and its commit."""
+    for paper in bill.papers.filter(kind__in=DIRECTIONS, released_at=None).select_for_update(of=("self",)):
+        found = sources.declared(paper.number)
+        if found is not None and found.released_at is not None:
+            _released(paper, found.released_at)
 
 
 # Delivery ---------------------------------------------------------------------------------------------------------
@@ -221,6 +356,7 @@ def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
         raise Problem(409, "not-the-issuer", T("只有签发人可以办理", "Only the issuer may do this"))
     if existing := DeliveryOrder.objects.filter(bill=bill).first():
         return existing
+    _look_again(bill)
     _refuse(obstacles(bill))
     surrender = (
         Act.objects.filter(bill=bill, code__in=("SURRENDER_FOR_DELIVERY", "SURRENDERED_AWAY"))
@@ -239,7 +375,9 @@ def order_delivery(*, number: str, principal: Principal) -> DeliveryOrder:
 
 
 @transaction.atomic
-def deliver(*, number: str, principal: Principal, order: str, to: int | None = None, comments: str = "") -> Act:
+def deliver(
+    *, number: str, principal: Principal, order: str, to: int | None = None, comments: str = "", signed: str = ""
+) -> Act:  # fmt: skip
     """Hand the goods over against the delivery order, to the last holder and no one else. ``to`` is left out only where
     that one is not registered here: it surrendered on another platform."""
     bill = recording.lock(number, principal)
@@ -250,11 +388,12 @@ def deliver(*, number: str, principal: Principal, order: str, to: int | None = N
     found = DeliveryOrder.objects.select_for_update().filter(bill=bill, number=order).first()
     if found is None:
         raise conflict("no-delivery-order", T("没有此提货单", "There is no such delivery order"))
+    _look_again(bill)
     _refuse(obstacles(bill))
     kept = recording.record(
         bill, "DELIVER", actor=issuer, by=principal.actor, recipient=recipient,
         recipient_party=None if recipient else departing.party_abroad(bill, "holder"), comments=comments,
-        details={"deliveryOrder": order},
+        details={"deliveryOrder": order}, signed=signed,
     )  # fmt: skip
     found.used_at = timezone.now()
     found.save(update_fields=["used_at"])

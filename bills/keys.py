@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from joserfc.jwk import import_key
 
 from bills import signing
-from bills.models import Platform, SigningKey
+from bills.models import Act, Platform, SigningKey
 from bills.title import party_key
 from common.json import dumps, loads
 from common.problems import Fault, Problem, conflict, invalid, not_found
@@ -91,14 +91,14 @@ def unseal(sealed: bytes, name: str) -> bytes:
 
 # Reading ----------------------------------------------------------------------------------------------------------
 @functools.lru_cache(maxsize=4096)
-def _loaded(kid: str, jwk: bytes) -> tuple[Any, list[str]]:
-    return signing.load_public(loads(jwk))
+def _loaded(kid: str, jwk: bytes) -> tuple[Any, list[str], dict[str, Any]]:
+    return *signing.load_public(loads(jwk)), {}
 
 
 def as_key(row: SigningKey) -> signing.Key:
     """The row as the pure modules take it; the costly import of the key is remembered, whether it counts is not."""
     key = signing.Key(row.kid, row.jwk, row.owner, row.platform, row.valid_from, row.revoked_at)
-    key._loaded, key._algorithms = _loaded(row.kid, dumps(row.jwk))
+    key._loaded, key._algorithms, key.headers = _loaded(row.kid, dumps(row.jwk))
     return key
 
 
@@ -179,10 +179,17 @@ def register_key(*, principal: Principal, jwk: dict[str, Any] | None = None, rep
         )
     if replace:
         SigningKey.objects.filter(owner=owner, revoked_at=None).exclude(pk=row.pk).update(
-            revoked_at=row.valid_from, reason="rotated"
+            revoked_at=_after_its_acts(organisation, row.valid_from), reason="rotated"
         )
     _say("key.registered", organisation, row, principal)
     return row
+
+
+def _after_its_acts(organisation: Organisation | None, now: datetime) -> datetime:
+    """When a key stops counting: now, or just after the last act of its owner where a fast clock dated that one ahead.
+    Acts that counted keep their proof."""
+    last = Act.objects.filter(actor=organisation).aggregate(last=Max("acted_at"))["last"]
+    return max(now, last + timedelta(milliseconds=1)) if last else now
 
 
 @transaction.atomic
@@ -197,7 +204,7 @@ def revoke_key(*, principal: Principal, kid: str, reason: str = "") -> SigningKe
         raise not_found()
     if row.revoked_at is not None:
         raise conflict("key-revoked", T("此密钥已停用", "This key is revoked already"))
-    row.revoked_at, row.reason = timezone.now(), reason[:200]
+    row.revoked_at, row.reason = _after_its_acts(row.organisation, timezone.now()), reason[:200]
     row.save(update_fields=["revoked_at", "reason"])
     assert row.organisation is not None
     _say("key.revoked", row.organisation, row, principal)
@@ -244,18 +251,34 @@ def register_platform(
             "client_secret": seal(client_secret.encode(), code) if client_secret else None,
         },
     )
-    for entry in jwks.get("keys", ()):
+    for index, entry in enumerate(jwks.get("keys", ())):
         public = signing.public_part(entry)
         kid = signing.thumbprint(public)
-        SigningKey.objects.get_or_create(
+        owner = str(entry.get("owner") or code)
+        if owner != code and not owner.startswith(f"{code}:"):
+            raise invalid(
+                [
+                    Fault(
+                        f"/keys/{index}/owner",
+                        "owner-of-another",
+                        T(
+                            "平台只能公布自己及其用户的密钥",
+                            "A platform publishes keys of its own and of its users only",
+                        ),
+                    )
+                ]
+            )
+        row, _ = SigningKey.objects.get_or_create(
             kid=kid,
             defaults={
                 "jwk": public,
-                "owner": entry.get("owner") or code,
+                "owner": owner,
                 "platform": code,
                 "valid_from": _moment(entry.get("validFrom")) or datetime(2000, 1, 1, tzinfo=UTC),
             },
         )
+        if (row.owner, row.platform) != (owner, code):
+            raise conflict("key-known", T("此密钥已登记为他方所有", "This key is registered for somebody else already"))
         if revoked := _moment(entry.get("revokedAt")):
             SigningKey.objects.filter(kid=kid, platform=code, revoked_at=None).update(
                 revoked_at=revoked, reason="revoked by its platform"

@@ -224,6 +224,21 @@ class Version(models.Model):
         triggers = [pgtrigger.Protect(name="versions_stand", operation=pgtrigger.Update | pgtrigger.Delete)]
 
 
+class ActQuerySet(models.QuerySet["Act"]):
+    def visible_to(self, principal: Principal) -> Self:
+        """All acts of a bill for its issuer, holder and pledgee, and for authorities; for others those they took part in."""
+        if sees_all(principal):
+            return self
+        own = principal.organisation_id or 0
+        return self.filter(
+            Q(bill__issuer_id=own)
+            | Q(bill__holder_id=own)
+            | Q(bill__pledgee_id=own)
+            | Q(actor_id=own)
+            | Q(recipient_id=own)
+        )
+
+
 class Act(models.Model):
     """One signed act on a bill, in order. ``token`` is the JWS."""
 
@@ -243,6 +258,8 @@ class Act(models.Model):
     recorded_at = models.DateTimeField(T("登记时间", "recorded at"), default=timezone.now)
     checksum = models.CharField(T("摘要", "checksum"), max_length=64, unique=True)
     token = models.TextField()
+
+    objects = ActQuerySet.as_manager()
 
     class Meta:
         verbose_name = T("提单行为", "act on a bill")

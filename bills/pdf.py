@@ -46,6 +46,8 @@ WORDS = {
     "insurance": ("保险", "Insurance"),
     "originals": ("正本份数", "Originals"),
     "issued": ("签发", "Issued"),
+    "received_on": ("接收货物日期", "Received on"),
+    "shipped_on": ("装船日期", "On board on"),
     "clauses": ("批注", "Clauses"),
     "terms": ("条款", "Terms"),
     "signed": ("经营人电子签名（签发行为摘要）", "Operator's electronic signature (checksum of the act of issue)"),
@@ -141,6 +143,9 @@ def render(bill: Bill, language: str = "zh") -> bytes:
         f"{_place(places.get('issue'))}  {bill.issued_at:%Y-%m-%d}" if bill.issued_at else _place(places.get("issue"))
     )
     page.label(page.word("issued"), issued)
+    for name in ("received_on", "shipped_on"):
+        if content.get(name):
+            page.label(page.word(name), content[name])
     if content.get("clauses"):
         page.label(page.word("clauses"), "\n".join(content["clauses"]))
     if content.get("terms"):

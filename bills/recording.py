@@ -18,16 +18,17 @@ from django.utils import timezone
 from bills import chain, keys, title
 from bills.canonical import checksum
 from bills.models import Act, Bill, Involvement, sees_all
-from bills.signing import BadSignature, KeyRing, peek, sign
+from bills.signing import BadSignature, KeyRing, kid_of, sign
 from bills.title import party_key
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
-from events.log import append
+from events import log
 from parties.models import Organisation
 from parties.principals import Principal
 
-#: How far a signed act's own time may be from ours.
-CLOCK = timedelta(minutes=10)
+#: How far a signed act's own time may lie behind ours, and before it: who signs is told the time (to-sign), and an act
+#: dated after its key was revoked would undo the proof of all that came before.
+SLOW, FAST = timedelta(minutes=10), timedelta(seconds=1)
 
 #: Acts that anyone in their capacity may send as they are; the others need more than a signature and have commands.
 PLAIN = frozenset(
@@ -115,8 +116,7 @@ def _broken(error: chain.Broken) -> Problem:
 def _opened(token: str, bill: Bill, actor_key: str, now: datetime) -> chain.Statement:
     """Check an act that its organisation signed itself. Raises Problem."""
     try:
-        header, _ = peek(token)
-        said, key = chain.open_act(token, keys.ring([str(header.get("kid"))]))
+        said, key = chain.open_act(token, keys.ring([kid_of(token)]))
     except BadSignature as error:
         raise _broken(chain.Broken(f"act-{error.code}", error.detail)) from error
     except chain.Broken as error:
@@ -143,9 +143,26 @@ def _opened(token: str, bill: Bill, actor_key: str, now: datetime) -> chain.Stat
         )
     if bill.checksum and said.document != bill.checksum:
         raise _broken(chain.Broken("act-on-another-version", "the act names a version that is not in force"))
-    if abs(said.at - now) > CLOCK or said.at < (bill.head_at or said.at):
+    if not now - SLOW <= said.at <= now + FAST or said.at < (bill.head_at or said.at):
         raise _broken(chain.Broken("act-not-of-now", f"actionDateTime {chain.moment_text(said.at)}"))
     return said
+
+
+class Unsigned(Exception):
+    """What the caller asked to see instead of doing it: a command given ``signed=ASK`` goes as far as the signature and no
+    further, and its transaction is rolled back. ``payload`` is to be signed over its RFC 8785 form."""
+
+    def __init__(self, payload: dict[str, Any], **beside: Any) -> None:
+        super().__init__("asked what to sign")
+        self.payload, self.beside = payload, beside
+
+
+class _Ask(str):
+    """Known by being itself: no text from outside is it."""
+
+
+#: In place of a signed act: tell what there is to sign.
+ASK: str = _Ask("?")
 
 
 def next_moment(bill: Bill, at: datetime) -> datetime:
@@ -199,7 +216,7 @@ def record(
                 most=chain.MAX_ACTS,
             ),
         )
-    if signed:
+    if signed and signed is not ASK:
         said = _opened(signed, bill, owner, now)
         if said.act != code or party_key(said.recipient) != party_key(to) or said.details != (details or {}):
             raise _broken(chain.Broken("act-differs", "the request asks for something else than what was signed"))
@@ -221,6 +238,8 @@ def record(
     act = said.for_title()
     if refusals := title.refusals(bill.title, act):
         raise refused(refusals)
+    if signed is ASK:
+        raise Unsigned(payload)
     after = title.apply(bill.title, act)
     token = signed or (sign_for(owner, payload) if actor else keys.sign_as_platform(payload))
     return _keep(bill, said, after, token, actor=actor, by=by, recipient=recipient, now=now, audience=audience)
@@ -260,18 +279,11 @@ def _keep(
         role = Involvement.Role.HOLDER
     elif recipient is not None and after.pledgee not in ("", before.pledgee):
         role = Involvement.Role.PLEDGEE
-    if said.act in PLAIN:
-        _write_plain(bill, kept, role)
-    else:
-        bill.save(update_fields=_TITLE_COLUMNS)
-        kept.save()
-        if recipient is not None and role:
-            involve(bill, recipient, role)
-    append(
-        type=EVENTS[said.act],
-        subject=("bill", bill.number),
-        actor=by,
-        audience={
+    event: dict[str, Any] = {
+        "type": EVENTS[said.act],
+        "subject": ("bill", bill.number),
+        "actor": by,
+        "audience": {
             organisation
             for organisation in (
                 bill.issuer_id, bill.holder_id, bill.pledgee_id, actor.pk if actor else None,
@@ -279,15 +291,23 @@ def _keep(
             )
             if organisation
         },
-        data={
+        "data": {
             "act": said.act,
             "act_sequence": said.sequence,
             "act_checksum": bill.head,
             "version": bill.version,
             "state": bill.state,
         },
-        occurred_at=said.at,
-    )  # fmt: skip
+        "occurred_at": said.at,
+    }  # fmt: skip
+    if said.act in PLAIN:
+        _write_plain(bill, kept, role, event)
+        return kept
+    bill.save(update_fields=_TITLE_COLUMNS)
+    kept.save()
+    if recipient is not None and role:
+        involve(bill, recipient, role)
+    log.append(**event)
     return kept
 
 
@@ -297,20 +317,22 @@ _TITLE_COLUMNS = [
 ]  # fmt: skip
 
 
-#: A plain act changes who stands where and adds an act: in one statement, since this is done most.
-_WRITE_PLAIN = """
+#: A plain act changes who stands where, adds an act and appends its event: in one statement, since this is done most.
+_WRITE_PLAIN = f"""
 WITH title AS (
     UPDATE bills_bill SET state = %s, holder_key = %s, pledgee_key = %s, endorsee_key = %s, may_endorse = %s, acts = %s,
         head = %s, head_at = %s, updated_at = %s, holder_id = %s, holder_name = %s, pledgee_id = %s
     WHERE id = %s),
 involved AS (
-    INSERT INTO bills_involvement (bill_id, organisation_id, role) SELECT %s, %s, %s WHERE %s ON CONFLICT DO NOTHING)
-INSERT INTO bills_act (bill_id, sequence, version, code, actor_id, recipient_id, acted_at, recorded_at, checksum, token)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
-"""
+    INSERT INTO bills_involvement (bill_id, organisation_id, role) SELECT %s, %s, %s WHERE %s ON CONFLICT DO NOTHING),
+act AS (
+    INSERT INTO bills_act (bill_id, sequence, version, code, actor_id, recipient_id, acted_at, recorded_at, checksum, token)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id)
+SELECT act.id FROM act, {log.APPEND}
+"""  # noqa: S608
 
 
-def _write_plain(bill: Bill, act: Act, role: str) -> None:
+def _write_plain(bill: Bill, act: Act, role: str, event: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _WRITE_PLAIN,
@@ -320,6 +342,7 @@ def _write_plain(bill: Bill, act: Act, role: str) -> None:
                 bill.pk, act.recipient_id, role, bool(role),
                 bill.pk, act.sequence, act.version, act.code, act.actor_id, act.recipient_id, act.acted_at,
                 act.recorded_at, act.checksum, act.token,
+                *log.parameters(**event),
             ],
         )  # fmt: skip
         act.pk = cursor.fetchone()[0]
@@ -364,5 +387,5 @@ def addressee(
 
 def ring_of(tokens: Iterable[str]) -> KeyRing:
     """Every key that signed one of ``tokens``, as registered."""
-    kids = {str(peek(token)[0].get("kid")) for token in tokens}
+    kids = {kid_of(token) for token in tokens}
     return keys.ring(sorted(kids))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -145,6 +145,39 @@ def required_to_issue(content: dict[str, Any]) -> Iterator[Violation]:
             yield Violation(f"/places/{name}/unlocode", "place-missing", f"缺少{zh}", f"The {en} is missing")
 
 
+def dated(content: dict[str, Any], today: date) -> list[Violation]:
+    """A bill says when the goods were received or on board (Maritime Code art. 73), not later than the day it is issued; and when the
+    journey is planned to begin and to end, which DCSA's document asks for. Not asked of what older versions said."""
+    found = []
+    given = {name: date.fromisoformat(content[name]) for name in ("received_on", "shipped_on") if content.get(name)}
+    if not given:
+        found.append(
+            Violation(
+                "/received_on", "receipt-undated", "缺少接收货物或装船日期（海商法第七十三条）",
+                "The day the goods were received or on board is missing (Maritime Code art. 73)",
+            )
+        )  # fmt: skip
+    found += [
+        Violation(f"/{name}", "in-the-future", "日期晚于签发日", "Later than the day of issue")
+        for name, day in given.items()
+        if day > today
+    ]
+    if len(given) == 2 and given["shipped_on"] < given["received_on"]:
+        found.append(
+            Violation("/shipped_on", "shipped-before-received", "装船早于接收", "On board before it was received")
+        )
+    legs = content["legs"]
+    for index, name in ((0, "planned_departure"), (len(legs) - 1, "planned_arrival")):
+        if not legs[index].get(name):
+            found.append(
+                Violation(
+                    f"/legs/{index}/{name}", "journey-undated", "缺少首段计划出发或末段计划到达时间",
+                    "The planned departure of the first leg, or arrival of the last, is missing",
+                )
+            )  # fmt: skip
+    return found
+
+
 RULES: tuple[Callable[[dict[str, Any]], Iterator[Violation]], ...] = (
     containers, legs_join, quantities, parties, required_to_issue,
 )  # fmt: skip
@@ -189,8 +222,23 @@ def sums(contents: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
     return {key: value for key, value in totals.items() if value}  # type: ignore[misc]
 
 
+def money(contents: list[dict[str, Any]]) -> dict[tuple[str, str, str], Decimal]:
+    """Sums of money over several bills, by what they are for, their name and currency: splitting and combining must preserve
+    these as well."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for content in contents:
+        for charge in content.get("charges", ()):
+            found["charges", f"{charge['name']} {charge['payment']}", charge["currency"]] += Decimal(charge["amount"])  # type: ignore[assignment]
+        for name in ("total_charge", "declared_value"):
+            if value := content.get(name):
+                found[name, "", value["currency"]] += Decimal(value["amount"])  # type: ignore[assignment]
+        if value := content.get("insurance", {}).get("amount"):
+            found["insurance", "", value["currency"]] += Decimal(value["amount"])  # type: ignore[assignment]
+    return {key: value for key, value in found.items() if value}  # type: ignore[misc]
+
+
 def preserved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[Violation]:
-    """Splitting and combining lose and add nothing, and each container stays whole in one bill."""
+    """Splitting and combining lose and add nothing, no money either, and each container stays whole in one bill."""
     was, now = sums(before), sums(after)
     found = [
         Violation(
@@ -200,6 +248,17 @@ def preserved(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list
         )
         for name, measure in sorted(set(was) | set(now))
         if was.get((name, measure), 0) != now.get((name, measure), 0)
+    ]  # fmt: skip
+    paid, pays = money(before), money(after)
+    found += [
+        Violation(
+            f"/parts/{kind}", "money-not-preserved",
+            f"“{kind} {name}”{currency} 金额不守恒：原 {paid.get((kind, name, currency), 0)}，现 {pays.get((kind, name, currency), 0)}",
+            f"{kind} {name} in {currency} is not preserved: {paid.get((kind, name, currency), 0)} before,"
+            f" {pays.get((kind, name, currency), 0)} after",
+        )
+        for kind, name, currency in sorted(set(paid) | set(pays))
+        if paid.get((kind, name, currency), 0) != pays.get((kind, name, currency), 0)
     ]  # fmt: skip
     boxes = [
         Counter(container["number"] for content in contents for container in content.get("containers", ()))

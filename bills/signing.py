@@ -3,6 +3,7 @@ Django: whoever verifies a bill offline runs this code."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,6 +53,8 @@ class Key:
     revoked_at: datetime | None = None
     _loaded: Any = field(default=None, repr=False, compare=False)
     _algorithms: list[str] = field(default_factory=list, repr=False, compare=False)
+    #: Headers of tokens that this key's algorithms were checked for; shared by all rings that hold the same key.
+    headers: dict[str, jws.JWSAlgModel] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def loaded(self) -> Any:
@@ -79,7 +82,9 @@ class KeyRing:
         self._keys = {key.kid: key for key in keys}
         #: Header (as it stands in a token) -> key and algorithm, of tokens that were opened with this ring. The tokens of
         #: one key have one header: it is read and checked once.
-        self.headers: dict[str, tuple[Key, jws.JWSAlgModel]] = {}
+        self.headers: dict[str, tuple[Key, jws.JWSAlgModel]] = {
+            head: (key, algorithm) for key in self._keys.values() for head, algorithm in key.headers.items()
+        }
 
     def add(self, key: Key) -> None:
         self._keys[key.kid] = key
@@ -167,17 +172,39 @@ def peek(token: Any) -> tuple[dict[str, Any], Any]:
     return header, payload
 
 
+def _header(head: str) -> dict[str, Any]:
+    """The header of a token, read once: the tokens of one key have one header. Raises BadSignature."""
+    return _remembered(head) if len(head) <= 300 else _read(head)
+
+
+def _read(head: str) -> dict[str, Any]:
+    try:
+        header = parse(urlsafe_b64decode(head.encode()))
+    except (NotCanonical, ValueError, TypeError) as error:
+        raise BadSignature("malformed", str(error)) from error
+    if not isinstance(header, dict):
+        raise BadSignature("malformed", "the header is no object")
+    return header
+
+
+_remembered = functools.lru_cache(maxsize=4096)(_read)
+
+
+def kid_of(token: Any) -> str:
+    """The key a token names, its payload left unread. Raises BadSignature where it is no JWS."""
+    if not isinstance(token, str) or token.count(".") != 2:
+        raise BadSignature("malformed", "not a JWS in compact serialisation")
+    return str(_header(token.partition(".")[0]).get("kid"))
+
+
 def opened(token: Any, ring: KeyRing) -> Opened:
     """Check the signature with the key the header names. Raises BadSignature."""
     if not isinstance(token, str) or token.count(".") != 2:
         raise BadSignature("malformed", "not a JWS in compact serialisation")
     if (known := ring.headers.get(token.partition(".")[0])) is not None:
         return _opened_again(token, *known)
-    try:
-        header = parse(urlsafe_b64decode(token.partition(".")[0].encode()))
-        kid = header.get("kid")
-    except (NotCanonical, ValueError, TypeError, AttributeError) as error:
-        raise BadSignature("malformed", str(error)) from error
+    header = _header(token.partition(".")[0])
+    kid = header.get("kid")
     key = ring.get(kid) if isinstance(kid, str) else None
     if key is None:
         raise BadSignature("unknown-key", str(kid))
@@ -192,6 +219,7 @@ def opened(token: Any, ring: KeyRing) -> Opened:
         raise BadSignature("signature", str(error) or type(error).__name__) from error
     if header.keys() == {"alg", "kid"}:
         ring.headers[token.partition(".")[0]] = key, _REGISTRY.get_alg(header["alg"])
+        key.headers[token.partition(".")[0]] = _REGISTRY.get_alg(header["alg"])
     return Opened(payload, key)
 
 

@@ -5,7 +5,6 @@ only the rows that ``visible_to`` gives; Django's own permissions are not used, 
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -13,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from common.text import T
+from common.validity import written
 
 
 def caller(request: HttpRequest) -> Any:
@@ -28,17 +28,6 @@ def has_duty(request: HttpRequest, duties: tuple[str, ...]) -> bool:
     if principal.is_superuser:
         return True
     return bool(principal.is_officer and (not duties or any(principal.has_duty(duty) for duty in duties)))
-
-
-def written(valid: Any) -> str:
-    """A half-open range of days as people write it."""
-    if valid is None or valid.isempty:
-        return "—"
-    lower, upper = valid.lower, valid.upper
-    if upper is None:
-        return str(T("{day} 起", "from {day}", day=lower)) if lower else str(T("长期", "always"))
-    last = upper - timedelta(days=1)
-    return f"{lower} – {last}" if lower else str(T("至 {day}", "until {day}", day=last))
 
 
 class DutyAdmin(admin.ModelAdmin):

@@ -3,8 +3,8 @@ bound means "until further notice". A row is closed and superseded, not edited, 
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Self
+from datetime import date, timedelta
+from typing import Any, Self
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeOperators
@@ -26,6 +26,17 @@ class Validity(models.Model):
 
     class Meta:
         abstract = True
+
+
+def written(valid: Any) -> str:
+    """A half-open range of days as people write it."""
+    if valid is None or valid.isempty:
+        return "—"
+    lower, upper = valid.lower, valid.upper
+    if upper is None:
+        return str(T("{day} 起", "from {day}", day=lower)) if lower else str(T("长期", "always"))
+    last = upper - timedelta(days=1)
+    return f"{lower} – {last}" if lower else str(T("至 {day}", "until {day}", day=last))
 
 
 def no_overlap(name: str, *fields: str, condition: models.Q | None = None) -> ExclusionConstraint:

@@ -106,6 +106,14 @@ def fee_list(request: HttpRequest, number: str) -> HttpResponse:
     tried: list[FeeItem] | None = None
     if request.method == "POST":
         try:
+            if "title" in request.POST:
+                catalogues.redraft(
+                    number=number, principal=principal, title=request.POST["title"].strip()[:200],
+                    valid_from=asked_day(request.POST, "valid_from"), valid_to=asked_day(request.POST, "valid_to"),
+                    complaint_telephone=request.POST.get("complaint_telephone", "").strip()[:60],
+                )  # fmt: skip
+                messages.success(request, T("已修改。", "Changed."))
+                return redirect("admin:fee_list", number=number)
             if "sheet" in request.POST:
                 items = sheets.read_csv(request.POST["sheet"].encode())
                 catalogues.replace_items(number=number, items=items, principal=principal)
@@ -114,34 +122,31 @@ def fee_list(request: HttpRequest, number: str) -> HttpResponse:
             upload = request.FILES.get("file")
             if upload is None:
                 raise invalid([Fault("/file", "required", T("请选择文件", "Choose a file"))])
-            tried = sheets.read(upload.read(sheets.MAX_BYTES + 1))
-            for line, item in enumerate(tried, start=1):
-                item.line = line
+            tried = sheets.try_sheet(row, sheets.read(upload.read(sheets.MAX_BYTES + 1))).items
         except Problem as problem:
             faults = _told(problem)
-    before = (
-        FeeList.objects.filter(body=row.body, port=row.port, area=row.area, version__lt=row.version)
-        .filter(state__in=(ListState.PUBLISHED, ListState.SUPERSEDED))
-        .order_by("-version")
-        .first()
-    )
     items = list(row.items.all())
     compared = tried if tried is not None else items
-    found = catalogues.difference(list(before.items.all()) if before else [], compared)
+    shown = sheets.compared(row, compared)
+    before, found = shown.before, shown.difference
     return page(
         request, "console/fee_list.html", title=row.title, row=row, faults=faults, tried=tried, before=before,
         sheet=sheets.write_csv(tried).decode("utf-8-sig") if tried is not None and not faults else "",
         steps=[(title, state == row.state, _done(state, row.state)) for state, title in STEPS],
         counts={kind: len(rows) for kind, rows in found.by_kind().items()}, lines=len(compared), progress=_progress(row),
-        changes=_changes(found)[:SHOWN], items=items[:SHOWN], draft=row.state == ListState.DRAFT,
+        changes=_changes(found)[:SHOWN], items=items[:SHOWN], period=row.period, draft=row.state == ListState.DRAFT,
     )  # fmt: skip
 
 
 def _progress(row: FeeList) -> int:
-    return {ListState.DRAFT: 1 if row.items.exists() else 0, ListState.CHECKED: 2}.get(ListState(row.state), 3)
+    return {ListState.DRAFT: 1 if row.items.exists() else 0, ListState.CHECKED: 2, ListState.DISCARDED: 0}.get(
+        ListState(row.state), 3
+    )
 
 
 def _done(state: str, now: str) -> bool:
+    if now == ListState.DISCARDED:
+        return False
     order = [ListState.DRAFT, ListState.CHECKED, ListState.PUBLISHED, ListState.SUPERSEDED]
     return order.index(ListState(state)) < order.index(ListState(now)) or now == ListState.SUPERSEDED
 
@@ -162,12 +167,14 @@ def _changes(found: catalogues.Difference) -> list[dict[str, Any]]:
     return rows + [{"kind": "removed", "item": item, "fields": []} for item in found.removed]
 
 
-COMMANDS = {"check": catalogues.check, "reopen": catalogues.reopen, "publish": catalogues.publish}
+COMMANDS = {
+    "check": catalogues.check, "reopen": catalogues.reopen, "publish": catalogues.publish, "discard": catalogues.discard,
+}  # fmt: skip
 
 
 @require_POST
 def fee_list_act(request: HttpRequest, number: str, act: str) -> HttpResponse:
-    """Check, reopen, publish."""
+    """Check, reopen, publish, discard."""
     if act not in COMMANDS:
         raise not_found()
     try:

@@ -87,7 +87,7 @@ SECTIONS = (
         models=("portfees.feelist", "portfees.invoice"),
         paths=("/console/port-fees/",),
     ),
-    Section("bills", T("一单制", "One bill"), "layers", models=("bills",)),
+    Section("bills", T("一单制", "One bill"), "layers", models=("bills",), paths=("/console/bills/",)),
     Section(
         "exchange",
         T("数据交换", "Data exchange"),

@@ -14,11 +14,11 @@ from django.shortcuts import redirect
 from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from common.admin import written
 from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, Problem, not_found
 from common.text import T
+from common.validity import written
 from console.forms import Field, faults_of, lines, shown, typed
 from console.pages import officer, page, reader
 from exchange import agreements, coverage, partners, standards

@@ -10,6 +10,7 @@ from django.urls import URLPattern, path
 
 from console import (
     audit,
+    bills,
     clearing,
     compare,
     decisions,
@@ -46,6 +47,7 @@ def pages_of(site: AdminSite) -> list[URLPattern]:
         page("risk/", rules.show, "risk"),
         page("risk/edit/", rules.edit, "risk_edit"),
         page("risk/<int:pk>/<slug:act>/", rules.act, "risk_act"),
+        page("bills/departures/<int:pk>/", bills.departure, "departure"),
         page("manifests/", manifests.show, "manifest_changes"),
         page("manifests/trips/<int:pk>/correct/", manifests.correct, "voyage_correct"),
         page("manifests/<int:pk>/decide/", manifests.decide, "manifest_decide"),

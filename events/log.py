@@ -47,16 +47,33 @@ def append(
 
     ``audience`` are the organisations that may read it. Raises TransactionManagementError outside a transaction: an
     event without its change, or the other way round, must not be possible."""
-    if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("events.log.append must run in the transaction of the change")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT o_id, o_sequence FROM events_append(%s, %s, %s, %s, %s, %s::jsonb, %s)",
-            [type, subject[0], subject[1], actor, sorted(set(audience)), dumps(data).decode(), occurred_at],
+            f"SELECT o_id, o_sequence FROM {APPEND}",  # noqa: S608
+            parameters(type=type, subject=subject, actor=actor, audience=audience, data=data, occurred_at=occurred_at),
         )
         row = cursor.fetchone()
-    transaction.on_commit(nudge.relay)
     return Appended(*row)
+
+
+#: The function that appends, for a statement that writes the change and its event at once; with :func:`parameters`.
+APPEND = "events_append(%s, %s, %s, %s, %s, %s::jsonb, %s)"
+
+
+def parameters(
+    *,
+    type: str,
+    subject: tuple[str, str],
+    actor: str,
+    audience: Iterable[int],
+    data: dict[str, Any],
+    occurred_at: datetime | None = None,
+) -> list[Any]:
+    """What :data:`APPEND` takes; the relay is told of the event after the commit. Raises TransactionManagementError."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("events.log.append must run in the transaction of the change")
+    transaction.on_commit(nudge.relay)
+    return [type, subject[0], subject[1], actor, sorted(set(audience)), dumps(data).decode(), occurred_at]
 
 
 def publish(limit: int = 5000) -> int:

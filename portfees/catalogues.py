@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,10 +16,10 @@ from common.days import today
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from events.log import append
-from parties.models import Organisation
+from parties.models import Organisation, OrganisationRole
 from parties.principals import Principal
 from portfees import rules
-from portfees.models import LIFECYCLE, FeeItem, FeeList, ListState, Parameter
+from portfees.models import LIFECYCLE, BodyClass, FeeItem, FeeList, Invoice, ListState, Parameter
 
 #: What a line of a list consists of, in the order of the sheet.
 ITEM_FIELDS = (
@@ -46,12 +47,20 @@ def _own(number: str, principal: Principal) -> FeeList:
     return found
 
 
+def _those_it_concerns(fee_list: FeeList) -> set[int]:
+    """Who is told of what becomes public: the port authority, and the firms that the body has charged."""
+    payers = Invoice.objects.filter(body=fee_list.body).values_list("payer_id", flat=True).distinct()
+    authorities = Organisation.objects.filter(roles__contains=[OrganisationRole.PORT_AUTHORITY])
+    return {*payers, *authorities.values_list("pk", flat=True)}
+
+
 def _announce(fee_list: FeeList, event: str, principal: Principal, **data: Any) -> None:
+    public = fee_list.state in (ListState.PUBLISHED, ListState.SUPERSEDED)
     append(
         type=event,
         subject=("fee_list", fee_list.number),
         actor=principal.actor,
-        audience=[fee_list.body_id],
+        audience={fee_list.body_id} | (_those_it_concerns(fee_list) if public else set()),
         data={
             "body": str(fee_list.body),
             "port": fee_list.port,
@@ -81,14 +90,17 @@ def draft(
     is_example: bool = False,
 ) -> FeeList:
     """Begin the next version of the caller's list for a port area. Raises Problem 422 (period)."""
-    if valid_to is not None and valid_to <= valid_from:
-        raise invalid([Fault("/valid_to", "period", T("止期须晚于起期", "The end must be after the start"))])
+    _period(valid_from, valid_to)
+    if "/" in area or not area.isprintable():
+        raise invalid([Fault("/area", "area-name", T("港区名称不得含“/”", "The area's name has no “/”"))])
     # Versions are counted under the body's row lock: two drafts at once get two numbers.
     body = Organisation.objects.select_for_update().get(pk=principal.organisation_id or 0)
     last = FeeList.objects.filter(body=body, port=port, area=area).order_by("-version").first()
     version = last.version + 1 if last else 1
+    # Earlier numbers spelt the area out and counted versions: none of them is as high as the count of all.
+    serial = FeeList.objects.filter(body=body, port=port).count() + 1
     fee_list = FeeList.objects.create(
-        number=f"FL{body.pk}-{port}{'-' + area if area else ''}-{version}"[:40],
+        number=f"FL{body.pk}-{port}-{serial}",
         body=body,
         body_class=body_class,
         port=port,
@@ -115,14 +127,60 @@ def _write(fee_list: FeeList, items: Iterable[FeeItem]) -> None:
     FeeItem.objects.bulk_create(lines)
 
 
-@transaction.atomic
-def replace_items(*, number: str, items: Iterable[FeeItem], principal: Principal) -> FeeList:
-    """Write a draft's lines anew. Raises Problem 404, 409 (not a draft), 422."""
+def _period(valid_from: date, valid_to: date | None) -> None:
+    if valid_to is not None and valid_to <= valid_from:
+        raise invalid([Fault("/valid_to", "period", T("止期须晚于起期", "The end must be after the start"))])
+
+
+def _draft(number: str, principal: Principal) -> FeeList:
+    """The caller's draft, locked. Raises Problem 404, 409."""
     fee_list = _own(number, principal)
     if fee_list.state != ListState.DRAFT:
         raise conflict(
             "list-not-draft", T("只有草稿可以修改；请新建版本", "Only a draft can be changed; begin a new version")
         )
+    return fee_list
+
+
+@transaction.atomic
+def redraft(
+    *,
+    number: str,
+    principal: Principal,
+    title: str | None = None,
+    valid_from: date | None = None,
+    valid_to: date | None = None,
+    complaint_telephone: str | None = None,
+) -> FeeList:
+    """Mend what a draft says of itself; what is left out stays, except that a new first day brings its end with it. Raises
+    Problem 404, 409 (not a draft), 422 (period)."""
+    fee_list = _draft(number, principal)
+    if valid_from is not None:
+        _period(valid_from, valid_to)
+        fee_list.valid = DateRange(valid_from, valid_to)
+    elif valid_to is not None:
+        _period(fee_list.valid.lower, valid_to)
+        fee_list.valid = DateRange(fee_list.valid.lower, valid_to)
+    fee_list.title = title or fee_list.title
+    fee_list.complaint_telephone = complaint_telephone or fee_list.complaint_telephone
+    fee_list.save(update_fields=["title", "valid", "complaint_telephone"])
+    _announce(fee_list, "fee_list.redrafted", principal)
+    return fee_list
+
+
+@transaction.atomic
+def discard(*, number: str, principal: Principal) -> FeeList:
+    """Give up a list nobody has seen. Raises Problem 404, 409 (published)."""
+    fee_list = _own(number, principal)
+    _move(fee_list, "discard")
+    _announce(fee_list, "fee_list.discarded", principal)
+    return fee_list
+
+
+@transaction.atomic
+def replace_items(*, number: str, items: Iterable[FeeItem], principal: Principal) -> FeeList:
+    """Write a draft's lines anew. Raises Problem 404, 409 (not a draft), 422."""
+    fee_list = _draft(number, principal)
     fee_list.items.all().delete()
     _write(fee_list, items)
     return fee_list
@@ -158,17 +216,25 @@ def reopen(*, number: str, principal: Principal) -> FeeList:
 def publish(*, number: str, principal: Principal, on: date | None = None) -> FeeList:
     """Make a checked list public and binding from its first day; the version before it ends the day before.
 
-    A change needs the notice period (parameter ``notice_days``) between publication and its first day; a first list may bind at
-    once. Raises Problem 404, 409 (state, notice, overlap), 422."""
+    A change needs the notice period (parameter ``notice_days``) between publication and its first day; only the first list of a
+    body at a port, whatever its area, may bind at once, and none binds days gone by. The rules hold once more, since ceilings
+    may have changed since the check. Raises Problem 404, 409 (state, notice, overlap), 422."""
     fee_list = _own(number, principal)
     LIFECYCLE.target(fee_list.state, "publish")
     day = on or today()
+    if fee_list.valid.lower < day:
+        raise conflict(
+            "first-day-passed",
+            T("起期已过：清单不追溯，请修改起期", "Its first day has passed: a list does not bind days gone by"),
+        )
+    if faults := rules.check(fee_list, list(fee_list.items.all())):
+        raise invalid(faults)
     before = (
         FeeList.objects.select_for_update(of=("self",))
         .filter(body=fee_list.body, port=fee_list.port, area=fee_list.area, state=ListState.PUBLISHED)
         .first()
     )
-    if before is not None:
+    if FeeList.objects.public().filter(body=fee_list.body, port=fee_list.port).exists():
         notice = parameter("notice_days", day)
         earliest = day + timedelta(days=int(notice.value))
         if fee_list.valid.lower < earliest:
@@ -182,6 +248,7 @@ def publish(*, number: str, principal: Principal, on: date | None = None) -> Fee
                     b=notice.basis,
                 ),
             )
+    if before is not None:
         if fee_list.valid.lower <= before.valid.lower:
             raise conflict(
                 "list-overlaps", T("起期须晚于现行版本的起期", "It must begin after the version in force begins")
@@ -263,13 +330,78 @@ def difference(before: Sequence[FeeItem], after: Sequence[FeeItem]) -> Differenc
     return result
 
 
-def in_force(port: str, day: date, area: str = "") -> list[FeeItem]:
-    """Lines of every list that binds at ``port`` (and ``area``) on ``day``. Raises Problem 404 where there is none."""
-    lists = FeeList.objects.public().on(day).filter(port=port)
-    if area:
-        lists = lists.filter(area__in=("", area))
+class ChooseBody(Problem):
+    """Several bodies of one class, or several areas of one body, charge for the same thing: ``choices`` are their lists."""
+
+    def __init__(self, choices: list[FeeList]) -> None:
+        super().__init__(
+            409,
+            "choose-body",
+            T("须选定收费主体或港区", "Choose the body or the area"),
+            detail=T(
+                "同一类别有多张清单有效，费用不可相加：请指明 bodies 或 area",
+                "Several lists of one class are in force, and their charges do not add up: name bodies or area",
+            ),
+            extra={
+                "choices": [
+                    {"body_class": row.body_class, "body_id": row.body_id, "body": row.body.name, "area": row.area,
+                     "list_number": row.number}
+                    for row in choices
+                ]
+            },
+        )  # fmt: skip
+
+
+def version_before(fee_list: FeeList) -> FeeList | None:
+    """The public version that ``fee_list`` follows."""
+    return (
+        FeeList.objects.public()
+        .filter(body=fee_list.body_id, port=fee_list.port, area=fee_list.area, version__lt=fee_list.version)
+        .order_by("-version")
+        .first()
+    )
+
+
+def of_body(*, body_id: int, port: str, area: str, day: date) -> FeeList | None:
+    """The list one body goes by in an area of a port on ``day``; the area empty is the whole port. Raises Problem 422 where
+    it has lists for several areas and none was named."""
+    lists = of_area(FeeList.objects.public().on(day).filter(body_id=body_id, port=port), area)
+    found = [row for row in lists if row.area == area] or lists
+    if len(found) > 1:
+        raise invalid([Fault("/area", "area-missing", T("须指明港区", "The area has to be named"))])
+    return found[0] if found else None
+
+
+def of_area(lists: Iterable[FeeList], area: str) -> list[FeeList]:
+    """Of a port's lists those that bind in ``area``: a body's own list of the area goes before its list of the whole port
+    (area empty). Without an area, all of them."""
+    found = list(lists)
+    if not area:
+        return found
+    own = {(row.body_id, row.body_class) for row in found if row.area == area}
+    return [row for row in found if row.area == area or (not row.area and (row.body_id, row.body_class) not in own)]
+
+
+def in_force(port: str, day: date, area: str = "", bodies: Collection[int] = ()) -> list[FeeItem]:
+    """Lines of the lists a journey over ``port`` pays by on ``day``: of each class of bodies one list, that of the chosen
+    body, or the only one. Government bodies each charge for something else: all of theirs apply (an assumption).
+
+    Raises Problem 404 where there is no list, :class:`ChooseBody` where several bodies of a class remain."""
+    public = FeeList.objects.public().on(day).filter(port=port).select_related("body").order_by("body_class", "number")
+    classes: dict[str, list[FeeList]] = defaultdict(list)
+    for row in of_area(public, area):
+        classes[row.body_class].append(row)
+    chosen: list[FeeList] = []
+    open_: list[FeeList] = []
+    for body_class, lists in classes.items():
+        found = [row for row in lists if row.body_id in bodies] or lists
+        if len(found) > 1 and body_class != BodyClass.GOVERNMENT:
+            open_ += found
+        chosen += found
+    if open_:
+        raise ChooseBody(open_)
     items = list(
-        FeeItem.objects.filter(fee_list__in=lists).select_related("fee_list__body").order_by("fee_list", "line")
+        FeeItem.objects.filter(fee_list__in=chosen).select_related("fee_list__body").order_by("fee_list", "line")
     )
     if not items:
         raise Problem(

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from common.days import today
 from common.problems import Fault, conflict, invalid, not_found
@@ -18,16 +20,17 @@ from common.text import T
 from events.log import append
 from parties.models import Organisation, OrganisationRole
 from parties.principals import Principal
+from portfees import catalogues, sources
 from portfees.models import (
     COMPLAINT,
     Complaint,
     FeeItem,
-    FeeList,
     Finding,
     Invoice,
     InvoiceLine,
+    Unit,
 )
-from portfees.quotation import charge, most_specific
+from portfees.quotation import charge, charged_days, most_specific, weekdays
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,11 @@ class Line:
     days: int | None = None
 
 
-def find(line: Line, items: list[FeeItem] | None) -> tuple[Finding, FeeItem | None, Decimal | None]:
-    """Compare a line with the list of its service day: what was found, by which item, and what the list allows.
+def find(
+    line: Line, items: list[FeeItem] | None, is_working: Callable[[date], bool] = weekdays
+) -> tuple[Finding, FeeItem | None, Decimal | None]:
+    """Compare a line with the list of its service day: what was found, by which item, and what the list allows. The days of
+    a line charged by the day end on its service day.
 
     ``items`` is None where no list was in force."""
     if items is None:
@@ -61,7 +67,11 @@ def find(line: Line, items: list[FeeItem] | None) -> tuple[Finding, FeeItem | No
     )
     if item is None:
         return Finding.NOT_LISTED, None, None
-    listed = charge(item, line.quantity, line.days).amount
+    days = line.days
+    if item.unit == Unit.CONTAINER_DAY and days:
+        start = line.service_day - timedelta(days=days - 1)
+        days = charged_days(item, start, days, is_working) + (item.free_days or 0)
+    listed = charge(item, line.quantity, days).amount
     if line.amount == listed:
         return Finding.AS_LISTED, item, listed
     return (Finding.ABOVE if line.amount > listed else Finding.BELOW), item, listed
@@ -78,10 +88,12 @@ def report(
     lines: list[Line],
     area: str = "",
     reference: str = "",
+    replaces: str = "",
 ) -> Invoice:
-    """A charging body reports what it charged. Deviations are told to the firm, the body and the port authority.
+    """A charging body reports what it charged, or charges instead of what it reported as ``replaces``, which falls away.
+    Deviations are told to the firm, the body and the port authority.
 
-    Raises Problem 409 (reported already), 422 (faults of the lines)."""
+    Raises Problem 409 (reported already, replaced already), 422 (faults of the lines)."""
     faults = [
         fault
         for index, line in enumerate(lines)
@@ -96,6 +108,9 @@ def report(
         faults.append(Fault("/lines", "no-lines", T("账单没有明细", "The invoice has no lines")))
     if not Organisation.objects.filter(pk=payer_id).exists():
         faults.append(Fault("/payer", "unknown-payer", T("未知付费方", "Unknown payer")))
+    wrong = _standing(principal, replaces) if replaces else None
+    if replaces and wrong is None:
+        faults.append(Fault("/replaces", "unknown-invoice", T("没有此账单", "There is no such invoice")))
     if faults:
         raise invalid(faults)
     try:
@@ -108,18 +123,19 @@ def report(
                 area=area,
                 issued_on=issued_on,
                 reference=reference,
+                replaces=wrong,
             )
     except IntegrityError as error:
         raise conflict("invoice-exists", T("该账单已报送", "This invoice was reported already")) from error
     lists: dict[date, list[FeeItem] | None] = {}
     for day in {line.service_day for line in lines}:
-        binding = (
-            FeeList.objects.public().on(day).filter(body_id=principal.organisation_id, port=port, area=area).first()
-        )
+        binding = catalogues.of_body(body_id=principal.organisation_id or 0, port=port, area=area, day=day)
         lists[day] = list(binding.items.all()) if binding else None
     rows = []
     for index, line in enumerate(lines, start=1):
-        finding, item, listed = find(line, lists[line.service_day])
+        finding, item, listed = find(line, lists[line.service_day], sources.is_working)
+        if item is not None and item.unit == Unit.CONTAINER_DAY and line.days is None:
+            faults.append(Fault(f"/lines/{index - 1}/days", "days-missing", T("须写明天数", "The days are missing")))
         rows.append(
             InvoiceLine(
                 invoice=invoice,
@@ -130,7 +146,11 @@ def report(
                 **{name: getattr(line, name) for name in Line.__slots__},
             )
         )
+    if faults:
+        raise invalid(faults)
     InvoiceLine.objects.bulk_create(rows)
+    if wrong is not None:
+        _cancel(wrong, T("由 {n} 更正", "corrected by {n}", n=number), principal, by=number)
     deviations = [row for row in rows if row.finding in (Finding.ABOVE, Finding.NOT_LISTED, Finding.NO_LIST)]
     append(
         type="invoice.deviated" if deviations else "invoice.reported",
@@ -149,6 +169,36 @@ def report(
             ],
         },
     )  # fmt: skip
+    return invoice
+
+
+def _standing(principal: Principal, number: str) -> Invoice | None:
+    """The caller's invoice, locked. Raises Problem 409 where it is cancelled."""
+    found = Invoice.objects.select_for_update().filter(body_id=principal.organisation_id or 0, number=number).first()
+    if found is not None and found.cancelled_at is not None:
+        raise conflict("invoice-cancelled", T("该账单已作废", "This invoice is cancelled"))
+    return found
+
+
+def _cancel(invoice: Invoice, reason: Any, principal: Principal, *, by: str = "") -> None:
+    invoice.cancelled_at, invoice.cancel_reason = timezone.now(), str(reason)[:200]
+    invoice.save(update_fields=["cancelled_at", "cancel_reason"])
+    append(
+        type="invoice.cancelled", subject=("invoice", f"{invoice.body_id}:{invoice.number}"), actor=principal.actor,
+        audience=[invoice.body_id, invoice.payer_id, *_authorities()],
+        data={"number": invoice.number, "port": invoice.port, "reason": invoice.cancel_reason, "by": by},
+    )  # fmt: skip
+
+
+@transaction.atomic
+def cancel(*, number: str, reason: str, principal: Principal) -> Invoice:
+    """The body takes an invoice back. Raises Problem 404, 409, 422."""
+    if not reason.strip():
+        raise invalid([Fault("/reason", "text-missing", T("请写明原因", "Say why"))])
+    invoice = _standing(principal, number)
+    if invoice is None:
+        raise not_found()
+    _cancel(invoice, reason, principal)
     return invoice
 
 
@@ -181,6 +231,8 @@ def complain(*, invoice_id: int, line: int, text: str, principal: Principal) -> 
     )
     if charged is None:
         raise not_found()
+    if charged.invoice.cancelled_at is not None:
+        raise conflict("invoice-cancelled", T("该账单已作废", "This invoice is cancelled"))
     try:
         with transaction.atomic():
             count = Complaint.objects.filter(line=charged).count()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from common.lifecycle import Lifecycle, Transition
 from common.text import T
-from common.validity import Validity, ValidityQuerySet, no_overlap
+from common.validity import Validity, ValidityQuerySet, no_overlap, written
 from parties.models import Organisation, OrganisationRole
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class ListState(models.TextChoices):
     PUBLISHED = "published", T("已公布", "published")
     #: A later version took its place; still binding for the days before.
     SUPERSEDED = "superseded", T("已被替代", "superseded")
+    #: Given up before anyone saw it. It keeps its number.
+    DISCARDED = "discarded", T("已废弃", "discarded")
 
 
 S = ListState
@@ -98,6 +100,7 @@ LIFECYCLE = Lifecycle(
     [
         Transition("check", (S.DRAFT,), S.CHECKED, T("校核", "Check"), "fee_list.checked"),
         Transition("reopen", (S.CHECKED,), S.DRAFT, T("退回草稿", "Reopen"), "fee_list.reopened"),
+        Transition("discard", (S.DRAFT, S.CHECKED), S.DISCARDED, T("废弃", "Discard"), "fee_list.discarded"),
         Transition("publish", (S.CHECKED,), S.PUBLISHED, T("公布", "Publish"), "fee_list.published"),
         Transition("supersede", (S.PUBLISHED,), S.SUPERSEDED, T("替代", "Supersede"), "fee_list.superseded"),
     ]
@@ -188,6 +191,11 @@ class FeeList(Validity):
 
     def __str__(self) -> str:
         return f"{self.title} v{self.version}"
+
+    @property
+    def period(self) -> str:
+        """Its days as people write them: first and last."""
+        return written(self.valid)
 
 
 class FeeItem(models.Model):
@@ -335,6 +343,12 @@ class Invoice(models.Model):
     #: Declaration, bill or container the charge is for, as text.
     reference = models.CharField(T("关联单号", "reference"), max_length=60, blank=True)
     created_at = models.DateTimeField(T("报送时间", "reported at"), default=timezone.now)
+    #: The invoice this one was made out instead of.
+    replaces = models.OneToOneField(
+        "self", models.PROTECT, null=True, related_name="replaced_by", verbose_name=T("更正的账单", "corrects")
+    )
+    cancelled_at = models.DateTimeField(T("作废时间", "cancelled at"), null=True, blank=True)
+    cancel_reason = models.CharField(T("作废原因", "why cancelled"), max_length=200, blank=True)
 
     objects = InvoiceQuerySet.as_manager()
 

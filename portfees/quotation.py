@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Protocol, TypeVar
 
 from common.text import T
+from portfees.freetime import last_free_day
 from portfees.models import Condition, Unit
 
 FEN = Decimal("0.01")
@@ -86,6 +87,10 @@ class Quotation:
     optional: tuple[Charge, ...]
     #: Sums of the mandatory and the wanted optional charges by currency.
     totals: dict[str, Decimal] = field(default_factory=dict)
+    #: Containers that no line by the container is for, and wanted services that no line offers or none here: their price is
+    #: not nothing, it is not known.
+    not_covered: tuple[Containers, ...] = ()
+    unknown_services: tuple[str, ...] = ()
 
 
 def applies(item: Item, *, size: str, condition: str, direction: str, lane: str) -> bool:
@@ -98,12 +103,14 @@ def applies(item: Item, *, size: str, condition: str, direction: str, lane: str)
     )
 
 
-def _specificity(item: Item) -> int:
-    return sum(1 for value in (item.container_size, item.condition, item.direction, item.trade_lane) if value)
+def _specificity(item: Item) -> tuple[bool, bool, bool, bool]:
+    """What a line is for, the weightiest first: condition, then size, then trade lane, then direction. No two lines of a code
+    that fit one case are alike, so the order of the rows does not matter."""
+    return bool(item.condition), bool(item.container_size), bool(item.trade_lane), bool(item.direction)
 
 
 def most_specific(items: Iterable[AnyItem], **case: str) -> AnyItem | None:
-    """Of the lines of one code, the one that says most about this case. None where no line applies."""
+    """Of the lines of one code, the one that binds in this case. None where no line applies."""
     fitting = [item for item in items if applies(item, **case)]
     return max(fitting, key=_specificity, default=None)
 
@@ -133,6 +140,14 @@ def _with_tax(item: Item, amount: Decimal) -> tuple[Decimal, str]:
     return gross.quantize(FEN, ROUND_HALF_UP), f" × (1 + {item.tax_rate.normalize():f}%)"
 
 
+def charged_days(item: Item, start: date, days: int, is_working: Callable[[date], bool]) -> int:
+    """Of ``days`` days from ``start`` on, those after the free time of a line charged by the day."""
+    if not days:
+        return 0
+    last = last_free_day(start, item.free_days or 0, item.free_days_counted, is_working)
+    return min(days, max(0, (start + timedelta(days=days - 1) - last).days))
+
+
 def charge(item: Item, quantity: Decimal, days: int | None = None) -> Charge:
     """The charge for ``quantity`` units of a line (``days`` days each, for a line by the day)."""
     if item.unit == Unit.CONTAINER_DAY:
@@ -144,16 +159,40 @@ def charge(item: Item, quantity: Decimal, days: int | None = None) -> Charge:
     return Charge(item, quantity, amount, f"{arithmetic}{tax} = {amount}")
 
 
-def _by_container(items: Sequence[Item], journey: Journey) -> list[Charge]:
+@dataclass(frozen=True, slots=True)
+class FreeTime:
+    """``last_free_day`` is the last day without charge; ``charged_days`` those after it up to and with the last day."""
+
+    last_free_day: date
+    days: int
+    charged_days: int
+    charge: Charge
+
+
+def free_time(item: Item, *, start: date, end: date, count: int, is_working: Callable[[date], bool]) -> FreeTime:
+    """What ``count`` containers standing from ``start`` to ``end`` (both counted) cost by a line charged by the day."""
+    last = last_free_day(start, item.free_days or 0, item.free_days_counted, is_working)
+    days = (end - start).days + 1
+    charged = charged_days(item, start, days, is_working)
+    return FreeTime(last, days, charged, charge(item, Decimal(count), charged + (item.free_days or 0)))
+
+
+def _line_for(items: Iterable[AnyItem], group: Containers, journey: Journey) -> AnyItem | None:
+    return most_specific(
+        items, size=group.size, condition=group.condition, direction=journey.direction, lane=journey.trade_lane
+    )
+
+
+def _by_container(items: Sequence[Item], journey: Journey, is_working: Callable[[date], bool]) -> list[Charge]:
     """A code charged per container: each group of containers by its most specific line."""
     units: dict[tuple[int, int | None], list[Any]] = {}
     for group in journey.containers:
-        item = most_specific(
-            items, size=group.size, condition=group.condition, direction=journey.direction, lane=journey.trade_lane
-        )
+        item = _line_for(items, group, journey)
         if item is None:
             continue
-        days = group.days if item.unit == Unit.CONTAINER_DAY else None
+        days = None
+        if item.unit == Unit.CONTAINER_DAY:
+            days = charged_days(item, journey.day, group.days, is_working) + (item.free_days or 0)
         entry = units.setdefault((id(item), days), [item, days, 0])
         entry[2] += group.count
     return [charge(item, Decimal(count), days) for item, days, count in units.values()]
@@ -173,16 +212,26 @@ def _by_document(items: Sequence[Item], journey: Journey) -> list[Charge]:
     return [charge(item, quantity)] if quantity else []
 
 
-def quote(items: Iterable[Item], journey: Journey) -> Quotation:
-    """Quote a journey from the lines of the lists in force on its day. Lines of several bodies never mix."""
+def weekdays(day: date) -> bool:
+    return day.weekday() < 5
+
+
+def quote(items: Iterable[Item], journey: Journey, is_working: Callable[[date], bool] = weekdays) -> Quotation:
+    """Quote a journey from the lines of the lists that bind on its day. Lines of several lists never mix. ``is_working``
+    is the legal calendar, for free days counted in working days from the journey's day on."""
     services: dict[tuple[Any, str], list[Item]] = defaultdict(list)
     for item in items:
         services[getattr(item, "fee_list_id", None), item.code].append(item)
     mandatory: list[Charge] = []
     optional: list[Charge] = []
+    by_container: list[Sequence[Item]] = []
     for (_, code), lines in services.items():
-        per_container = lines[0].unit in (Unit.CONTAINER, Unit.CONTAINER_DAY)
-        for found in (_by_container if per_container else _by_document)(lines, journey):
+        if lines[0].unit in (Unit.CONTAINER, Unit.CONTAINER_DAY):
+            charges = _by_container(lines, journey, is_working)
+            by_container.append(lines)
+        else:
+            charges = _by_document(lines, journey)
+        for found in charges:
             if found.item.mandatory:
                 mandatory.append(found)
             elif code in journey.services:
@@ -190,7 +239,19 @@ def quote(items: Iterable[Item], journey: Journey) -> Quotation:
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for found in (*mandatory, *optional):
         totals[found.item.currency] += found.amount
-    return Quotation(journey, tuple(mandatory), tuple(optional), dict(totals))
+    charged = {found.item.code for found in (*mandatory, *optional)}
+    return Quotation(
+        journey,
+        tuple(mandatory),
+        tuple(optional),
+        dict(totals),
+        tuple(
+            group
+            for group in journey.containers
+            if not any((line := _line_for(lines, group, journey)) and line.mandatory for lines in by_container)
+        ),
+        tuple(sorted(journey.services - charged)),
+    )
 
 
 #: (currency, day) -> yuan for one unit, or None where no rate is known.

@@ -160,6 +160,10 @@ def _tiers_hold(tiers: Any) -> bool:
     return not days or (days[0] == 1 and rising and all(rate.is_finite() and rate >= 0 for rate in rates))
 
 
+def _rates(tiers: Any) -> list[Decimal]:
+    return [Decimal(str(tier["rate"])) for tier in tiers] if _tiers_hold(tiers) else []
+
+
 @rule
 def a_case_stands_once(fee_list: FeeList, items: Sequence[FeeItem]) -> Iterator[Fault]:
     """Two lines for the same case would leave open which one binds."""
@@ -212,12 +216,10 @@ def set_and_guided_prices_name_their_basis(fee_list: FeeList, items: Sequence[Fe
 
 @rule
 def guided_prices_stay_under_their_ceiling(fee_list: FeeList, items: Sequence[FeeItem]) -> Iterator[Fault]:
-    """Government-guided price: at most the ceiling in force on the list's first day; none known, none publishable."""
-    guided = [item for item in items if item.pricing == Pricing.GUIDED]
-    if not guided:
-        return
-    known = list(Ceiling.objects.on(fee_list.valid.lower).filter(code__in={item.code for item in guided}))
-    for item in guided:
+    """Government-guided price: at most the ceiling in force on the list's first day; none known, none publishable. A ceiling on
+    an item binds whatever pricing the list declares for it."""
+    known = list(Ceiling.objects.on(fee_list.valid.lower).filter(code__in={item.code for item in items}))
+    for item in items:
         fitting = [
             ceiling
             for ceiling in known
@@ -225,6 +227,8 @@ def guided_prices_stay_under_their_ceiling(fee_list: FeeList, items: Sequence[Fe
             and ceiling.container_size in ("", item.container_size)
             and ceiling.port in ("", fee_list.port)
         ]
+        if not fitting and item.pricing != Pricing.GUIDED:
+            continue
         if not fitting:
             yield Fault(
                 _at(item, "rate"),
@@ -233,7 +237,7 @@ def guided_prices_stay_under_their_ceiling(fee_list: FeeList, items: Sequence[Fe
             )
             continue
         ceiling = max(fitting, key=lambda one: (bool(one.port), bool(one.container_size)))
-        highest = max([item.rate, *(Decimal(str(tier["rate"])) for tier in item.tiers if "rate" in tier)])
+        highest = max([item.rate, *_rates(item.tiers)])
         if highest > ceiling.amount:
             yield Fault(
                 _at(item, "rate"),

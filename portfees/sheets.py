@@ -8,19 +8,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from common.problems import Fault, invalid
 from common.text import T
-from portfees.catalogues import ITEM_FIELDS
-from portfees.models import FeeItem
+from portfees import rules
+from portfees.catalogues import ITEM_FIELDS, Difference, difference, version_before
+from portfees.models import FeeItem, FeeList
 
 #: Rows of a sheet read at most; a sheet with more is refused, however empty they are.
 MAX_ROWS = 20_000
 MAX_BYTES = 10 * 1024 * 1024
+#: Columns of a sheet read at most: twice what a list has, so that notes beside it are told as unknown columns.
+MAX_COLUMNS = 40
 #: More faults than this help nobody.
 MAX_FAULTS = 200
 _LIKE_A_FORMULA = ("=", "+", "@")
@@ -85,10 +90,15 @@ def shown(value: Any) -> str:
 
 
 def _tiers(value: str) -> list[dict[str, Any]]:
+    steps: list[Any]
     if value.startswith("["):
-        return list(json.loads(value))
-    steps = [step.split(":") for step in value.replace("；", ";").replace("：", ":").split(";") if step.strip()]
-    return [{"from_day": int(day), "rate": str(_amount(rate.strip()))} for day, rate in steps]
+        try:
+            steps = [(tier["from_day"], tier["rate"]) for tier in json.loads(value)]
+        except (KeyError, TypeError, RecursionError) as error:
+            raise ValueError from error
+    else:
+        steps = [step.split(":") for step in value.replace("；", ";").replace("：", ":").split(";") if step.strip()]
+    return [{"from_day": int(str(day)), "rate": str(_amount(str(rate).strip()))} for day, rate in steps]
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -177,42 +187,52 @@ def read_csv(data: bytes) -> list[FeeItem]:
     return items_of(_bounded(csv.reader(io.StringIO(text))))
 
 
-def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+def _bounded(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
     for number, row in enumerate(rows, start=1):
         if number > MAX_ROWS:
             raise invalid([Fault(f"/rows/{number}", "too-many-rows", T("行数过多", "Too many rows"))])
+        if len(row) > MAX_COLUMNS:
+            raise invalid([Fault(f"/rows/{number}", "too-many-columns", T("列数过多", "Too many columns"))])
         yield row
 
 
 def read_xlsx(data: bytes) -> list[FeeItem]:
-    """Lines of the first sheet. Raises Problem 422 (no XLSX, formulas, merged cells, faults)."""
+    """Lines of the first sheet, read row by row: what a file says of its size is not believed. Raises Problem 422 (no XLSX,
+    formulas, merged cells, faults)."""
     from openpyxl import load_workbook  # loaded by who reads a workbook: it is large
     from openpyxl.utils.exceptions import InvalidFileException
 
+    faults: list[Fault] = []
+    rows: list[list[str]] = []
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > 20 * MAX_BYTES:
                 raise invalid([Fault("", "too-large", T("文件解压后过大", "The file is too large when unpacked"))])
-        sheet = load_workbook(io.BytesIO(data), data_only=False).worksheets[0]
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, IndexError, ValueError, OSError) as error:
+            sheet: Any = load_workbook(io.BytesIO(data), data_only=False, read_only=True).worksheets[0]
+            merged = _merged(archive.read(sheet._worksheet_path))
+        if merged:
+            raise invalid(merged[:MAX_FAULTS])
+        sheet.reset_dimensions()
+        for row in _bounded(sheet.iter_rows()):
+            faults += [
+                Fault(f"/cells/{cell.coordinate}", "formula", T("不得使用公式", "Formulas are not allowed"))
+                for cell in row
+                if getattr(cell, "data_type", "") == "f"
+            ]
+            rows.append([cell_text(cell.value) for cell in row])
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, IndexError, ValueError, OSError, SyntaxError) as error:
         raise invalid([Fault("", "not-xlsx", T("不是可读的 XLSX 文件", "Not a readable XLSX file"))]) from error
-    faults = [
-        Fault(f"/cells/{area.coord}", "merged-cells", T("不得合并单元格", "Merged cells are not allowed"))
-        for area in sheet.merged_cells.ranges
-    ]
-    rows: list[list[str]] = []
-    for row in _bounded(sheet.iter_rows()):  # type: ignore[arg-type]
-        cells = []
-        for cell in row:
-            if getattr(cell, "data_type", "") == "f":
-                faults.append(
-                    Fault(f"/cells/{cell.coordinate}", "formula", T("不得使用公式", "Formulas are not allowed"))  # type: ignore[attr-defined]
-                )
-            cells.append(cell_text(cell.value))  # type: ignore[attr-defined]
-        rows.append(cells)
     if faults:
         raise invalid(faults[:MAX_FAULTS])
     return items_of(rows)
+
+
+def _merged(sheet: bytes) -> list[Fault]:
+    """Merged areas of a sheet's XML."""
+    return [
+        Fault(f"/cells/{found[1].decode()}", "merged-cells", T("不得合并单元格", "Merged cells are not allowed"))
+        for found in re.finditer(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:]{1,30})"', sheet)
+    ]
 
 
 def cell_text(value: Any) -> str:
@@ -231,6 +251,34 @@ def read(data: bytes) -> list[FeeItem]:
     if len(data) > MAX_BYTES:
         raise invalid([Fault("", "too-large", T("文件超过 10 MB", "The file is larger than 10 MB"))])
     return read_xlsx(data) if data[:2] == b"PK" else read_csv(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A sheet that was read and put to the rules: its lines, and how they differ from the version before."""
+
+    items: list[FeeItem]
+    before: FeeList | None
+    difference: Difference
+
+
+def try_sheet(fee_list: FeeList, items: list[FeeItem]) -> Tried:
+    """What :func:`read` read, put to the rules of ``fee_list`` without writing anything. Raises Problem 422 with every fault, by
+    the rows of the sheet."""
+    faults = [
+        fault._replace(pointer=re.sub(r"^/items/(?=\d)", "/rows/", fault.pointer))
+        for fault in rules.check(fee_list, items)
+    ]
+    if faults:
+        raise invalid(faults[:MAX_FAULTS])
+    for line, item in enumerate(items, start=1):
+        item.line = line
+    return compared(fee_list, items)
+
+
+def compared(fee_list: FeeList, items: list[FeeItem]) -> Tried:
+    before = version_before(fee_list)
+    return Tried(items, before, difference(list(before.items.all()) if before else [], items))
 
 
 def rows_of(items: Iterable[FeeItem]) -> Iterator[list[str]]:

@@ -13,7 +13,10 @@ urlpatterns: list[URLPattern] = [
     path("port-fees/quotations", quotations.Quotations.as_view()),
     path("port-fees/free-time", quotations.FreeTime.as_view()),
     path("port-fees/invoices", invoices.Invoices.as_view()),
+    path("port-fees/invoices/<int:pk>", invoices.OneInvoice.as_view()),
+    path("port-fees/invoices/<int:pk>/cancel", invoices.CancelInvoice.as_view()),
     path("port-fees/invoices/<int:pk>/complaints", invoices.InvoiceComplaints.as_view()),
     path("port-fees/complaints", invoices.Complaints.as_view()),
+    path("port-fees/complaints/<str:number>", invoices.OneComplaint.as_view()),
     path("port-fees/complaints/<str:number>/<str:command>", invoices.ComplaintCommand.as_view()),
 ]

@@ -108,7 +108,7 @@ class Changes(Feed):
 
     def item_description(self, item: Any) -> str:
         example = str(T("（示例数据）", "(example data)")) if item.is_example else ""
-        return f"{item.valid.lower} – {item.valid.upper or ''} {example}"
+        return f"{item.period} {example}".strip()
 
     def item_link(self, item: Any) -> str:
         return f"/port-fees/{item.number}/"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
+from django.db import transaction
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bills import acts, departing, division, exporting, issuing, verify
+from bills import acts, departing, division, exporting, issuing, journey, recording, sight, verify
 from bills.api import serializers as s
 from bills.content import SCHEMA
 from bills.examples import CONTENT as CONTENT_EXAMPLE
-from bills.models import Act, Bill, sees_all
+from bills.models import Act, Bill
+from bills.recording import ASK, Unsigned
+from bills.sight import Sight
 from bills.wire import efbl
 from common.api import View
 from common.asked import asked_moment
@@ -49,12 +54,19 @@ def wanted(serializer: type[Any], request: Request) -> dict[str, Any]:
     return dict(made.validated_data)
 
 
+def etag(bill: Bill) -> str:
+    """Changes with every act, every change of a draft, every event of a leg and every paper."""
+    return f'"{bill.acts}-{bill.updated_at.timestamp():.6f}"'
+
+
 def detail(request: Request, number: str, status: int = 200) -> Response:
-    """The bill as it is now, with an ETag over its chain."""
+    """The bill as it is now; 304 where the caller has it."""
     bill = visible(request, number)
-    return Response(
-        s.BillDetailSerializer(bill).data, status=status, headers={"ETag": f'"{bill.acts}-{bill.head[:16]}"'}
-    )
+    if request.method == "GET" and request.headers.get("If-None-Match") == etag(bill):
+        return Response(status=304, headers={"ETag": etag(bill)})
+    principal = caller(request)
+    context = {"principal": principal, "sight": sight.of(bill, principal)}
+    return Response(s.BillDetailSerializer(bill, context=context).data, status=status, headers={"ETag": etag(bill)})
 
 
 @extend_schema_view(
@@ -76,6 +88,10 @@ class Bills(View):
 
     def get(self, request: Request) -> Response:
         principal, query = caller(request), request.query_params
+
+        def row(bill: Bill) -> dict[str, Any]:
+            return dict(s.BillSerializer(bill, context={"principal": principal}).data)
+
         bills = Bill.objects.visible_to(principal).select_related("issuer", "holder", "pledgee")
         if state := query.get("state"):
             bills = bills.filter(state=state)
@@ -87,8 +103,8 @@ class Bills(View):
             bills = bills.filter(containers__number=container)
         if since := asked_moment(query, "updated_since"):
             bills = bills.filter(updated_at__gte=since)
-            return self.paged(request, bills, s.BillSerializer, ordering=OLDEST_CHANGE_FIRST)
-        return self.paged(request, bills, s.BillSerializer)
+            return self.paged(request, bills, row, ordering=OLDEST_CHANGE_FIRST)
+        return self.paged(request, bills, row)
 
     def post(self, request: Request) -> Response:
         bill = issuing.draft(principal=caller(request), content=cast(dict[str, Any], request.data))
@@ -113,17 +129,22 @@ class BillDetail(View):
         return detail(request, number)
 
     def put(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
-        issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
+        with unchanged(request, number):
+            issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
         return detail(request, number)
 
 
-def _if_match(request: Request, number: str) -> None:
+@contextmanager
+def unchanged(request: Request, number: str) -> Iterator[None]:
+    """What is done within, is done on the bill that If-Match names: its row is locked before it is compared."""
     given = request.headers.get("If-Match")
-    if given:
-        bill = visible(request, number)
-        if given != f'"{bill.acts}-{bill.head[:16]}"':
+    if not given:
+        yield
+        return
+    with transaction.atomic():
+        if given != etag(recording.lock(number, caller(request))):
             raise Problem(412, "stale", T("提单已变化，请重新读取", "The bill has changed: read it again"))
+        yield
 
 
 @extend_schema_view(
@@ -167,27 +188,34 @@ class Acts(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        bill, principal = visible(request, number), caller(request)
-        found = Act.objects.filter(bill=bill).select_related("actor", "recipient").order_by("sequence")
-        own = principal.organisation_id
-        if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
-            found = found.filter(actor_id=own) | found.filter(recipient_id=own)
+        found = Act.objects.visible_to(caller(request)).filter(bill=visible(request, number))
+        found = found.select_related("actor", "recipient")
         # A chain is read from its beginning.
         return self.paged(request, found, s.ActSerializer, ordering=("sequence", "id"))
 
     def post(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
         asked, principal = wanted(s.DoActSerializer, request), caller(request)
         code = asked.pop("act")
         manifest = asked.pop("issuance_manifest", "")
-        if code == "ISSUE":
-            made = issuing.issue(
-                number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
-                comments=asked.get("comments", ""),
-            )  # fmt: skip
-        else:
-            made = acts.act(number=number, code=code, principal=principal, **asked)
+        with unchanged(request, number):
+            if code == "ISSUE":
+                made = issuing.issue(
+                    number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
+                    comments=asked.get("comments", ""),
+                )  # fmt: skip
+            else:
+                made = acts.act(number=number, code=code, principal=principal, **asked)
         return Response(s.ActSerializer(made).data, status=201)
+
+
+#: Acts that are commands of their own, by the name to-sign knows them under: what the command takes, and the command.
+SIGNABLE: dict[str, tuple[type[Any], Any]] = {
+    "AMEND": (s.AmendSerializer, issuing.amend),
+    "TO_PAPER": (s.CommentSerializer, issuing.to_paper),
+    "FROM_PAPER": (s.FromPaperSerializer, issuing.from_paper),
+    "VOID": (s.CommentSerializer, issuing.void),
+    "DELIVER": (s.DeliverSerializer, journey.deliver),
+}
 
 
 @extend_schema_view(
@@ -199,17 +227,34 @@ class Acts(View):
     )
 )
 class ToSign(View):
-    """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed``. For ISSUE the answer also
-    holds the document and the issuance manifest to sign."""
+    """What to sign to do an act: sign its RFC 8785 form as a JWS and send it as ``signed`` with the act or command. The
+    body is what that takes, with ``act`` naming it (``platform`` and the rest of a departure for one). Acts that make a
+    version (ISSUE, AMEND, FROM_PAPER) are asked twice: first the answer holds the issuance manifest; asked again with it,
+    signed, as ``issuance_manifest``, it holds the act as well."""
 
     scopes = {"POST": "bills:write"}
 
     def post(self, request: Request, number: str) -> Response:
         asked, principal = wanted(s.ToSignSerializer, request), caller(request)
         code = asked.pop("act")
-        if code == "ISSUE":
-            return Response(issuing.preview(number=number, principal=principal))
-        return Response(acts.to_sign(number=number, code=code, principal=principal, **asked))
+        command: Any
+        if isinstance(request.data, dict) and "platform" in request.data:
+            given, command = wanted(s.LeaveSerializer, request), departing.leave
+        elif code == "ISSUE":
+            manifest = asked.get("issuance_manifest", "")
+            given, command = {"issuance_manifest": manifest, "comments": asked.get("comments", "")}, issuing.issue
+        elif code in SIGNABLE:
+            takes, command = SIGNABLE[code]
+            given = wanted(takes, request)
+        else:
+            asked.pop("signed", None)
+            asked.pop("issuance_manifest", None)
+            given, command = asked | {"code": code}, acts.act
+        try:
+            command(number=number, principal=principal, **given | {"signed": ASK})
+        except Unsigned as found:
+            return Response({**found.beside, "act": found.payload or None} if found.beside else found.payload)
+        raise AssertionError(code)
 
 
 class Command(View):
@@ -223,8 +268,8 @@ class Command(View):
         raise NotImplementedError
 
     def post(self, request: Request, number: str) -> Response:
-        _if_match(request, number)
-        self.run(number, caller(request), wanted(self.serializer, request))
+        with unchanged(request, number):
+            self.run(number, caller(request), wanted(self.serializer, request))
         return detail(request, number)
 
 
@@ -346,11 +391,56 @@ class Departures(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        return self.paged(request, visible(request, number).departures.all(), s.DepartureSerializer)
+        bill, principal = visible(request, number), caller(request)
+        # Who sent it on is told whether it came there; an envelope's row names no party and no goods.
+        took_part = Act.objects.filter(bill=bill, actor_id=principal.organisation_id or 0)
+        if not sight.in_hand(bill, principal) and not took_part.exists():
+            raise not_found()
+        return self.paged(request, bill.departures.all(), s.DepartureSerializer)
 
     def post(self, request: Request, number: str) -> Response:
         made = departing.leave(number=number, principal=caller(request), **wanted(s.LeaveSerializer, request))
         return Response(s.DepartureSerializer(made).data, status=202)
+
+
+def whole(request: Request, number: str) -> Bill:
+    """The bill, for those it is in the hands of: issuer, holder, pledgee, authorities. 404 for all others."""
+    bill = visible(request, number)
+    if not sight.in_hand(bill, caller(request)):
+        raise not_found()
+    return bill
+
+
+def concerned(request: Request, number: str) -> Bill:
+    """The bill, for those and for whom its version in force names. 404 for who had to do with it before."""
+    bill = visible(request, number)
+    if sight.of(bill, caller(request))[0] == Sight.PAST:
+        raise not_found()
+    return bill
+
+
+@extend_schema_view(get=extend_schema(summary="随附文件", responses=s.BillDocumentSerializer(many=True)))
+class Documents(View):
+    """Documents that came with the bill from another platform, the carrier's visualisation among them."""
+
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        return self.paged(request, whole(request, number).documents.all(), s.BillDocumentSerializer, ordering=("id",))
+
+
+@extend_schema_view(get=extend_schema(summary="下载随附文件", responses={(200, "*/*"): OpenApiTypes.BINARY}))
+class Document(View):
+    scopes = {"GET": "bills:read"}
+
+    def get(self, request: Request, number: str, checksum: str) -> HttpResponse:
+        found = whole(request, number).documents.filter(checksum=checksum).first()
+        if found is None:
+            raise not_found()
+        # Written by others: to keep, never to run in a page of ours.
+        made = HttpResponse(bytes(found.content), content_type="application/octet-stream")
+        made["Content-Disposition"] = f'attachment; filename="{found.checksum[:16]}"'
+        return made
 
 
 @extend_schema_view(get=extend_schema(summary="导出可离线核验的文件", responses=OpenApiTypes.OBJECT))
@@ -360,10 +450,7 @@ class Export(View):
     scopes = {"GET": "bills:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        bill, principal = visible(request, number), caller(request)
-        own = principal.organisation_id
-        if not sees_all(principal) and own not in (bill.issuer_id, bill.holder_id, bill.pledgee_id):
-            raise not_found()
+        bill = whole(request, number)
         made = Response(exporting.export(bill))
         made["Content-Disposition"] = f'attachment; filename="{bill.number}.json"'
         return made
@@ -374,7 +461,7 @@ class Efbl(View):
     scopes = {"GET": "bills:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        bill = visible(request, number)
+        bill = concerned(request, number)
         content = bill.draft or (bill.versions.get(number=bill.version).content if bill.version else {})
         if not content:
             raise not_found()
@@ -400,7 +487,7 @@ class Pdf(View):
     scopes = {"GET": "bills:read"}
 
     def get(self, request: Request, number: str) -> HttpResponse:
-        bill = visible(request, number)
+        bill = concerned(request, number)
         language = "en" if request.query_params.get("lang") == "en" else "zh"
         from bills import pdf  # its library takes half a second and 30 MB: only who prints loads it
 

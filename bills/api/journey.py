@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from bills import journey, keys
 from bills.api import serializers as s
-from bills.api.bills import shown, visible, wanted
+from bills.api.bills import concerned, shown, wanted, whole
 from bills.models import DeliveryOrder, SigningKey
 from common.api import View
 from common.problems import not_found
@@ -33,7 +33,7 @@ class LegEvents(View):
 
     def get(self, request: Request, number: str) -> Response:
         return self.paged(
-            request, visible(request, number).leg_events.all(), s.LegEventSerializer, ordering=("occurred_at", "id")
+            request, concerned(request, number).leg_events.all(), s.LegEventSerializer, ordering=("occurred_at", "id")
         )
 
     def post(self, request: Request, number: str) -> Response:
@@ -61,6 +61,17 @@ class Papers(View):
         return Response(s.PaperSerializer(made).data, status=201)
 
 
+@extend_schema_view(delete=extend_schema(summary="解除单证关联", responses={204: None}))
+class PaperLink(View):
+    """Take a paper from under the bill: one linked in error, or a declaration that was withdrawn or rejected."""
+
+    scopes = {"DELETE": "bills:write"}
+
+    def delete(self, request: Request, number: str, kind: str, paper: str) -> Response:
+        journey.unlink(number=number, principal=caller(request), kind=kind, paper=paper)
+        return Response(status=204)
+
+
 @extend_schema_view(
     get=extend_schema(summary="提货单", responses=s.DeliveryOrderSerializer),
     post=extend_schema(summary="签发提货单", request=None, responses={201: s.DeliveryOrderSerializer}),
@@ -72,7 +83,7 @@ class DeliveryOrders(View):
     idempotent = True
 
     def get(self, request: Request, number: str) -> Response:
-        order = DeliveryOrder.objects.filter(bill=visible(request, number)).first()
+        order = DeliveryOrder.objects.filter(bill=whole(request, number)).first()
         if order is None:
             raise not_found()
         return Response(s.DeliveryOrderSerializer(order).data)

@@ -5,9 +5,19 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bills import journey
-from bills.models import Act, Bill, DeliveryOrder, Departure, LegEvent, Paper, SigningKey
+from bills import journey, sight
+from bills.models import (
+    Act,
+    Bill,
+    DeliveryOrder,
+    Departure,
+    LegEvent,
+    Paper,
+    SigningKey,
+    SupportingDocument,
+)
 from bills.recording import PLAIN
+from bills.sight import Sight
 
 
 def identifier(**more: Any) -> serializers.IntegerField:
@@ -21,6 +31,8 @@ class PartyRef(serializers.Serializer):
 
 
 class BillSerializer(serializers.ModelSerializer):
+    """``principal`` in the context is who reads; in whose hands and pledge a bill is, its parties in title see."""
+
     holder = serializers.SerializerMethodField()
     pledgee = serializers.SerializerMethodField()
     issuer = serializers.SerializerMethodField()
@@ -35,13 +47,17 @@ class BillSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_holder(self, bill: Bill) -> dict[str, Any] | None:
+        if not sight.in_hand(bill, self.context["principal"]):
+            return None
         if bill.holder:
             return {"id": bill.holder_id, "name": bill.holder.name}
         return {"id": None, "name": bill.holder_name} if bill.holder_name else None
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_pledgee(self, bill: Bill) -> dict[str, Any] | None:
-        return {"id": bill.pledgee_id, "name": bill.pledgee.name} if bill.pledgee else None
+        if not sight.in_hand(bill, self.context["principal"]) or bill.pledgee is None:
+            return None
+        return {"id": bill.pledgee_id, "name": bill.pledgee.name}
 
     @extend_schema_field(PartyRef(allow_null=True))
     def get_issuer(self, bill: Bill) -> dict[str, Any] | None:
@@ -49,7 +65,11 @@ class BillSerializer(serializers.ModelSerializer):
 
 
 class BillDetailSerializer(BillSerializer):
+    """``sight`` in the context is how much of the bill its reader sees, and which version."""
+
     content = serializers.SerializerMethodField()
+    #: The version the content is of: for who is out of it, the last one it had to do with.
+    content_version = serializers.SerializerMethodField()
     whereabouts = serializers.SerializerMethodField()
     legs = serializers.SerializerMethodField()
     damages = serializers.SerializerMethodField()
@@ -59,17 +79,30 @@ class BillDetailSerializer(BillSerializer):
 
     class Meta(BillSerializer.Meta):
         fields = [
-            *BillSerializer.Meta.fields, "content", "whereabouts", "legs", "damages", "papers", "replaces", "replaced_by",
+            *BillSerializer.Meta.fields, "content", "content_version", "whereabouts", "legs", "damages", "papers",
+            "replaces", "replaced_by",
         ]  # fmt: skip
         read_only_fields = fields
 
-    def get_content(self, bill: Bill) -> dict[str, Any]:
-        return bill.draft or bill.versions.get(number=bill.version).content if bill.draft or bill.version else {}
+    def _travels(self) -> bool:
+        return bool(self.context["sight"][0] != Sight.PAST)
 
-    def get_whereabouts(self, bill: Bill) -> dict[str, Any]:
-        return journey.whereabouts(bill)
+    def get_content(self, bill: Bill) -> dict[str, Any]:
+        if bill.draft:
+            return dict(bill.draft)
+        _, version = self.context["sight"]
+        return version.content if version else {}
+
+    def get_content_version(self, bill: Bill) -> int | None:
+        _, version = self.context["sight"]
+        return version.number if version else None
+
+    def get_whereabouts(self, bill: Bill) -> dict[str, Any] | None:
+        return journey.whereabouts(bill) if self._travels() else None
 
     def get_legs(self, bill: Bill) -> list[dict[str, Any]]:
+        if not self._travels():
+            return []
         return list(
             bill.legs.values(  # type: ignore[arg-type]
                 "sequence", "mode", "origin", "destination", "carrier_name", "means", "voyage", "planned_departure",
@@ -78,9 +111,11 @@ class BillDetailSerializer(BillSerializer):
         )  # fmt: skip
 
     def get_damages(self, bill: Bill) -> list[dict[str, Any]]:
-        return journey.damages(bill)
+        return journey.damages(bill) if self._travels() else []
 
     def get_papers(self, bill: Bill) -> list[dict[str, Any]]:
+        if not self._travels():
+            return []
         return list(bill.papers.order_by("id").values("kind", "number", "released_at"))  # type: ignore[arg-type]
 
     def get_replaces(self, bill: Bill) -> list[str]:
@@ -108,23 +143,40 @@ class ActSerializer(serializers.ModelSerializer):
         return {"id": act.recipient_id, "name": act.recipient.name} if act.recipient else None
 
 
-class ToSignSerializer(serializers.Serializer):
+class Signed(serializers.Serializer):
+    """What an organisation signed itself goes with the command; without it the register signs with the key it keeps."""
+
+    signed = serializers.CharField(
+        max_length=20000,
+        required=False,
+        help_text="本单位签名的 JWS（不由平台代签时）/ the act signed by the organisation itself",
+    )
+
+
+class SignedIssue(Signed):
+    issuance_manifest = serializers.CharField(max_length=20000, required=False)
+
+
+class PlainActSerializer(serializers.Serializer):
     act = serializers.ChoiceField(choices=[*sorted(PLAIN), "ISSUE"])
     recipient = identifier(required=False, help_text="受让单位 / organisation that receives")
     reason = serializers.RegexField(r"^[A-Z]{0,4}$", required=False, allow_blank=True)
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class DoActSerializer(ToSignSerializer):
-    signed = serializers.CharField(
-        max_length=20000,
-        required=False,
-        help_text="本单位签名的 JWS（不由平台代签时）/ the act signed by the organisation itself",
+class DoActSerializer(PlainActSerializer, SignedIssue):
+    pass
+
+
+class ToSignSerializer(DoActSerializer):
+    """``act`` and what its command takes besides; ``platform``, ``name``, ``codes`` as for departures."""
+
+    act = serializers.ChoiceField(
+        choices=[*sorted(PLAIN), "ISSUE", "AMEND", "TO_PAPER", "FROM_PAPER", "VOID", "DELIVER"]
     )
-    issuance_manifest = serializers.CharField(max_length=20000, required=False)
 
 
-class AmendSerializer(serializers.Serializer):
+class AmendSerializer(SignedIssue):
     content = serializers.JSONField()
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
@@ -139,16 +191,16 @@ class CombineSerializer(serializers.Serializer):
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class FromPaperSerializer(serializers.Serializer):
+class FromPaperSerializer(SignedIssue):
     returned = serializers.IntegerField(min_value=0, max_value=100, help_text="收回的正本份数 / originals returned")
     presenter = identifier(help_text="交回正本的单位 / who presented them")
 
 
-class CommentSerializer(serializers.Serializer):
+class CommentSerializer(Signed):
     comments = serializers.CharField(max_length=255, required=False, allow_blank=True)
 
 
-class LeaveSerializer(serializers.Serializer):
+class LeaveSerializer(Signed):
     act = serializers.ChoiceField(
         choices=["TRANSFER", "ENDORSE", "ENDORSE_TO_ORDER"],
         required=False,
@@ -181,6 +233,13 @@ class DepartureSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class BillDocumentSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = SupportingDocument
+        fields = ["checksum", "name", "media_type", "size"]
+        read_only_fields = fields
+
+
 class LegEventSerializer(serializers.ModelSerializer):
     kind = serializers.ChoiceField(choices=LegEvent.Kind.choices)
     leg = serializers.IntegerField(min_value=1, max_value=30, required=False, allow_null=True)
@@ -206,7 +265,7 @@ class DeliveryOrderSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class DeliverSerializer(serializers.Serializer):
+class DeliverSerializer(Signed):
     order = serializers.CharField(max_length=24)
     to = identifier(
         required=False, help_text="提货人；持有人在其他平台时不填 / left out where the holder is on another platform"

@@ -79,6 +79,7 @@ def _transports(content: dict[str, Any]) -> dict[str, Any]:
     departures = [leg["planned_departure"] for leg in legs if leg.get("planned_departure")]
     arrivals = [leg["planned_arrival"] for leg in legs if leg.get("planned_arrival")]
     made: dict[str, Any] = {
+        # 1900-01-01 stands in versions of before these days were asked for (bills/rules.py, dated).
         "plannedDepartureDate": departures[0][:10] if departures else "1900-01-01",
         "plannedArrivalDate": arrivals[-1][:10] if arrivals else "1900-01-01",
         "portOfLoading": _place(places.get("loading") or legs[main]["from"]),
@@ -166,7 +167,7 @@ def to_document(
         "transportDocumentSubReference": f"Version_{version}",
         "transportDocumentStatus": "ISSUED",
         "transportDocumentTypeCode": "BOL",
-        "isShippedOnBoardType": False,
+        "isShippedOnBoardType": bool(content.get("shipped_on")),
         "isElectronic": True,
         "isToOrder": content["negotiability"] != "straight",
         "numberOfOriginalsWithoutCharges": int(content.get("originals", "1")),
@@ -199,6 +200,11 @@ def to_document(
         ],
         "oneBill": content,
     }
+    # Exactly one of the two stands in DCSA's document.
+    if content.get("shipped_on"):
+        document["shippedOnBoardDate"] = content["shipped_on"]
+    elif content.get("received_on"):
+        document["receivedForShipmentDate"] = content["received_on"]
     if content.get("freight"):
         document["freightPaymentTermCode"] = _PAYMENT[content["freight"]]
     if content.get("charges"):
@@ -325,6 +331,8 @@ def from_document(document: dict[str, Any]) -> dict[str, Any]:
             )
             for box in document["utilizedTransportEquipments"]
         ],
+        received_on=document.get("receivedForShipmentDate"),
+        shipped_on=document.get("shippedOnBoardDate"),
         freight=_back(document.get("freightPaymentTermCode", ""), _PAYMENT),
         originals=str(document.get("numberOfOriginalsWithoutCharges", 1)),
         clauses=document.get("carrierClauses"),

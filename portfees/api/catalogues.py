@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from typing import Any
 
@@ -17,7 +20,7 @@ from common.api import View
 from common.asked import asked_day
 from common.days import today
 from common.formats import JSONParser
-from common.problems import Fault, invalid, not_found
+from common.problems import Fault, Problem, invalid, not_found
 from common.text import T
 from parties.principals import caller
 from portfees import catalogues, sheets
@@ -121,7 +124,20 @@ def _items_from_json(rows: list[dict[str, Any]]) -> list[FeeItem]:
         table = [[cell(row.get(name)) for name in catalogues.ITEM_FIELDS] for row in rows]
     except (KeyError, TypeError) as error:
         raise invalid([Fault("/items", "tiers-shape", T("阶梯费率格式有误", "Tiers have the wrong shape"))]) from error
-    return sheets.items_of([list(catalogues.ITEM_FIELDS), *table])
+    with _json_pointers():
+        return sheets.items_of([list(catalogues.ITEM_FIELDS), *table])
+
+
+@contextmanager
+def _json_pointers() -> Iterator[None]:
+    """Rows of a sheet, told by their place in the JSON: the first row below the heading is the first of ``items``."""
+    try:
+        yield
+    except Problem as problem:
+        for place, fault in enumerate(problem.errors):
+            pointer = re.sub(r"^/rows/(\d+)", lambda row: f"/items/{int(row[1]) - 2}", fault.pointer)
+            problem.errors[place] = fault._replace(pointer=pointer)
+        raise
 
 
 @extend_schema_view(
@@ -269,6 +285,13 @@ class ItemsSerializer(serializers.Serializer):
     )
 
 
+class RedraftSerializer(serializers.Serializer):
+    title = serializers.CharField(max_length=200, required=False)
+    valid_from = serializers.DateField(required=False)
+    valid_to = serializers.DateField(required=False, allow_null=True)
+    complaint_telephone = serializers.CharField(max_length=60, required=False)
+
+
 class UploadSerializer(serializers.Serializer):
     file = serializers.FileField()
 
@@ -284,9 +307,15 @@ class UploadSerializer(serializers.Serializer):
         ],
         responses=DifferenceSerializer,
     ),
+    patch=extend_schema(
+        summary="修改草稿的名称、期限、电话 / mend a draft",
+        request=RedraftSerializer,
+        examples=[OpenApiExample("first day", {"valid_from": "2027-03-01"}, request_only=True)],
+        responses=FeeListDetailSerializer,
+    ),
 )
 class OwnList(View):
-    scopes = {"GET": "portfees:write", "PUT": "portfees:write"}
+    scopes = {"GET": "portfees:write", "PUT": "portfees:write", "PATCH": "portfees:write"}
     parser_classes = [JSONParser, parsers.MultiPartParser]
 
     def get(self, request: Request, number: str) -> Response:
@@ -301,21 +330,29 @@ class OwnList(View):
             wanted = ItemsSerializer(data=request.data)
             wanted.is_valid(raise_exception=True)
             items = _items_from_json(wanted.validated_data["items"])
-        for line, item in enumerate(items, start=1):
-            item.line = line
-        found = catalogues.difference(list(fee_list.items.all()), items)
-        if request.query_params.get("dry_run") not in ("true", "1"):
-            catalogues.replace_items(number=number, items=items, principal=caller(request))
-        return Response(_difference_body(found))
+        if request.query_params.get("dry_run") in ("true", "1"):
+            with nullcontext() if upload is not None else _json_pointers():
+                tried = sheets.try_sheet(fee_list, items)
+            return Response(_difference_body(tried.difference))
+        catalogues.replace_items(number=number, items=items, principal=caller(request))
+        return Response(_difference_body(sheets.compared(fee_list, items).difference))
+
+    def patch(self, request: Request, number: str) -> Response:
+        wanted = RedraftSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        catalogues.redraft(number=number, principal=caller(request), **wanted.validated_data)
+        return Response(FeeListDetailSerializer(_own(request, number)).data)
 
 
-_LIST_COMMANDS = {"check": catalogues.check, "reopen": catalogues.reopen, "publish": catalogues.publish}
+_LIST_COMMANDS = {
+    "check": catalogues.check, "reopen": catalogues.reopen, "publish": catalogues.publish, "discard": catalogues.discard,
+}  # fmt: skip
 
 
 @extend_schema_view(
     post=extend_schema(
         operation_id="port_fees_list_command",
-        summary="校核、退回草稿、公布 / check, reopen, publish",
+        summary="校核、退回草稿、公布、废弃 / check, reopen, publish, discard",
         request=None,
         parameters=[OpenApiParameter("command", str, OpenApiParameter.PATH, enum=list(_LIST_COMMANDS))],
         responses=FeeListSerializer,

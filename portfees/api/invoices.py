@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from typing import Any
+
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api import View
 from common.problems import not_found
+from events.models import Event
 from parties.principals import caller
 from portfees import invoices
 from portfees.models import (
@@ -40,6 +49,12 @@ class InvoiceInput(serializers.Serializer):
     area = serializers.CharField(max_length=80, allow_blank=True, default="")
     issued_on = serializers.DateField()
     reference = serializers.CharField(max_length=60, allow_blank=True, default="")
+    replaces = serializers.CharField(
+        max_length=60,
+        allow_blank=True,
+        default="",
+        help_text="所更正的账单号 / number of the invoice this one corrects",
+    )
     lines = InvoiceLineInput(many=True, allow_empty=False)
 
 
@@ -54,10 +69,14 @@ class InvoiceSerializer(serializers.ModelSerializer):
     lines = InvoiceLineSerializer(many=True, read_only=True)
     body = serializers.CharField(source="body.name", read_only=True)
     payer = serializers.CharField(source="payer.name", read_only=True)
+    replaces = serializers.CharField(source="replaces.number", read_only=True, allow_null=True)
 
     class Meta:
         model = Invoice
-        fields = ["id", "number", "body", "payer", "port", "area", "issued_on", "reference", "lines"]
+        fields = [
+            "id", "number", "body", "payer", "port", "area", "issued_on", "reference", "replaces", "cancelled_at",
+            "cancel_reason", "lines",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
@@ -91,7 +110,7 @@ class Invoices(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        found = Invoice.objects.visible_to(caller(request)).select_related("body", "payer").prefetch_related("lines")
+        found = Invoice.objects.visible_to(caller(request)).select_related(*WITH).prefetch_related("lines")
         if request.query_params.get("deviating") in ("true", "1"):
             wrong = InvoiceLine.objects.filter(finding__in=["above", "not_listed", "no_list"])
             found = found.filter(pk__in=wrong.values("invoice"))
@@ -108,6 +127,48 @@ class Invoices(View):
             **terms,
         )
         return Response(InvoiceSerializer(invoice).data, status=201)
+
+
+#: What an invoice is shown with.
+WITH = ("body", "payer", "replaces")
+
+
+@extend_schema_view(get=extend_schema(summary="一份账单 / one invoice", responses=InvoiceSerializer))
+class OneInvoice(View):
+    scopes = {"GET": "portfees:read"}
+
+    def get(self, request: Request, pk: int) -> Response:
+        return Response(InvoiceSerializer(_invoice(request, pk)).data)
+
+
+def _invoice(request: Request, pk: int) -> Invoice:
+    found = Invoice.objects.visible_to(caller(request)).select_related(*WITH).filter(pk=pk).first()
+    if found is None:
+        raise not_found()
+    return found
+
+
+class CancelInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+
+
+@extend_schema_view(
+    post=extend_schema(
+        summary="作废账单 / take an invoice back",
+        request=CancelInput,
+        responses=InvoiceSerializer,
+        examples=[OpenApiExample("double", {"reason": "重复开具"}, request_only=True)],
+    )
+)
+class CancelInvoice(View):
+    scopes = {"POST": "portfees:write"}
+    idempotent = True
+
+    def post(self, request: Request, pk: int) -> Response:
+        wanted = CancelInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        invoices.cancel(number=_invoice(request, pk).number, principal=caller(request), **wanted.validated_data)
+        return Response(InvoiceSerializer(_invoice(request, pk)).data)
 
 
 class ComplaintInput(serializers.Serializer):
@@ -155,6 +216,44 @@ class Complaints(View):
     def get(self, request: Request) -> Response:
         found = Complaint.objects.visible_to(caller(request)).select_related("line__invoice")
         return self.paged(request, found, ComplaintSerializer)
+
+
+class SaidSerializer(serializers.Serializer):
+    """One step of a complaint."""
+
+    step = serializers.CharField()
+    at = serializers.DateTimeField()
+    text = serializers.CharField()
+
+
+class ComplaintDetailSerializer(ComplaintSerializer):
+    said = serializers.SerializerMethodField()
+
+    class Meta(ComplaintSerializer.Meta):
+        fields = [*ComplaintSerializer.Meta.fields, "said"]
+        read_only_fields = fields
+
+    @extend_schema_field(SaidSerializer(many=True))
+    def get_said(self, complaint: Complaint) -> list[dict[str, Any]]:
+        events = Event.objects.filter(subject_kind="complaint", subject_number=complaint.number).order_by("sequence")
+        return [
+            {"step": event.type.partition(".")[2], "at": event.occurred_at, "text": event.data.get("text", "")}
+            for event in events
+        ]
+
+
+@extend_schema_view(
+    get=extend_schema(summary="一件投诉与答复 / a complaint and its answers", responses=ComplaintDetailSerializer)
+)
+class OneComplaint(View):
+    scopes = {"GET": "portfees:read"}
+
+    def get(self, request: Request, number: str) -> Response:
+        seen = Complaint.objects.visible_to(caller(request)).select_related("line__invoice")
+        found = seen.filter(number=number).first()
+        if found is None:
+            raise not_found()
+        return Response(ComplaintDetailSerializer(found).data)
 
 
 @extend_schema_view(

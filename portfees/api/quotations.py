@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,11 +13,11 @@ from rest_framework.response import Response
 
 from common.api import View
 from common.days import today
-from common.problems import not_found
+from common.problems import Problem, not_found
 from common.text import T
-from portfees import catalogues, freetime, sources
+from portfees import catalogues, sources
 from portfees.models import Condition, Direction, FeeItem, FeeList, Unit
-from portfees.quotation import NOTE, Charge, Containers, Journey, Quotation, most_specific, quote, total
+from portfees.quotation import NOTE, Charge, Containers, Journey, Quotation, free_time, most_specific, quote, total
 
 
 class ContainersSerializer(serializers.Serializer):
@@ -34,6 +35,19 @@ class PortFeeQuotationRequestSerializer(serializers.Serializer):
         help_text="一个或几个口岸，并列比较 / one port, or several side by side",
     )  # fmt: skip
     day = serializers.DateField(required=False)
+    area = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=80,
+        default="",
+        help_text="港区 / port area",
+    )
+    bodies = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1),
+        default=list,
+        max_length=50,
+        help_text="同类有多家时选定的收费主体 / the bodies chosen where several of a class charge",
+    )
     direction = serializers.ChoiceField(choices=[Direction.IMPORT, Direction.EXPORT])
     trade_lane = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
     containers = ContainersSerializer(many=True, allow_empty=False)
@@ -48,6 +62,8 @@ class ChargeSerializer(serializers.Serializer):
     list_number = serializers.CharField()
     list_version = serializers.IntegerField()
     body = serializers.CharField()
+    body_id = serializers.IntegerField()
+    body_class = serializers.CharField()
     code = serializers.CharField()
     name_zh = serializers.CharField()
     name_en = serializers.CharField()
@@ -72,7 +88,15 @@ class PortQuotationSerializer(serializers.Serializer):
     per_container_usd = serializers.CharField(allow_null=True)
     target_usd_per_container = serializers.CharField()
     within_target = serializers.BooleanField(allow_null=True)
-    problem = serializers.DictField(required=False)
+    not_covered = serializers.ListField(
+        child=serializers.DictField(), help_text="没有适用项目的箱 / containers no line is for"
+    )
+    unknown_services = serializers.ListField(
+        child=serializers.CharField(), help_text="未能报价的服务 / wanted services without a price"
+    )
+    problem = serializers.DictField(
+        required=False, help_text="该口岸无法（完整）报价的原因 / why this port has no (whole) price"
+    )
 
 
 class PortFeeQuotationsSerializer(serializers.Serializer):
@@ -86,6 +110,8 @@ def _charge_body(found: Charge) -> dict[str, Any]:
         "list_number": item.fee_list.number,
         "list_version": item.fee_list.version,
         "body": item.fee_list.body.name,
+        "body_id": item.fee_list.body_id,
+        "body_class": item.fee_list.body_class,
         "code": item.code,
         "name_zh": item.name_zh,
         "name_en": item.name_en,
@@ -102,6 +128,7 @@ def _charge_body(found: Charge) -> dict[str, Any]:
 def _quotation_body(quotation: Quotation) -> dict[str, Any]:
     summed = total(quotation, sources.yuan_for)
     target = catalogues.parameter("target_usd_per_container", quotation.journey.day)
+    whole = not (quotation.not_covered or quotation.unknown_services)
     return {
         "port": quotation.journey.port,
         "day": quotation.journey.day,
@@ -113,8 +140,35 @@ def _quotation_body(quotation: Quotation) -> dict[str, Any]:
         "per_container_cny": summed.cny_per_container,
         "per_container_usd": summed.usd_per_container,
         "target_usd_per_container": f"{target.value.normalize():f}",
-        "within_target": None if summed.usd_per_container is None else summed.usd_per_container <= target.value,
+        "within_target": summed.usd_per_container <= target.value
+        if whole and summed.usd_per_container is not None
+        else None,
+        "not_covered": [{"size": one.size, "condition": one.condition} for one in quotation.not_covered],
+        "unknown_services": quotation.unknown_services,
+        **({} if whole else {"problem": _INCOMPLETE.body()}),
     }
+
+
+_INCOMPLETE = Problem(
+    409,
+    "quotation-incomplete",
+    T(
+        "部分箱或服务没有适用的收费项目，合计不完整",
+        "Some containers or services have no line: the sums are not the whole price",
+    ),
+)
+
+
+def _without_a_price(port: str, day: date, problem: Problem) -> dict[str, Any]:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("total_cny", "total_usd", "per_container_cny", "per_container_usd", "within_target")
+    )
+    target = catalogues.parameter("target_usd_per_container", day)
+    return {
+        "port": port, "day": day, "mandatory": [], "optional": [], "totals": {}, **nothing,
+        "target_usd_per_container": f"{target.value.normalize():f}", "not_covered": [], "unknown_services": [],
+        "problem": problem.body(),
+    }  # fmt: skip
 
 
 @extend_schema_view(
@@ -135,7 +189,8 @@ def _quotation_body(quotation: Quotation) -> dict[str, Any]:
     )
 )  # fmt: skip
 class Quotations(View):
-    """Mandatory and optional charges apart, with list version and arithmetic; several ports side by side."""
+    """Mandatory and optional charges apart, with list version and arithmetic; several ports side by side. Where several
+    bodies of one class charge at a port, it has no price until one is chosen: ``problem`` names them (``choices``)."""
 
     scopes = {"POST": "portfees:read"}
 
@@ -146,11 +201,22 @@ class Quotations(View):
         containers = tuple(Containers(**group) for group in terms.pop("containers"))
         services = frozenset(terms.pop("services"))
         day = terms.pop("day", None) or today()
-        bodies = []
-        for port in terms.pop("ports"):
+        area, bodies, ports = terms["area"], terms.pop("bodies"), terms.pop("ports")
+        made = []
+        for port in ports:
+            try:
+                items = catalogues.in_force(port, day, area, bodies)
+            except catalogues.ChooseBody as problem:
+                made.append(_without_a_price(port, day, problem))
+                continue
+            except Problem as problem:
+                if len(ports) == 1:
+                    raise
+                made.append(_without_a_price(port, day, problem))
+                continue
             journey = Journey(port=port, day=day, containers=containers, services=services, **terms)
-            bodies.append(_quotation_body(quote(catalogues.in_force(port, day), journey)))
-        return Response({"note": NOTE, "quotations": bodies})
+            made.append(_quotation_body(quote(items, journey, sources.is_working)))
+        return Response({"note": NOTE, "quotations": made})
 
 
 class FreeTimeRequestSerializer(serializers.Serializer):
@@ -223,7 +289,7 @@ class FreeTime(View):
         )
         if item is None:
             raise not_found()
-        found = freetime.free_time(
+        found = free_time(
             item, start=terms["start"], end=terms["end"], count=terms["count"], is_working=sources.is_working
         )
         return Response(

@@ -30,6 +30,9 @@ def run(story: Demo) -> None:
             f"  sum CNY {quotation['total_cny']} = USD {quotation['total_usd']}; per container USD"
             f" {quotation['per_container_usd']}, the plan's line is {quotation['target_usd_per_container']}"
         )
+        assert "problem" not in quotation or quotation["problem"]["code"] == "quotation-incomplete", quotation[
+            "problem"
+        ]
         assert quotation["mandatory"], "a port of the example lists has no mandatory charges"
     number = next(
         charge["list_number"] for charge in answer["quotations"][0]["mandatory"] if charge["code"] == "STORAGE"

@@ -75,3 +75,8 @@ def handed_over(cast: Cast, bill: Bill, to: str = "buyer", by: str = "shipper") 
     acts.endorse_and_transfer(number=bill.number, principal=cast.p(by), recipient=getattr(cast, to).pk)
     bill.refresh_from_db()
     return bill
+
+
+def declared(bill: Bill, state: str = "lodged", **changes: Any) -> str:
+    """Number of a declaration that names ``bill`` as its transport document, in ``state``."""
+    return make.declaration(state=state, transport_document_number=bill.number, **changes).unified_number

@@ -78,6 +78,7 @@ class Foreign:
             transactions=transactions,
             previous=previous,
             issuance_manifest="" if previous else more.get("manifest") or self.issuance_manifest(document),
+            visualisation=more.get("visualisation"),
             private=more.get("private", self.private),
         )
 
@@ -89,10 +90,13 @@ class Foreign:
         ]
 
     def envelope(self, to: dict[str, Any], *, document: dict[str, Any] | None = None, entries: list[str] | None = None,
-                 documents: list[dict[str, Any]] | None = None, private: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+                 documents: list[dict[str, Any]] | None = None, private: dict[str, Any] | None = None, visualisation: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
         document = document or self.document()
-        entries = entries or [self.entry(document, self.transactions(to))]
-        made = envelope(document=document, entries=entries, private=private or self.private, documents=documents)
+        entries = entries or [self.entry(document, self.transactions(to), visualisation=visualisation)]
+        made = envelope(
+            document=document, entries=entries, private=private or self.private, documents=documents,
+            visualisation=visualisation,
+        )  # fmt: skip
         assert schema_fault("EblEnvelope", made) == ""
         return made
 

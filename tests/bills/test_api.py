@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from django.db import transaction
 from django.test import Client
-from django.utils import timezone
 
-from bills import chain, keys, pdf, signing, verify
+from bills import issuing, keys, pdf, signing, verify
+from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
-from events.log import append
+from declarations import decisions
 from parties import registration
+from parties.principals import SYSTEM
 from tests import make
 from tests.bills import cast as cast_module
-from tests.bills.cast import content, handed_over, issued
+from tests.bills.cast import content, declared, handed_over, issued
 from tests.bills.test_pure import efbl_example
 
 BASE = "/api/v1/bills"
@@ -53,13 +53,12 @@ def test_from_draft_to_delivery(cast, people):
     assert (seen["holder"]["id"], seen["pledgee"]) == (cast.buyer.pk, None)
     assert people["buyer"].get(f"{BASE}?held=true&container=CSQU3054383").json()["results"][0]["number"] == number
     assert people["shipper"].get(f"{BASE}?held=true").json()["results"] == []
-    paper = {"kind": "import_declaration", "number": "800120261000000001"}
+    paper = {"kind": "import_declaration", "number": declared(Bill.objects.get(number=number), "accepted")}
     assert people["buyer"].post(f"{BASE}/{number}/papers", paper).status_code == 201
     do(people["buyer"], number, "SURRENDER_FOR_DELIVERY")
     do(people["operator"], number, "ACCEPT")
     assert people["operator"].post(f"{BASE}/{number}/delivery-order").json()["code"] == "not-released"
-    with transaction.atomic():
-        append(type="declaration.released", subject=("declaration", paper["number"]), actor="t", audience=[], data={})
+    decisions.decide(number=paper["number"], command="release", principal=SYSTEM, reason_code="examined")
     make.settle()
     order = people["operator"].post(f"{BASE}/{number}/delivery-order").json()["number"]
     answer = people["operator"].post(f"{BASE}/{number}/deliver", {"order": order, "to": cast.buyer.pk})
@@ -78,18 +77,61 @@ def test_an_organisation_signs_with_its_own_key(cast, people):
     answer = people["operator"].post(f"{BASE}/keys", {"jwk": signing.public_part(private), "replace": True})
     assert (answer.status_code, answer.json()["kept_here"]) == (201, False)
     number = people["operator"].post(BASE, content(cast)).json()["number"]
-    asked = people["operator"].post(f"{BASE}/{number}/acts/to-sign", {"act": "ISSUE"}).json()
+    to_sign = f"{BASE}/{number}/acts/to-sign"
+    asked = people["operator"].post(to_sign, {"act": "ISSUE"}).json()
+    assert asked["act"] is None
     manifest = signing.sign(asked["issuance_manifest"], private)
-    party = keys.party_of(cast.operator)
-    act = chain.statement(
-        bill=number, sequence=1, previous="", document=asked["checksum"], act="ISSUE", actor=party,
-        recipient=keys.party_of(cast.shipper), at=timezone.now(),
-        details={"terms": asked["terms"], "issuanceManifestSignedContent": manifest},
-    )  # fmt: skip
+    act = people["operator"].post(to_sign, {"act": "ISSUE", "issuance_manifest": manifest}).json()["act"]
+    assert (act["act"], act["transportDocumentChecksum"]) == ("ISSUE", asked["checksum"])
     problem = do(people["operator"], number, "ISSUE", 409)
     assert problem["code"] == "no-key-here"
     do(people["operator"], number, "ISSUE", signed=signing.sign(act, private), issuance_manifest=manifest)
     assert verify.verify(people["shipper"].get(f"{BASE}/{number}/export").json()).acts == 1
+
+
+def test_an_organisation_with_a_key_of_its_own_does_every_act_of_its_capacity(cast, people):
+    """Amend, to paper and back, deliver, leave, void: what to sign is told, and what is signed is taken."""
+    private = signing.generate()
+    bills = [handed_over(cast, issued(cast)) for _ in range(3)]
+    keys.register_key(principal=cast.p("operator"), jwk=signing.public_part(private), replace=True)
+    operator = people["operator"]
+
+    def signed(bill, act, path, **body):
+        to_sign = f"{BASE}/{bill.number}/acts/to-sign"
+        asked = operator.post(to_sign, {"act": act} | body)
+        assert asked.status_code == 200, asked.content.decode()
+        told = asked.json()
+        if "issuance_manifest" in told:
+            body["issuance_manifest"] = signing.sign(told["issuance_manifest"], private)
+            told = operator.post(to_sign, {"act": act} | body).json()["act"]
+        assert told["act"] == act
+        unsigned = operator.post(f"{BASE}/{bill.number}/{path}", body)
+        assert unsigned.json()["code"] == "no-key-here"
+        answer = operator.post(f"{BASE}/{bill.number}/{path}", body | {"signed": signing.sign(told, private)})
+        assert answer.status_code == 200, answer.content.decode()
+        verify.verify(people["buyer"].get(f"{BASE}/{bill.number}/export").json())
+
+    for bill in bills:
+        do(people["buyer"], bill.number, "SURRENDER_FOR_AMENDMENT")
+    changed = bills[0].versions.get().content | {"clauses": ["said to contain"]}
+    signed(bills[0], "AMEND", "amend", content=changed)
+    signed(bills[1], "TO_PAPER", "to-paper")
+    signed(bills[1], "FROM_PAPER", "from-paper", returned=1, presenter=cast.buyer.pk)
+    signed(bills[2], "VOID", "void")
+    do(people["buyer"], bills[0].number, "SURRENDER_FOR_DELIVERY")
+    accept = operator.post(f"{BASE}/{bills[0].number}/acts/to-sign", {"act": "ACCEPT"}).json()
+    do(operator, bills[0].number, "ACCEPT", signed=signing.sign(accept, private))
+    link = {"kind": "import_declaration", "number": declared(bills[0], "released")}
+    assert operator.post(f"{BASE}/{bills[0].number}/papers", link).status_code == 201
+    order = operator.post(f"{BASE}/{bills[0].number}/delivery-order").json()["number"]
+    signed(bills[0], "DELIVER", "deliver", order=order, to=cast.buyer.pk)
+    assert operator.get(f"{BASE}/{bills[0].number}").json()["state"] == "delivered"
+
+
+def test_a_text_in_place_of_a_signature_is_not_taken_for_a_question(cast, people):
+    bill = issued(cast, "bearer")
+    problem = do(people["shipper"], bill.number, "SIGN", 422, signed="?")
+    assert problem["code"] == "act-malformed"
 
 
 @pytest.mark.parametrize("kind", ["private", "short", "garbage"])
@@ -136,6 +178,24 @@ def test_a_stale_if_match_is_refused(cast, people):
     assert answer.status_code == 412
 
 
+def test_a_draft_changed_since_it_was_read_is_not_written_over(cast, people):
+    path = f"{BASE}/{people['operator'].post(BASE, content(cast)).json()['number']}"
+    etag = people["operator"].get(path)["ETag"]
+    changed = content(cast, booking="B1")
+    assert people["operator"].put(path, changed, headers={"If-Match": etag}).status_code == 200
+    assert people["operator"].put(path, content(cast), headers={"If-Match": etag}).status_code == 412
+    assert people["operator"].get(path).json()["content"]["booking"] == "B1"
+
+
+def test_who_has_the_bill_as_it_is_gets_it_once(cast, people):
+    path = f"{BASE}/{issued(cast).number}"
+    etag = people["shipper"].get(path)["ETag"]
+    assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 304
+    departed = {"leg": 2, "kind": "departed", "occurred_at": "2026-11-20T08:00:00+08:00"}
+    assert people["carrier"].post(f"{path}/leg-events", departed).status_code == 201
+    assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
 def test_the_same_idempotency_key_acts_once(cast, people):
     bill = issued(cast, "bearer")
 
@@ -154,6 +214,39 @@ def test_who_only_took_part_sees_its_own_acts_and_no_export(cast, people):
     assert len(people["third"].get(f"{BASE}/{bill.number}/acts").json()["results"]) == 5
     assert people["shipper"].get(f"{BASE}/{bill.number}/export").status_code == 404
     assert people["bank"].get(f"{BASE}/{bill.number}").status_code == 404
+
+
+def test_who_passed_a_bill_on_sees_what_it_took_part_in_and_no_more(cast, people):
+    """Neither today's holder and bank, nor where the goods are, nor a version that came after it."""
+    bill = handed_over(cast, issued(cast))
+    handed_over(cast, bill, "third", "buyer")
+    cast.does("third", "SURRENDER_FOR_AMENDMENT", bill)
+    changed = bill.versions.get().content | {"clauses": ["later"]}
+    issuing.amend(number=bill.number, principal=cast.p("operator"), content=changed)
+    cast.does("third", "PLEDGE", bill, "bank")
+    path = f"{BASE}/{bill.number}"
+
+    def seen(who):
+        return people[who].get(path).json()
+
+    for who in ("third", "bank", "operator"):
+        full = seen(who)
+        assert (full["holder"]["id"], full["pledgee"]["id"]) == (cast.third.pk, cast.bank.pk)
+        assert (full["content_version"], full["content"]["clauses"]) == (2, ["later"])
+    for who in ("shipper", "carrier"):  # named in the version in force
+        named = seen(who)
+        assert (named["holder"], named["pledgee"], named["content_version"]) == (None, None, 2)
+        assert named["whereabouts"] is not None
+    past = seen("buyer")
+    assert (past["holder"], past["pledgee"], past["content_version"]) == (None, None, 1)
+    assert ("clauses" in past["content"], past["whereabouts"], past["legs"]) == (False, None, [])
+    listed = people["buyer"].get(BASE).json()["results"][0]
+    assert (listed["number"], listed["holder"], listed["pledgee"]) == (bill.number, None, None)
+    for part in ("pdf", "efbl", "leg-events", "export", "documents", "delivery-order"):
+        assert people["buyer"].get(f"{path}/{part}").status_code == 404, part
+    assert people["carrier"].get(f"{path}/leg-events").status_code == 200
+    departures = {who: people[who].get(f"{path}/departures").status_code for who in ("buyer", "carrier")}
+    assert departures == {"buyer": 200, "carrier": 404}
 
 
 def test_an_efbl_becomes_a_draft_and_comes_back(people):

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from bills import division, exporting, issuing, journey, verify
 from bills.models import Act, Bill
 from common.problems import Problem
-from tests.bills.cast import Cast, assemble, content
+from tests.bills.cast import Cast, assemble, content, declared
 
 PEOPLE = ("shipper", "buyer", "third")
 
@@ -184,6 +184,8 @@ class Titles(RuleBasedStateMachine):
                     "containers": [box],
                 }
             )
+        # The first part keeps what there is to pay and what is insured.
+        parts[0] |= {name: now[name] for name in ("charges", "insurance") if name in now}
         if lose:
             parts[0]["goods"][0]["net_weight_kg"] = "12499"
         new = self.command(pk, model.state == "amending" and not lose, division.split, parts=parts)
@@ -204,8 +206,9 @@ class Titles(RuleBasedStateMachine):
             self.command(pk, False, journey.order_delivery)
             return
         operator = self.cast.p("operator")
-        journey.link(number=bill.number, principal=operator, kind="import_declaration", paper=f"D{pk}")
-        journey.note_releases([f"D{pk}"])
+        journey.link(
+            number=bill.number, principal=operator, kind="import_declaration", paper=declared(bill, "released")
+        )
         order = journey.order_delivery(number=bill.number, principal=operator)
         recipient = getattr(self.cast, to).pk
         if self.command(pk, to == model.holder, journey.deliver, order=order.number, to=recipient):

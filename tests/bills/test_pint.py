@@ -11,7 +11,7 @@ from bills import departing, exporting, interchange, keys, signing, verify
 from bills.canonical import canonical, checksum, parse
 from bills.departing import Reply
 from bills.envelope import schema_fault
-from bills.models import Arrival, Bill, Departure, SupportingDocument
+from bills.models import Arrival, Bill, Departure, SigningKey, SupportingDocument
 from common.problems import Problem
 from parties.models import OrganisationRole
 from tests import make
@@ -146,6 +146,9 @@ def broken(wave: Foreign, to: dict[str, Any], how: str) -> dict[str, Any]:
             parties = wave_parties(consignee)
             straight = wave.document(negotiability="straight", parties=parties)
             return wave.envelope(to, document=straight, entries=[wave.entry(straight, deeds)])
+        case "endorsed by a stranger":
+            deed = wave.transaction("ENDORSE_TO_ORDER", party("Stranger"), to, 2)
+            return wave.envelope(to, document=document, entries=[wave.entry(document, [deeds[0], deed, deeds[2]])])
         case "another's issuance manifest":
             manifest = wave.issuance_manifest(wave.document())
             return wave.envelope(to, document=document, entries=[wave.entry(document, deeds, manifest=manifest)])
@@ -167,7 +170,7 @@ def wave_parties(consignee: dict[str, Any]) -> dict[str, Any]:
     [
         "document changed", "entry left out", "entries swapped", "manifest of another chain", "not for us", "nobody here",
         "no issue", "issued twice", "after the end", "surrender to a stranger", "unknown action", "straight endorsed",
-        "another's issuance manifest", "not the schema",
+        "another's issuance manifest", "not the schema", "endorsed by a stranger",
     ],
 )  # fmt: skip
 def test_a_bad_envelope_is_benv(cast, wave, pint, how):
@@ -186,8 +189,6 @@ def test_a_bad_signature_is_bsig(cast, wave, pint, api, how):
         case "unknown key":
             body = wave.envelope(to, document=document, private=signing.generate())
         case "revoked key":
-            from bills.models import SigningKey
-
             kid = signing.thumbprint(signing.public_part(wave.private))
             SigningKey.objects.filter(kid=kid).update(revoked_at=timezone.now())
         case "flipped":
@@ -409,6 +410,127 @@ def test_a_dispute_is_left_to_people(cast, wave):
     assert departing.claim() == []
 
 
+def exchange_officer():
+    return make.officer_principal(make.officer(duties=("exchange",)))
+
+
+def by_hand(departure, outcome, **changes):
+    asked = {"reason": "their letter of today", "evidence": "ab" * 32, "principal": exchange_officer()} | changes
+    return departing.settle_by_hand(pk=departure.pk, outcome=outcome, **asked)
+
+
+@pytest.mark.usefixtures("partner")
+@pytest.mark.parametrize(("outcome", "state"), [("left", "away"), ("stay", "issued")])
+def test_a_dispute_is_settled_by_an_officer_with_evidence_in_a_signed_act(cast, wave, outcome, state):
+    bill, departure = leaving(cast)
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE", reason="we know another chain")))
+    by_hand(departure, outcome)
+    bill.refresh_from_db()
+    assert bill.state == state
+    last = signing.peek(bill.act_set.order_by("-sequence")[0].token)[1]
+    assert (last["capacity"], last["details"]["evidence"]) == ("platform", "ab" * 32)
+    assert events_of("bill", bill.number)[-1] == "bill.envelope_settled"
+    assert verify.verify(exporting.export(bill)).state == state
+    with pytest.raises(Problem) as again:
+        by_hand(departure, outcome)
+    assert again.value.code == "not-open"
+
+
+@pytest.mark.usefixtures("partner")
+def test_a_disputed_envelope_can_be_sent_again(cast, wave):
+    bill, departure = leaving(cast)
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE")))
+    by_hand(departure, "again")
+    attempt(departure, lambda body: Reply(200, wave.answer(body, "RECE")))
+    bill.refresh_from_db()
+    assert bill.state == "away"
+
+
+@pytest.mark.usefixtures("partner")
+def test_settling_by_hand_needs_an_officer_a_reason_and_evidence(cast, wave):
+    bill, departure = leaving(cast)
+    with pytest.raises(Problem) as early:
+        by_hand(departure, "left")
+    assert early.value.code == "not-open"
+    attempt(departure, lambda body: Reply(409, wave.answer(body, "DISE")))
+    for principal in (cast.p("shipper"), make.officer_principal(make.officer(duties=("release",)))):
+        with pytest.raises(Problem) as refused:
+            by_hand(departure, "left", principal=principal)
+        assert refused.value.status == 403
+    for changes in ({"reason": " "}, {"evidence": "letter.pdf"}):
+        with pytest.raises(Problem) as refused:
+            by_hand(departure, "left", **changes)
+        assert refused.value.status == 422
+    bill.refresh_from_db()
+    assert bill.state == "leaving"
+
+
+def test_the_carriers_visualisation_travels_on_unchanged(cast, wave, pint, api):
+    """PINT: eBLVisualisationByCarrier stands in the manifest and in every entry, the same for the whole chain."""
+    picture = metadata(b"the picture", "bill.pdf")
+    body = wave.envelope(keys.party_of(cast.buyer), visualisation=picture, documents=[metadata(b"the invoice")])
+    reference = send(pint, body).json()["envelopeReference"]
+    for content in (b"the picture", b"the invoice"):
+        where = f"{URL}/envelopes/{reference}"
+        assert pint.put(f"{where}/additional-documents/{checksum(content)}", encoded(content)).status_code == 204
+    said(pint.put(f"{where}/finish-transfer"), "RECE")
+    bill = Bill.objects.get()
+    there = party("Buyer Abroad")
+    departure = departing.leave(
+        number=bill.number, principal=cast.p("buyer"), platform="WAVE", name=there["partyName"],
+        codes=there["identifyingCodes"],
+    )  # fmt: skip
+    out = parse(departure.body)
+    assert schema_fault("EblEnvelope", out) == ""
+    manifest = signing.peek(out["envelopeManifestSignedContent"])[1]
+    entries = [signing.peek(token)[1] for token in out["envelopeTransferChain"]]
+    assert [row.get("eBLVisualisationByCarrier") for row in (manifest, *entries)] == [picture] * 3
+    assert [row["name"] for row in manifest["supportingDocuments"]] == ["invoice.pdf"]
+    documents = f"/api/v1/bills/{bill.number}/documents"
+    listed = api(cast.buyer).get(documents).json()["results"]
+    assert sorted(row["name"] for row in listed) == ["bill.pdf", "invoice.pdf"]
+    assert api(cast.buyer).get(f"{documents}/{picture['documentChecksum']}").content == b"the picture"
+    assert api(cast.buyer).get(f"{documents}/{'0' * 64}").status_code == 404
+    assert api(cast.third).get(documents).status_code == 404
+
+
+@pytest.mark.usefixtures("partner")
+def test_who_signs_itself_endorses_and_leaves_with_its_own_signatures(cast, api):
+    bill = issued(cast)
+    private = signing.generate()
+    keys.register_key(principal=cast.p("shipper"), jwk=signing.public_part(private), replace=True)
+    there = party("Buyer Abroad")
+    to = {"platform": "WAVE", "name": there["partyName"], "codes": there["identifyingCodes"]}
+    shipper, base = api(cast.shipper), f"/api/v1/bills/{bill.number}"
+    early = shipper.post(f"{base}/acts/to-sign", to | {"act": "TRANSFER"})
+    assert early.json()["code"] == "not-endorsed-to-recipient"
+    for act in ("ENDORSE_TO_ORDER", "TRANSFER"):
+        asked = shipper.post(f"{base}/acts/to-sign", to | {"act": act}).json()
+        answer = shipper.post(f"{base}/departures", to | {"act": act, "signed": signing.sign(asked, private)})
+        assert answer.status_code == 202, answer.content.decode()
+    bill.refresh_from_db()
+    assert bill.state == "leaving"
+    verify.verify(exporting.export(bill))
+
+
+@pytest.mark.parametrize("owner", ["NLSC:ZZZ:USCC:91500000MA0000001X", "BOLE", "WAVEX:ID:ID:1"])
+def test_a_platform_publishes_no_keys_of_others(wave, owner):
+    jwks = {"keys": [{**signing.public_part(signing.generate()), "owner": owner}]}
+    with pytest.raises(Problem) as refused:
+        keys.register_platform(code="WAVE", name="Wave", base_url="https://wave.example", jwks=jwks)
+    assert refused.value.errors[0].code == "owner-of-another"
+    assert not SigningKey.objects.filter(owner=owner).exists()
+
+
+def test_a_key_registered_for_one_is_not_taken_over_by_another(cast, partner):
+    row = SigningKey.objects.get(organisation=cast.operator)
+    with pytest.raises(Problem) as refused:
+        keys.register_platform(
+            code="WAVE", name="Wave", base_url="https://wave.example", jwks={"keys": [row.jwk]}, organisation=partner
+        )
+    assert refused.value.code == "key-known"
+
+
 def test_a_bill_comes_home(cast, wave, pint):
     """Out to the other platform and back: the chain goes on where it left."""
     bill, departure = leaving(cast)
@@ -418,7 +540,8 @@ def test_a_bill_comes_home(cast, wave, pint):
     back = [wave.transaction("ENDORSE_TO_ORDER", there, home, 20), wave.transaction("TRANSFER", there, home, 21)]
     entry = wave.entry(out["transportDocument"], back, out["envelopeTransferChain"][-1])
     body = wave.envelope(home, document=out["transportDocument"], entries=[*out["envelopeTransferChain"], entry])
-    other = wave.entry(out["transportDocument"], wave.transactions(home))
+    issue, _, transfer = wave.transactions(home)
+    other = wave.entry(out["transportDocument"], [issue, transfer])
     forged = wave.envelope(home, document=out["transportDocument"], entries=[other])
     said(send(pint, forged), "DISE")
     said(send(pint, body), "RECE")

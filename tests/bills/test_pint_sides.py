@@ -13,9 +13,10 @@ from bills.departing import Reply
 from bills.envelope import schema_fault
 from bills.models import Bill, Departure
 from bills.signing import peek
-from tests.bills.cast import issued
+from common.problems import Problem
+from tests.bills.cast import declared, issued
 from tests.bills.foreign import Foreign, party
-from tests.bills.test_pint import attempt, leaving, partner, pint, said, send, wave  # noqa: F401
+from tests.bills.test_pint import attempt, by_hand, leaving, partner, pint, said, send, wave  # noqa: F401
 from tests.bills.test_title import refused
 from tests.make import events_of
 
@@ -80,8 +81,7 @@ def test_a_holder_abroad_surrenders_the_issuer_accepts_and_delivers(cast, wave, 
     bill.refresh_from_db()
     assert bill.state == "accepted"
     operator = {"number": bill.number, "principal": cast.p("operator")}
-    journey.link(**operator, kind="import_declaration", paper="D1")
-    journey.note_releases(["D1"])
+    journey.link(**operator, kind="import_declaration", paper=declared(bill, "released"))
     order = journey.order_delivery(**operator)
     refused("recipient-not-holder", journey.deliver, **operator, order=order.number, to=cast.buyer.pk)
     journey.deliver(**operator, order=order.number)
@@ -362,3 +362,19 @@ def test_a_carrier_abroad_issues_to_a_firm_here(cast, wave, pint):  # noqa: F811
     said(send(pint, wave.envelope(me, document=document, entries=[entry])), "RECE")
     bill = Bill.objects.get(number=document["transportDocumentReference"])
     assert (bill.state, bill.holder, bill.issuer) == ("issued", cast.buyer, None)
+
+
+def test_a_refused_answer_to_a_holder_abroad_is_settled_by_hand(cast, wave, pint, away):  # noqa: F811
+    """The issuer's refusal of a surrender was refused there: the holder there has the bill all the same."""
+    bill = surrendered(cast, wave, pint, away, "DELIVERY")
+    cast.does("operator", "REJECT", bill)
+    departure = next_departure(bill, "return")
+    answered(wave, departure, "BENV")
+    bill.refresh_from_db()
+    assert bill.state == "leaving"
+    with pytest.raises(Problem):
+        by_hand(departure, "stay")
+    by_hand(departure, "left")
+    bill.refresh_from_db()
+    assert bill.state == "away"
+    verify.verify(exporting.export(bill))

@@ -7,14 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import InternalError, close_old_connections, transaction
 from django.utils import timezone
 
-from bills import acts, chain, division, exporting, issuing, journey, keys, signing, title, verify
+from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills.canonical import parse
 from bills.models import Act, Bill, SigningKey
+from bills.wire import dcsa
 from common.problems import Problem
+from declarations import decisions, lodgement
+from parties.principals import SYSTEM
+from tests import make
 from tests.bills import cast as cast_module
-from tests.bills.cast import content, handed_over, issued
+from tests.bills.cast import content, declared, handed_over, issued
 from tests.make import events_of
 
 
@@ -31,6 +37,42 @@ def test_issuing_gives_the_bill_to_the_consignor(cast):
     assert (bill.state, bill.version, bill.holder) == ("issued", 1, cast.shipper)
     assert bill.endorsee_key == bill.holder_key
     assert events_of("bill", bill.number) == ["bill.drafted", "bill.issued"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"received_on": None}, "receipt-undated"),
+        ({"received_on": "2999-01-01"}, "in-the-future"),
+        ({"shipped_on": "2026-10-31"}, "shipped-before-received"),
+        ({"legs": "undated"}, "journey-undated"),
+    ],
+)
+def test_a_bill_says_when_the_goods_were_received_or_on_board(cast, change, code):
+    """Maritime Code art. 73: the date of receipt; and the days DCSA's document asks for are not made up."""
+    made = content(cast)
+    made = {name: value for name, value in (made | change).items() if value and value != "undated"}
+    made.setdefault("legs", content(cast)["legs"])
+    if change.get("legs"):
+        del made["legs"][0]["planned_departure"]
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    refused(code, issuing.issue, number=bill.number, principal=cast.p("operator"))
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_the_document_holds_exactly_one_of_the_two_dates(cast, shipped):
+    """DCSA: shippedOnBoardDate or receivedForShipmentDate."""
+    bill = issued(cast, **({"shipped_on": "2026-11-02"} if shipped else {}))
+    document = parse(bill.versions.get().document)
+    dates = {name: document.get(name) for name in ("shippedOnBoardDate", "receivedForShipmentDate")}
+    assert dates == {
+        "shippedOnBoardDate": "2026-11-02" if shipped else None,
+        "receivedForShipmentDate": None if shipped else "2026-11-01",
+    }
+    assert document["isShippedOnBoardType"] is shipped
+    del document["oneBill"]
+    back = dcsa.from_document(document)
+    assert back.get("shipped_on" if shipped else "received_on") == ("2026-11-02" if shipped else "2026-11-01")
 
 
 def test_only_who_holds_may_endorse(cast):
@@ -130,72 +172,6 @@ def test_amending_makes_a_new_version_and_the_old_one_stops_verifying(cast):
     assert verify.verify(exporting.export(bill)).version == 2
 
 
-def two_box_content(cast) -> dict[str, Any]:
-    made = content(cast)
-    made["containers"].append({"number": "TCNU7200794", "size_type": "22G1", "seals": [{"number": "SG2"}]})
-    made["goods"][0]["stowage"] = [
-        {"container": "CSQU3054383", "packages": "10", "gross_weight_kg": "12600.5"},
-        {"container": "TCNU7200794", "packages": "6", "gross_weight_kg": "7560"},
-    ]
-    return made
-
-
-def parts_of(made: dict[str, Any]) -> list[dict[str, Any]]:
-    goods, parts = made["goods"][0], []
-    for stowed, net, volume, box in zip(
-        goods["stowage"], ("12500", "7500"), ("18", "10.4"), made["containers"], strict=True
-    ):
-        item = goods | {k: stowed[k] for k in ("packages", "gross_weight_kg")}
-        parts.append(
-            {"goods": [item | {"net_weight_kg": net, "volume_m3": volume, "stowage": [stowed]}], "containers": [box]}
-        )
-    return parts
-
-
-def split_bill(cast) -> tuple[Bill, list[Bill], list[dict[str, Any]]]:
-    made = two_box_content(cast)
-    bill = issuing.draft(principal=cast.p("operator"), content=made)
-    issuing.issue(number=bill.number, principal=cast.p("operator"))
-    bill = handed_over(cast, bill)
-    cast.does("buyer", "SURRENDER_FOR_AMENDMENT", bill)
-    parts = parts_of(made)
-    return bill, division.split(number=bill.number, principal=cast.p("operator"), parts=parts), parts
-
-
-def test_splitting_preserves_every_quantity_and_the_holder(cast):
-    bill, new, _ = split_bill(cast)
-    bill.refresh_from_db()
-    assert bill.state == "replaced"
-    assert [one.holder for one in new] == [cast.buyer, cast.buyer]
-    old = division.totals([bill.versions.get().content])
-    assert division.totals([one.versions.get().content for one in new]) == old
-    for one in new:
-        assert verify.verify(exporting.export(one)).state == "issued"
-    refused("state-conflict", cast.does, "buyer", "TRANSFER", bill, "third")
-
-
-def test_a_split_that_loses_a_package_is_refused(cast):
-    made = two_box_content(cast)
-    bill = issuing.draft(principal=cast.p("operator"), content=made)
-    issuing.issue(number=bill.number, principal=cast.p("operator"))
-    cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill)
-    parts = parts_of(made)
-    parts[1]["goods"][0] |= {"packages": "5", "stowage": [parts[1]["goods"][0]["stowage"][0] | {"packages": "5"}]}
-    refused("sum-not-preserved", division.split, number=bill.number, principal=cast.p("operator"), parts=parts)
-    bill.refresh_from_db()
-    assert bill.state == "amending"
-    assert Bill.objects.count() == 1
-
-
-def test_combining_brings_the_parts_back_together(cast):
-    bill, new, _ = split_bill(cast)
-    for one in new:
-        cast.does("buyer", "SURRENDER_FOR_AMENDMENT", one)
-    whole = division.combine(numbers=[one.number for one in new], principal=cast.p("operator"))
-    assert division.totals([whole.versions.get().content]) == division.totals([bill.versions.get().content])
-    assert whole.holder == cast.buyer
-
-
 def test_paper_and_back_needs_every_original(cast):
     bill = issued(cast, originals="3")
     cast.does("shipper", "SURRENDER_FOR_AMENDMENT", bill, reason="SWTP")
@@ -216,10 +192,12 @@ def test_delivery_needs_surrender_release_and_the_last_holder(cast):
     cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
     cast.does("operator", "ACCEPT", bill)
     refused("no-declaration", journey.order_delivery, **order)
-    journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper="800120261234567890")
+    paper = declared(bill, "accepted")
+    journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper=paper)
     refused("not-released", journey.order_delivery, **order)
-    assert journey.note_releases(["800120261234567890"]) == 1
-    assert journey.note_releases(["800120261234567890"]) == 0
+    decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
+    assert journey.note_releases([paper]) == 1
+    assert journey.note_releases([paper]) == 0
     made = journey.order_delivery(**order)
     assert journey.order_delivery(**order) == made
     refused("no-delivery-order", journey.deliver, **order, order="DO0", to=cast.buyer.pk)
@@ -229,6 +207,70 @@ def test_delivery_needs_surrender_release_and_the_last_holder(cast):
     bill.refresh_from_db()
     assert bill.state == "delivered"
     assert verify.verify(exporting.export(bill)).state == "delivered"
+
+
+def accepted(cast) -> Bill:
+    """A bill whose surrender by the buyer is accepted."""
+    bill = handed_over(cast, issued(cast))
+    cast.does("buyer", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+    bill.refresh_from_db()
+    return bill
+
+
+def test_a_declaration_released_before_it_is_linked_lets_the_goods_go(cast):
+    bill = accepted(cast)
+    paper = declared(bill, "released")
+    made = journey.link(number=bill.number, principal=cast.p("buyer"), kind="import_declaration", paper=paper)
+    assert made.released_at is not None
+    assert journey.order_delivery(number=bill.number, principal=cast.p("operator")).to == cast.buyer
+    assert events_of("bill", bill.number)[-3:] == ["bill.paper_linked", "bill.paper_released", "bill.delivery_ordered"]
+
+
+def test_a_release_no_hint_told_of_is_seen_when_the_delivery_order_is_asked_for(cast):
+    bill = accepted(cast)
+    paper = declared(bill, "accepted")
+    journey.link(number=bill.number, principal=cast.p("operator"), kind="import_declaration", paper=paper)
+    decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
+    journey.order_delivery(number=bill.number, principal=cast.p("operator"))
+    assert bill.papers.get().released_at is not None
+
+
+def test_only_a_declaration_that_names_the_bill_stands_under_it(cast):
+    bill, other = accepted(cast), issued(cast)
+    link = {"number": bill.number, "principal": cast.p("operator"), "kind": "import_declaration"}
+    refused("declaration-unknown", journey.link, **link, paper="I20260000000999999")
+    refused("declaration-unknown", journey.link, **link, paper=declared(bill, "draft"))
+    refused("declaration-of-another-bill", journey.link, **link, paper=declared(other, "released"))
+    export = declared(bill, "released", direction="E")
+    refused("declaration-of-another-bill", journey.link, **link, paper=export)
+    journey.link(**link | {"kind": "export_declaration"}, paper=export)
+    refused("no-declaration", journey.order_delivery, number=bill.number, principal=cast.p("operator"))
+
+
+def test_papers_are_linked_and_unlinked_by_issuer_holder_or_agent(cast):
+    bill = accepted(cast)
+    paper = {"number": bill.number, "kind": "port_paper", "paper": "EIR-1"}
+    for who in ("carrier", "shipper"):
+        refused("not-of-the-papers", journey.link, **paper, principal=cast.p(who))
+    journey.link(**paper, principal=cast.p("buyer"))
+    refused("not-of-the-papers", journey.unlink, **paper, principal=cast.p("carrier"))
+    journey.unlink(**paper, principal=cast.p("operator"))
+    refused("not-found", journey.unlink, **paper, principal=cast.p("operator"))
+    assert events_of("bill", bill.number)[-2:] == ["bill.paper_linked", "bill.paper_unlinked"]
+
+
+def test_a_declaration_is_unlinked_once_it_no_longer_stands(cast):
+    bill = accepted(cast)
+    firm = make.firm()
+    lodged = make.declaration(firm, "lodged", transport_document_number=bill.number)
+    paper = {"number": bill.number, "principal": cast.p("operator"), "kind": "import_declaration",
+             "paper": lodged.unified_number}  # fmt: skip
+    journey.link(**paper)
+    refused("paper-stands", journey.unlink, **paper)
+    lodgement.withdraw(number=lodged.unified_number, reason="twice", principal=make.principal(firm))
+    journey.unlink(**paper)
+    assert not bill.papers.exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -314,18 +356,45 @@ def test_an_act_dated_back_to_before_the_key_was_revoked_does_not_count(cast):
     refused("act-revoked-key", acts.act, **request, signed=signing.sign(payload, private))
 
 
+@pytest.fixture
+def still():
+    """The clock stands still."""
+    with time_machine.travel(timezone.now().replace(microsecond=0), tick=False):
+        yield
+
+
+@pytest.mark.usefixtures("still")
 def test_a_fast_clock_does_not_break_the_chain_for_who_comes_after(cast):
-    """An act may say it was done some minutes ahead; those after it are not earlier, so the chain still verifies."""
+    """An act may say it was done a second ahead, not more; those after it are not earlier, so the chain still verifies."""
     bill = issued(cast, "bearer")
     private = own_key(cast, "shipper")
     request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
-    ahead = chain.moment_text(timezone.now() + timedelta(minutes=8))
-    acts.act(**request, signed=signing.sign(acts.to_sign(**request) | {"actionDateTime": ahead}, private))
+
+    def dated(**ahead: int) -> str:
+        at = chain.moment_text(timezone.now() + timedelta(**ahead))
+        return signing.sign(acts.to_sign(**request) | {"actionDateTime": at}, private)
+
+    for ahead in ({"minutes": 8}, {"milliseconds": 1001}):
+        refused("act-not-of-now", acts.act, **request, signed=dated(**ahead))
+    acts.act(**request, signed=dated(seconds=1))
     cast.does("buyer", "TRANSFER", bill, "shipper")
-    behind = chain.moment_text(timezone.now())
-    signed = signing.sign(acts.to_sign(**request) | {"actionDateTime": behind}, private)
-    refused("act-not-of-now", acts.act, **request, signed=signed)
+    refused("act-not-of-now", acts.act, **request, signed=dated(seconds=0))
     assert verify.verify(exporting.export(bill)).acts == 3
+
+
+@pytest.mark.usefixtures("still")
+@pytest.mark.parametrize("way", ["revoked", "rotated"])
+def test_an_act_by_a_fast_clock_keeps_its_proof_when_its_key_stops_counting(cast, way):
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    ahead = chain.moment_text(timezone.now() + timedelta(seconds=1))
+    acts.act(**request, signed=signing.sign(acts.to_sign(**request) | {"actionDateTime": ahead}, private))
+    if way == "revoked":
+        keys.revoke_key(principal=cast.p("shipper"), kid=signing.thumbprint(private), reason="lost")
+    else:
+        own_key(cast, "shipper")
+    assert verify.verify(exporting.export(bill)).acts == 2
 
 
 def test_a_signature_by_anothers_key_is_refused(cast):

@@ -6,11 +6,12 @@ from decimal import Decimal
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from portfees import sheets, sources
 from tests import make
 from tests.portfees.conftest import item
-from tests.portfees.test_catalogues import published
+from tests.portfees.test_catalogues import draft, published
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("parameters")]
 
@@ -53,29 +54,58 @@ def test_a_draft_is_its_bodys_alone(terminal, api):
     assert owner.post(f"{BASE}/lists/{number}/publish").json()["code"] == "state-conflict"
 
 
-def test_an_upload_is_tried_before_it_is_taken(terminal, api):
-    from tests.portfees.test_catalogues import draft
+def put(owner, fee_list, sheet: bytes, query: str = ""):
+    upload = SimpleUploadedFile("list.xlsx", sheet)
+    client = Client(headers=owner.headers)
+    return client.put(
+        f"{BASE}/lists/{fee_list.number}{query}", encode_multipart(BOUNDARY, {"file": upload}), MULTIPART_CONTENT
+    )
 
-    fee_list = draft(terminal)
+
+def test_an_upload_is_tried_before_it_is_taken(terminal, api):
+    """The difference is the one from the list in force, whatever the draft held before."""
+    published(terminal)
+    fee_list = draft(terminal, item("OLD"), valid_from=date(2030, 1, 1))
     owner = api(terminal)
     sheet = sheets.write_xlsx([item(rate=Decimal(700)), item("NEW")], "x")
-
-    def put(query: str):
-        upload = SimpleUploadedFile("list.xlsx", sheet)
-        client = Client(headers=owner.headers)
-        from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
-
-        return client.put(
-            f"{BASE}/lists/{fee_list.number}{query}", encode_multipart(BOUNDARY, {"file": upload}), MULTIPART_CONTENT
-        )
-
-    tried = put("?dry_run=true")
+    tried = put(owner, fee_list, sheet, "?dry_run=true")
     assert tried.status_code == 200, tried.content
     assert [row["code"] for row in tried.json()["added"]] == ["NEW"]
     assert tried.json()["changed"][0]["fields"]["rate"] == {"before": "500.0000", "after": "700"}
-    assert [line.rate for line in fee_list.items.all()] == [500]
-    assert put("").status_code == 200
+    assert [line.code for line in fee_list.items.all()] == ["OLD"]
+    taken = put(owner, fee_list, sheet)
+    assert (taken.status_code, taken.json()["changed"]) == (200, tried.json()["changed"])
     assert [line.rate for line in fee_list.items.order_by("line")] == [700, 500]
+
+
+def test_a_dry_run_puts_the_sheet_to_the_rules_and_names_its_rows(terminal, api):
+    fee_list = draft(terminal)
+    owner = api(terminal)
+    lines = [item(), item("A", unit="piece"), item("B", tax_included=False)]
+    tried = put(owner, fee_list, sheets.write_xlsx(lines, "x"), "?dry_run=true")
+    assert tried.status_code == 422
+    assert [(fault["pointer"], fault["code"]) for fault in tried.json()["errors"]] == [
+        ("/rows/3/unit", "unknown-unit"), ("/rows/4/tax_rate", "tax-rate-missing"),
+    ]  # fmt: skip
+    row = {"code": "A", "name_zh": "n", "service_content": "c", "payer": "consignee", "unit": "piece", "rate": "1.5",
+           "pricing": "market", "mandatory": True}  # fmt: skip
+    path = f"{BASE}/lists/{fee_list.number}?dry_run=true"
+    told = owner.put(path, {"items": [row | {"unit": "container"}, row | {"code": "B"}]}).json()
+    assert [fault["pointer"] for fault in told["errors"]] == ["/items/1/unit"]
+    told = owner.put(path, {"items": [row | {"rate": "x"}]}).json()
+    assert [fault["pointer"] for fault in told["errors"]] == ["/items/0/rate"]
+    for tiers in ("[1]", [1], [[1]], [{"from_day": 1}], "[" * 5000):
+        assert owner.put(path, {"items": [row | {"unit": "container_day", "tiers": tiers}]}).status_code == 422, tiers
+
+
+def test_a_draft_is_mended_and_discarded_over_the_api(terminal, api):
+    fee_list, owner = draft(terminal), api(terminal)
+    path = f"{BASE}/lists/{fee_list.number}"
+    mended = owner.patch(path, {"valid_from": "2027-03-01", "title": "新名称"})
+    assert (mended.status_code, mended.json()["valid_from"], mended.json()["title"]) == (200, "2027-03-01", "新名称")
+    assert owner.patch(path, {"valid_to": "2027-01-01"}).status_code == 422
+    assert api(make.organisation("terminal")).patch(path, {"title": "x"}).status_code == 404
+    assert owner.post(f"{path}/discard").json()["state"] == "discarded"
 
 
 def test_sheets_come_down_as_they_go_up(terminal, api):
@@ -91,13 +121,52 @@ def test_a_quotation_shows_lines_arithmetic_and_the_target(terminal, api, firm, 
     assert answer.status_code == 200, answer.content
     (found,) = answer.json()["quotations"]
     assert found["mandatory"][0] | {"name_en": ""} == {
-        "list_number": fee_list.number, "list_version": 1, "body": terminal.name, "code": "LUMP",
+        "list_number": fee_list.number, "list_version": 1, "body": terminal.name, "body_id": terminal.pk,
+        "body_class": "terminal", "code": "LUMP",
         "name_zh": "港口作业包干费", "name_en": "", "unit": "container", "quantity": "2", "rate": "1400", "currency": "CNY",
         "amount": "2800.00", "arithmetic": "2 × 1400 = 2800.00", "is_example": False,
     }  # fmt: skip
     assert [row["amount"] for row in found["optional"]] == ["160.00"]
     assert (found["total_cny"], found["per_container_usd"]) == ("2960.00", "211.43")
     assert (found["target_usd_per_container"], found["within_target"]) == ("400", True)
+
+
+def quoted(api, firm, **changes):
+    answer = api(firm).post(f"{BASE}/quotations", JOURNEY | changes)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["quotations"]
+
+
+def test_two_terminals_of_a_port_are_alternatives_and_do_not_add_up(terminal, api, firm, dollar):
+    other = make.organisation("terminal")
+    published(terminal)
+    published(other, item(rate=Decimal(300)))
+    customs = make.organisation("terminal")
+    published(customs, item("DUES", rate=Decimal(50)), body_class="government")
+    (found,) = quoted(api, firm)
+    assert (found["problem"]["code"], found["total_cny"], found["within_target"]) == ("choose-body", None, None)
+    assert [row["body_id"] for row in found["problem"]["choices"]] == [terminal.pk, other.pk]
+    (found,) = quoted(api, firm, bodies=[other.pk])
+    assert (found["total_cny"], "problem" in found) == ("700.00", False)
+
+
+def test_the_area_decides_between_the_lists_of_a_body(terminal, api, firm, dollar):
+    published(terminal)
+    published(terminal, item(rate=Decimal(300)), area="East")
+    assert quoted(api, firm, area="East")[0]["total_cny"] == "600.00"
+    assert quoted(api, firm, area="West")[0]["total_cny"] == "1000.00"
+    assert quoted(api, firm)[0]["problem"]["code"] == "choose-body"
+
+
+def test_a_port_without_a_whole_price_says_why_beside_the_others(terminal, api, firm, dollar):
+    published(terminal, item(container_size="20"))
+    ports = {"ports": ["CNQZH", "CNZNG"]}
+    whole, none = quoted(api, firm, **ports)
+    assert (whole["total_cny"], none["problem"]["code"]) == ("1000.00", "no-list-in-force")
+    (found,) = quoted(api, firm, containers=[{"size": "45", "count": 1}], services=["WSAH"])
+    assert found["problem"]["code"] == "quotation-incomplete"
+    assert (found["not_covered"], found["unknown_services"]) == ([{"size": "45", "condition": "ordinary"}], ["WSAH"])
+    assert found["within_target"] is None
 
 
 def test_two_ports_stand_side_by_side(terminal, api, firm, dollar):
@@ -165,6 +234,63 @@ def test_an_invoice_is_reported_once_and_a_stranger_does_not_see_it(terminal, ap
         assert len(api(organisation).get(f"{BASE}/invoices").json()["results"]) == count
 
 
+def findings(answer) -> list[tuple[str, str | None]]:
+    assert answer.status_code == 201, answer.content
+    return [(row["finding"], row["listed_amount"]) for row in answer.json()["lines"]]
+
+
+def test_the_list_of_the_whole_port_binds_where_the_area_has_none(terminal, api, firm):
+    published(terminal)
+    published(terminal, item(rate=Decimal(300)), area="East")
+
+    def charged(area, number):
+        body = {"number": number, "payer": firm.pk, "port": "CNQZH", "area": area, "issued_on": "2026-06-02"}
+        return api(terminal).post(f"{BASE}/invoices", body | {"lines": [LINE | {"quantity": "1"}]})
+
+    assert findings(charged("West", "1")) == [("above", "500.00")]
+    assert findings(charged("East", "2")) == [("above", "300.00")]
+    assert findings(charged("", "3")) == [("above", "500.00")]
+
+
+def test_a_body_with_lists_of_several_areas_only_has_to_name_one(terminal, api, firm):
+    for area in ("East", "West"):
+        published(terminal, area=area)
+    answer = report(api, terminal, firm, LINE)
+    assert [fault["code"] for fault in answer.json()["errors"]] == ["area-missing"]
+
+
+def test_free_days_of_an_invoice_are_counted_as_the_list_counts_them(terminal, api, firm):
+    """Thursday 4 to Wednesday 10 June 2026, three working days free: to Monday 8 June; two days are charged."""
+    storage = {"unit": "container_day", "free_days": 3, "free_days_counted": "working", "rate": Decimal(10)}
+    published(terminal, item("STORAGE", **storage))
+    line = {"code": "STORAGE", "service_day": "2026-06-10", "quantity": "1", "amount": "20.00", "days": 7}
+    assert findings(report(api, terminal, firm, line)) == [("as_listed", "20.00")]
+    del line["days"]
+    answer = report(api, terminal, firm, line, number="2")
+    assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [
+        ("/lines/0/days", "days-missing")
+    ]
+
+
+def test_an_invoice_is_corrected_by_another_or_cancelled(terminal, api, firm):
+    published(terminal)
+    first = report(api, terminal, firm, LINE | {"amount": "1200"}).json()["id"]
+    again = {"number": "INV-2", "payer": firm.pk, "port": "CNQZH", "issued_on": "2026-06-03", "lines": [LINE]}
+    second = api(terminal).post(f"{BASE}/invoices", again | {"replaces": "INV-1"})
+    assert (second.status_code, second.json()["replaces"]) == (201, "INV-1")
+    old = api(firm).get(f"{BASE}/invoices/{first}").json()
+    assert (old["cancelled_at"] is not None, "INV-2" in old["cancel_reason"]) == (True, True)
+    third = api(terminal).post(f"{BASE}/invoices", again | {"number": "INV-3", "replaces": "INV-1"})
+    assert third.json()["code"] == "invoice-cancelled"
+    complaint = api(firm).post(f"{BASE}/invoices/{first}/complaints", {"line": 1, "text": "?"})
+    assert complaint.json()["code"] == "invoice-cancelled"
+    path = f"{BASE}/invoices/{second.json()['id']}"
+    assert api(firm).post(f"{path}/cancel", {"reason": "x"}).status_code in (403, 404)
+    assert api(terminal).post(f"{path}/cancel", {"reason": "重复"}).json()["cancel_reason"] == "重复"
+    assert api(make.firm()).get(path).status_code == 404
+    assert make.events_of("invoice", f"{terminal.pk}:INV-2") == ["invoice.reported", "invoice.cancelled"]
+
+
 def test_a_complaint_is_opened_answered_and_decided(terminal, api, firm, authority):
     published(terminal)
     invoice = report(api, terminal, firm, LINE | {"amount": "1200"}).json()["id"]
@@ -183,6 +309,11 @@ def test_a_complaint_is_opened_answered_and_decided(terminal, api, firm, authori
     assert follow(terminal, "answer").json()["state"] == "answered"
     assert follow(authority, "uphold").json()["state"] == "upheld"
     assert follow(firm, "withdraw").json()["code"] == "state-conflict"
+    read = api(firm).get(f"{BASE}/complaints/{number}").json()
+    assert [(step["step"], step["text"]) for step in read["said"]] == [
+        ("opened", "高于清单"), ("answered", "……"), ("upheld", "……"),
+    ]  # fmt: skip
+    assert api(make.firm()).get(f"{BASE}/complaints/{number}").status_code == 404
     assert make.events_of("complaint", number) == ["complaint.opened", "complaint.answered", "complaint.upheld"]
 
 

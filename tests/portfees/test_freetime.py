@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from portfees.freetime import free_time, last_free_day
+from portfees.freetime import last_free_day
+from portfees.quotation import free_time
 from tests.portfees.conftest import item
 
 #: National Day 2026 off, Saturday 10 October worked.

@@ -101,6 +101,7 @@ class Lists(RuleBasedStateMachine):
         public = [one for one in self.models.values() if one.body == model.body and one.state == "public"]
         newest = max(public, key=lambda one: one.first, default=None)
         in_time = newest is None or (model.first >= self.day + timedelta(days=NOTICE) and model.first > newest.first)
+        in_time = in_time and model.first >= self.day
         allowed = by == model.body and model.state == "checked" and in_time
         if self.attempt(allowed, catalogues.publish, number=number, principal=principal(self.bodies[by]), on=self.day):
             model.state = "public"
@@ -124,7 +125,8 @@ class Lists(RuleBasedStateMachine):
             listed = rates[code]
             expected = Finding.AS_LISTED if amount == listed else Finding.BELOW if amount < listed else Finding.ABOVE
         try:
-            items = [one for one in catalogues.in_force("CNQZH", day) if one.fee_list.body == self.bodies[body]] or None
+            items = catalogues.in_force("CNQZH", day, bodies={self.bodies[body].pk})
+            items = [one for one in items if one.fee_list.body == self.bodies[body]] or None
         except Problem:
             items = None
         charged = Line(code=code, service_day=day, quantity=Decimal(1), amount=Decimal(amount))

@@ -39,6 +39,40 @@ def test_each_container_pays_its_most_specific_line():
     assert found.totals == {"CNY": D("4400.00")}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("weightier", "lighter"),
+    [
+        ({"condition": "reefer"}, {"container_size": "40", "trade_lane": "SEA", "direction": "import"}),
+        ({"container_size": "40"}, {"trade_lane": "SEA", "direction": "import"}),
+        ({"trade_lane": "SEA"}, {"direction": "import"}),
+        ({"direction": "import"}, {}),
+    ],
+)
+def test_the_order_of_rows_does_not_decide_which_line_binds(weightier, lighter, turned):
+    """Condition before size before trade lane before direction, as docs/port-fees.md says."""
+    lines = [item(rate=D(1), **weightier), item(rate=D(2), **lighter)]
+    found = quote(lines[::-1] if turned else lines, journey(Containers("40", 1, "reefer"), trade_lane="SEA"))
+    assert [one.amount for one in found.mandatory] == [D("1.00")]
+
+
+def test_a_box_or_a_service_without_a_line_is_told_and_not_quoted_at_nothing():
+    lines = [item(container_size="20"), item("WASH", mandatory=False, direction="export")]
+    found = quote(lines, journey(Containers("20", 1), Containers("45", 2), services=frozenset({"WASH", "WSAH"})))
+    assert found.not_covered == (Containers("45", 2),)
+    assert found.unknown_services == ("WASH", "WSAH")
+    whole = quote(lines, journey(Containers("20", 1)))
+    assert (whole.not_covered, whole.unknown_services) == ((), ())
+
+
+def test_free_days_counted_in_working_days_are_those_of_the_calendar():
+    """Four days from Thursday 4 June 2026, three working days free: Thu, Fri, Mon; nothing is charged. Six days: two are."""
+    line = item(unit="container_day", rate=D(10), free_days=3, free_days_counted="working")
+    thursday = {"day": date(2026, 6, 4)}
+    assert quote([line], journey(Containers("20", 1, days=4), **thursday)).totals == {"CNY": D("0.00")}
+    assert quote([line], journey(Containers("20", 1, days=7), **thursday)).totals == {"CNY": D("20.00")}
+
+
 def test_a_line_for_exports_is_not_charged_on_an_import():
     assert quote([item(direction="export")], journey(Containers("20", 1))).mandatory == ()
 

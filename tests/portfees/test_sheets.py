@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import io
+import zipfile
 from decimal import Decimal
 
 import pytest
@@ -111,3 +113,35 @@ def test_a_sheet_of_a_million_empty_rows_is_refused():
 @pytest.mark.parametrize("data", [b"PK\x03\x04broken", b"\x81\x20\xff\xff\x00", b"", b"PK" + b"\x00" * 100])
 def test_what_is_no_sheet_is_told(data):
     assert faults(data)
+
+
+def test_a_small_file_that_says_it_is_huge_is_refused_at_once():
+    """Twenty thousand rows whose last cell stands in the last column: 330 million cells in a file of some kilobytes."""
+    book = workbook(list(sheets.REQUIRED))
+    for row in range(2, 200):
+        book.worksheets[0].cell(row, 16_384).value = 1
+    assert faults(saved(book)) == [("/rows/2", "too-many-columns")]
+
+
+def test_a_sheet_merged_from_end_to_end_is_refused_unread():
+    data = saved(workbook(list(sheets.REQUIRED)))
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(out, "w") as after:
+        for entry in before.infolist():
+            content = before.read(entry)
+            if entry.filename == "xl/worksheets/sheet1.xml":
+                whole = b'</sheetData><mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'
+                content = content.replace(b"</sheetData>", whole)
+            after.writestr(entry, content)
+    assert faults(out.getvalue()) == [("/cells/A1:XFD1048576", "merged-cells")]
+
+
+@pytest.mark.parametrize(
+    "tiers", ["[1]", "[[1, 2]]", '[{"from_day": 1}]', '[{"from_day": null, "rate": {}}]', "[" * 100_000, '["ab"]', "{}"]
+)
+def test_tiers_that_are_none_are_told(tiers):
+    out = io.StringIO()
+    csv.writer(out).writerows(
+        [[*sheets.REQUIRED, "tiers"], ["A", "n", "c", "consignee", "container_day", "1", "market", "true", tiers]]
+    )
+    assert faults(out.getvalue().encode()) == [("/rows/2/tiers", "cell-value")]

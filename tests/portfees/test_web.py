@@ -64,3 +64,12 @@ def test_the_example_lists_pass_the_rules_and_say_what_they_are():
         ("CNCKG", "published", True),
     }
     assert FeeList.objects.count() == 3
+
+
+@pytest.mark.usefixtures("parameters")
+def test_pages_and_feed_name_the_last_day_a_list_binds(client, terminal):
+    fee_list = published(terminal, valid_to=date(2030, 1, 1))
+    for path in ("/port-fees/", f"/port-fees/{fee_list.number}/", "/port-fees/feed.atom"):
+        text = client.get(path).content.decode()
+        assert "2026-01-01 – 2029-12-31" in text, path
+        assert "2030-01-01" not in text, path

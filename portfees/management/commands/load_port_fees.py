@@ -18,6 +18,8 @@ from portfees.models import FeeList, Parameter
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
+#: The examples count as published on their first day, so that journeys of this year can be quoted.
+EXAMPLES_SINCE = date(2026, 1, 1)
 #: (client id of the charging body, class, port, file, title)
 EXAMPLES = (
     ("demo-terminal", "terminal", "CNQZH", "example_terminal_CNQZH.csv", "示例码头收费目录清单"),
@@ -58,10 +60,10 @@ class Command(BaseCommand):
             body_class=body_class,
             port=port,
             title=title,
-            valid_from=date(2026, 1, 1),
+            valid_from=EXAMPLES_SINCE,
             complaint_telephone="示例电话 000",
             items=sheets.read_csv((DATA / file).read_bytes()),
             is_example=True,
         )
         catalogues.check(number=fee_list.number, principal=principal)
-        catalogues.publish(number=fee_list.number, principal=principal)
+        catalogues.publish(number=fee_list.number, principal=principal, on=EXAMPLES_SINCE)
