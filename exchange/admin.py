@@ -8,7 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -18,6 +20,7 @@ from django.utils.safestring import SafeString
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.problems import Problem
 from common.text import T
+from events.models import Event
 from exchange import cooperation, endpoints, inbox, partners, reconciliation
 from exchange.models import (
     Agreement,
@@ -300,7 +303,12 @@ class IncomingTransitAdmin(ExchangeAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IncomingTransit]:
         expected = super().get_queryset(request)
-        return expected.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
+        said = Event.objects.annotate(of=KeyTextTransform("province", "data")).filter(
+            subject_kind="transit_confirmation", subject_number=OuterRef("subject_number"), of=OuterRef("partner__code")
+        )
+        return expected.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE).annotate(
+            confirmed=ArraySubquery(said.values("type"))
+        )
 
     @admin.display(description=T("启运地海关", "office of departure"))
     def from_office(self, row: IncomingTransit) -> str:
@@ -315,9 +323,9 @@ class IncomingTransitAdmin(ExchangeAdmin):
         return "、".join(row.data.get("containers") or [])
 
     @admin.display(description=T("已确认", "confirmed"))
-    def said(self, row: IncomingTransit) -> str:
+    def said(self, row: Any) -> str:
         names = {"arrived": T("运抵", "arrival"), "departure_confirmed": T("离境", "departure")}
-        return "、".join(str(names[step]) for step in cooperation.confirmed(row.subject_number)) or "—"
+        return "、".join(str(name) for step, name in names.items() if f"transit.{step}" in row.confirmed) or "—"
 
     @admin.action(description=T("确认运抵", "Confirm arrival"))
     def confirm_arrival(self, request: HttpRequest, queryset: QuerySet[IncomingTransit]) -> None:
