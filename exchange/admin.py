@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.problems import Problem
-from common.text import T
+from common.text import T, pick
 from events.models import Event
 from exchange import cooperation, endpoints, inbox, partners, reconciliation
 from exchange.models import (
@@ -361,8 +361,48 @@ class RefusalAdmin(ExchangeAdmin):
     list_select_related = ["partner__organisation"]
 
 
+#: verdict of a step -> what it is called, how it looks
+_VERDICTS = {
+    "passed": (T("通过", "passed"), "ok"),
+    "failed": (T("未通过", "failed"), "bad"),
+    "not-shown": (T("看不出", "not shown"), "warn"),
+}
+
+
+def _said(both: dict[str, str]) -> str:
+    return pick(both["zh"], both["en"])
+
+
 @admin.register(ConformanceRun)
 class ConformanceRunAdmin(ExchangeAdmin):
     list_display = ["started_at", "organisation", "url", "state", "passed"]
     list_select_related = ["organisation"]
-    exclude = ["sealed"]
+    exclude = ["sealed", "results"]
+    readonly_fields = ["steps"]
+
+    @admin.display(description=T("步骤", "steps"))
+    def steps(self, run: ConformanceRun) -> SafeString:
+        """What each step expected, what came, and what to look at."""
+        rows = format_html_join(
+            "", '<tr><td>{}<div class="mono small quiet">{}</div></td><td><span class="chip {}">{}</span></td>'
+            '<td class="mono">{}</td><td class="mono">{}</td><td class="right mono">{} ms</td><td>{}</td></tr>',
+            (
+                (
+                    _said(one["title"]), one["check"], *reversed(_VERDICTS[one["verdict"]]), one["expected"], one["seen"],
+                    one["milliseconds"], _said(one["advice"]) if one["advice"] else "",
+                )
+                for one in run.results
+            ),
+        )  # fmt: skip
+        heads = (
+            T("步骤", "Step"),
+            T("结论", "Verdict"),
+            T("应为", "Expected"),
+            T("实为", "Came"),
+            T("用时", "Took"),
+            T("建议", "Look at"),
+        )
+        return format_html(
+            '<table class="rows" id="steps"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>',
+            format_html_join("", "<th>{}</th>", ((head,) for head in heads)), rows,
+        )  # fmt: skip
