@@ -328,7 +328,7 @@ def _whole_payloads(events: dict[int | None, Event], cursor: Any) -> dict[int, i
 
 
 @transaction.atomic
-def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
+def retry(*, delivery_id: int, principal: Principal | None, actor: str = "") -> Delivery:
     """Try now. A parked line goes on from here. Raises Problem 404 or 409."""
     found = _locked_delivery(delivery_id, principal)
     if found.state not in Delivery.OPEN:
@@ -341,6 +341,7 @@ def retry(*, delivery_id: int, principal: Principal | None) -> Delivery:
     found.state, found.ready_at, found.tries = Delivery.State.PENDING, timezone.now(), 0
     found.save(update_fields=["state", "ready_at", "tries"])
     Endpoint.objects.filter(pk=found.endpoint_id).update(spared_until=None)
+    _say("retried", found.endpoint, _by(principal, actor), delivery=found.pk, position=found.position)
     return found
 
 

@@ -50,13 +50,13 @@ NOT_TYPES = {
 MADE = {
     "bill.leg_": set(LegEvent.Kind.values),
     "agreement.": {"made", "ended"},
-    "partner.": {"connected", "secret_added", "suspended", "reinstated"},
+    "partner.": {"connected", "secret_added", "changed", "suspended", "reinstated"},
     "partner.quarantine_": {"applied", "dropped"},
     "organisation.": {"key.registered", "key.revoked"},
     "transit.": set(cooperation.STEPS),
     "webhook_endpoint.": {
-        "created", "changed", "rotated", "paused", "resumed", "deleted", "disabled", "replayed", "skipped", "test",
-        "tested",
+        "created", "changed", "rotated", "paused", "resumed", "deleted", "disabled", "replayed", "retried", "skipped",
+        "test", "tested",
     },
 }  # fmt: skip
 
@@ -315,6 +315,7 @@ def test_partners_and_endpoints_say_what_their_schemas_say(told, settings):
     given = make.mandate(firm, broker)
     registration.end_mandate(mandate_id=given.pk, principal=principal_of(firm))
     partner = make_partner("450000", secret=signing.new_secret())
+    partners.change(partner=partner, actor=SYSTEM, base_url="", client_id="ours", client_secret="x")
     partners.suspend(partner=partner, actor=SYSTEM)
     partners.reinstate(partner=partner, actor=SYSTEM)
     agreements.end(agreement=agreements.agree(partner=partner, direction="out", actor=SYSTEM, **TERMS), actor=SYSTEM)
@@ -326,4 +327,4 @@ def test_partners_and_endpoints_say_what_their_schemas_say(told, settings):
     endpoints.resume(endpoint_id=endpoint.pk, principal=owner)
     endpoints.replay(endpoint_id=endpoint.pk, principal=owner, after=0)
     endpoints.delete(endpoint_id=endpoint.pk, principal=owner)
-    told |= {"partner.reinstated", "agreement.ended", "webhook_endpoint.replayed", "mandate.given"}
+    told |= {"partner.changed", "partner.reinstated", "agreement.ended", "webhook_endpoint.replayed", "mandate.given"}
