@@ -65,7 +65,7 @@ def open_transit(
             audience = (*audience, *declared.parties)
     if faults:
         raise invalid(faults)
-    _lock(f"transit/{number}")
+    lock(f"transit/{number}")
     if Event.objects.filter(subject_kind="transit", subject_number=number).exists():
         raise conflict("transit-exists", T("该转关已存在", "This transit exists already"))
     append(
@@ -92,7 +92,7 @@ def confirm_transit(
     ours, which goes back to the province that opened the transit."""
     if step not in STEPS:
         raise invalid([Fault("/step", "step", T("须为 {s} 之一", "Must be one of {s}", s=", ".join(STEPS)))])
-    _lock(f"transit_confirmation/{partner_code}/{number}")
+    lock(f"transit_confirmation/{partner_code}/{number}")
     opened = Mirror.objects.filter(
         partner__code=partner_code, subject_kind="transit", subject_number=number, data__to_province=settings.PROVINCE
     ).first()
@@ -154,7 +154,7 @@ def _faults(to_province: str, containers: list[str]) -> list[Fault]:
     return faults
 
 
-def _lock(name: str) -> None:
+def lock(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 

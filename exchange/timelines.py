@@ -16,12 +16,14 @@ from clearance import tracking
 from common.problems import not_found
 from declarations.models import Declaration
 from events.models import Event
-from exchange import cooperation
+from exchange import cooperation, legs
 from exchange.models import MirrorEvent
 from parties.principals import Principal
 
 #: Kinds of subject a key is looked up under as their number.
-KINDS = ("declaration", "bill", "consignment", "voyage", "transit", "transit_confirmation", "fee_list", "site")
+KINDS = (
+    "declaration", "bill", "bill_leg", "consignment", "voyage", "transit", "transit_confirmation", "fee_list", "site",
+)  # fmt: skip
 #: Events of one province shown at most.
 MOST = 1000
 
@@ -39,7 +41,8 @@ def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
             keys |= further
             theirs = _theirs(Q(links__overlap=sorted(keys)))
     else:
-        theirs = _theirs(Q(links__overlap=sorted(_held(keys, principal))) | _answers(transits))
+        named = Q(links__overlap=sorted(_held(keys, principal))) & (~Q(subject_kind=legs.SUBJECT) | legs.of_ours())
+        theirs = _theirs(named | _answers(transits))
     own = _events(keys, subjects, principal)
     if not own and not principal.is_customs:
         raise not_found()

@@ -15,6 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 PLACES = {
     "assessment": "components/schemas/Assessment",
     "bill": "paths/~1api~1v1~1bills/post/requestBody/content/application~1json/schema",
+    "bill-leg-report": "components/schemas/LegReportRequest",
     "comparison": "components/schemas/ReportRequest",
     "conformance-report": "components/schemas/Run",
     "declaration": "components/schemas/DeclarationMessage",

@@ -49,6 +49,7 @@ NOT_TYPES = {
 #: Types put together at run time: how they begin -> how they may end.
 MADE = {
     "bill.leg_": set(LegEvent.Kind.values),
+    "bill_leg.": set(LegEvent.Kind.values),
     "agreement.": {"made", "ended"},
     "partner.": {"connected", "secret_added", "changed", "suspended", "reinstated"},
     "partner.quarantine_": {"applied", "dropped"},
