@@ -209,6 +209,8 @@ def _older(time: str, key: str, direction: str, at: str, last: str, pk: int) -> 
     """What comes after the place (``at``, ``last``, ``pk``) of a list that runs backwards."""
     try:
         moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
     except ValueError:
         raise invalid([Fault("/cursor", "cursor", T("不是本接口给出的游标", "Not a cursor of this list"))]) from None
     tie = Q(**{time: moment})

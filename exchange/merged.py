@@ -74,6 +74,7 @@ def read(cursor: str, *types: type) -> list[Any] | None:
         place = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         place = None
-    if not isinstance(place, list) or [type(value) for value in place] != list(types) or "\x00" in str(place):
+    wellformed = isinstance(place, list) and [type(value) for value in place] == list(types)
+    if not wellformed or any(isinstance(value, str) and "\x00" in value for value in place):
         raise invalid([Fault("/cursor", "cursor", T("不是本接口给出的游标", "Not a cursor of this list"))])
     return place

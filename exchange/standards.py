@@ -1,7 +1,8 @@
 """The standards desk: JSON Schemas of every event type and document that travels, with their versions and a change log.
 
 ``exchange/data/standards.json`` names families of event types (what comes before the first dot) and, for the types that
-have fields of their own, those fields. A field that is not described may still travel where an agreement names it."""
+have fields of their own, those fields. A field that is not described may still travel where an agreement names it. Whoever
+changes a schema writes an entry of the change log that names it, then runs ``manage.py publish_schemas``."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from common.problems import Problem
-from exchange import cooperation, signing
+from exchange import cooperation, merged, signing
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
@@ -161,7 +161,14 @@ def test_transits_come_page_by_page_both_ways_the_newest_first(settings, customs
     assert whole == ["IN05", "IN04", "IN03", "IN02", "IN01", "OUT05", "OUT04", "OUT03", "OUT02", "OUT01"]
     assert [one["number"] for one in pages(customs, "/api/v1/exchange/transits", 3)] == whole
     assert customs.get("/api/v1/exchange/transits?cursor=abc").status_code == 422
-    assert customs.get("/api/v1/exchange/transits?cursor=WyJ4Iiwib3V0IiwxXQ").status_code == 422  # not a time
+    for place in (
+        ["x", "out", 1],
+        ["2026-01-01T00:00:00", "out", 1],
+        ["2026-01-01T00:00:00Z", "out\x00", 1],
+        ["x"],
+        {},
+    ):
+        assert customs.get(f"/api/v1/exchange/transits?cursor={merged.write(place)}").status_code == 422, place
 
 
 def test_what_one_transaction_said_stands_in_the_order_it_was_said(api):
