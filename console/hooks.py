@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from common.asked import asked_moment
@@ -333,3 +334,19 @@ def _say_tested(request: HttpRequest, sent: Delivery) -> None:
         messages.success(request, T("测试消息已送达（{a}）。", "The test message was delivered ({a}).", a=answer))
     else:
         messages.error(request, T("测试消息未送达：{a}", "The test message was not delivered: {a}", a=answer))
+
+
+@require_POST
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try a delivery now; back to the page where the button stood."""
+    principal = officer(request, DUTY)
+    try:
+        endpoints.retry(delivery_id=pk, principal=None, actor=principal.actor)
+        messages.success(request, T("投递 #{n} 立即重试。", "Delivery #{n} is tried now.", n=pk))
+    except Problem as problem:
+        for fault in faults_of(problem):
+            messages.error(request, fault.text)
+    back = request.headers.get("Referer", "")
+    if url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        return redirect(back)
+    return redirect("admin:exchange_delivery_change", pk)

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -290,3 +291,65 @@ def partner_act(request: HttpRequest, code: str, act: str) -> HttpResponse:
     command(partner=partner, actor=principal)
     messages.success(request, done)
     return redirect("admin:exchange_partner_change", partner.pk)
+
+
+# What we reach a partner with, and what verifies its messages --------------------------------------------------------------
+_CONNECTION = (
+    Field(
+        "base_url", T("接口地址", "API address"), wide=True, most=300,
+        hint=T("以 /api/v1 结尾；空为不拉取", "Ends with /api/v1; empty: nothing is pulled"),
+    ),
+    Field("client_id", T("客户端标识", "Client id"), most=100),
+    Field("client_secret", T("客户端密钥", "Client secret"), "password", most=500, hint=T("空为不变", "Empty: as it is")),
+)  # fmt: skip
+_SECRET = (
+    Field(
+        "secret", T("对方的签名密钥", "The partner's signing secret"), "password", required=True, wide=True, most=200,
+        hint=T("whsec_（共享密钥）或 whpk_（Ed25519 公钥）", "whsec_ (shared secret) or whpk_ (Ed25519 public key)"),
+    ),
+)  # fmt: skip
+
+
+@require_http_methods(["GET", "POST"])
+def connection(request: HttpRequest, code: str) -> HttpResponse:
+    """Where a partner's API is and what we log in with there. A secret that was typed is not shown again."""
+    principal, partner = officer(request, DUTY), _partner(code)
+    given, faults = typed(request.POST, "base_url", "client_id", "client_secret"), list[Fault]()
+    if request.method == "POST":
+        try:
+            partners.change(partner=partner, actor=principal, **given)
+            messages.success(request, T("已修改，即按新设置连接。", "Changed; it is reached as set here at once."))
+            return redirect("admin:exchange_partner_change", partner.pk)
+        except Problem as problem:
+            faults = faults_of(problem)
+    else:
+        given = {"base_url": partner.base_url, "client_id": partner.client_id}
+    return page(
+        request, "console/partner_form.html", title=T("{p}：接口", "{p}: its API", p=partner), partner=partner,
+        form=shown(_CONNECTION, given | {"client_secret": ""}, faults),
+    )  # fmt: skip
+
+
+@require_http_methods(["GET", "POST"])
+def secret(request: HttpRequest, code: str) -> HttpResponse:
+    """A new secret (or public key) that verifies the partner's messages; the one before stays good for a day."""
+    principal, partner = officer(request, DUTY), _partner(code)
+    given, faults = typed(request.POST, "secret"), list[Fault]()
+    if request.method == "POST":
+        try:
+            partners.add_secret(partner=partner, secret=given["secret"], actor=principal)
+            messages.success(
+                request,
+                T(
+                    "新密钥已生效，旧密钥 24 小时内仍可用。",
+                    "The new secret is good now, the old one for 24 hours more.",
+                ),
+            )
+            return redirect("admin:exchange_partner_change", partner.pk)
+        except Problem as problem:
+            faults = faults_of(problem)
+    known = partner.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now())).order_by("-created_at")
+    return page(
+        request, "console/partner_form.html", title=T("{p}：验签密钥", "{p}: what verifies its messages", p=partner),
+        partner=partner, form=shown(_SECRET, {}, faults), secrets=known,
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from parties.models import Officer
 from parties.principals import Principal
 
 DUTY = Officer.Duty.RELEASE
-#: Of both ways together; the API gives the same.
+#: Of both ways together, on a page.
 SHOWN = 200
 #: Step -> what is said when it is confirmed.
 SAID = {
@@ -32,13 +32,14 @@ SAID = {
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     """Transits opened here and for here, side by side, the newest first."""
-    found = cooperation.transits(reader(request, DUTY), most=SHOWN)
-    for row in found:
+    found = cooperation.transits(reader(request, DUTY), cursor=request.GET.get("cursor", ""), most=SHOWN)
+    for row in found.results:
         row["next"] = {"opened": "arrived", "arrived": "departure_confirmed"}.get(row["state"], "")
     return page(
         request, "console/transits.html", title=T("跨省转关", "Transits between provinces"), province=settings.PROVINCE,
-        leaving=[row for row in found if row["direction"] == "out"],
-        coming=[row for row in found if row["direction"] == "in"], most=SHOWN,
+        leaving=[row for row in found.results if row["direction"] == "out"],
+        coming=[row for row in found.results if row["direction"] == "in"], most=SHOWN,
+        older=found.next, latest="cursor" not in request.GET,
     )  # fmt: skip
 
 

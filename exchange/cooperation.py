@@ -4,10 +4,12 @@ leave the country. Each office says only what it did itself; the other province 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
 from cargo import equipment
 from common.days import today
@@ -16,6 +18,8 @@ from common.text import T
 from declarations.models import Declaration
 from events.log import append
 from events.models import Event
+from exchange import merged
+from exchange.messages import stamp
 from exchange.models import Agreement, Mirror, MirrorEvent, Partner
 from parties.principals import Principal
 
@@ -61,7 +65,7 @@ def open_transit(
             audience = (*audience, *declared.parties)
     if faults:
         raise invalid(faults)
-    _lock(f"transit/{number}")
+    lock(f"transit/{number}")
     if Event.objects.filter(subject_kind="transit", subject_number=number).exists():
         raise conflict("transit-exists", T("该转关已存在", "This transit exists already"))
     append(
@@ -88,13 +92,13 @@ def confirm_transit(
     ours, which goes back to the province that opened the transit."""
     if step not in STEPS:
         raise invalid([Fault("/step", "step", T("须为 {s} 之一", "Must be one of {s}", s=", ".join(STEPS)))])
-    _lock(f"transit/{number}")
+    lock(f"transit_confirmation/{partner_code}/{number}")
     opened = Mirror.objects.filter(
         partner__code=partner_code, subject_kind="transit", subject_number=number, data__to_province=settings.PROVINCE
     ).first()
     if opened is None:
         raise not_found()
-    said = confirmed(number)
+    said = confirmed(partner_code, number)
     if step in said:
         raise conflict("already-confirmed", T("已确认", "This was confirmed already"))
     if step == "departure_confirmed" and "arrived" not in said:
@@ -116,12 +120,15 @@ def confirm_transit(
     )
 
 
-def confirmed(number: str) -> list[str]:
-    """The steps of a transit that were confirmed here, in order."""
-    said = Event.objects.filter(subject_kind="transit_confirmation", subject_number=number).values_list(
-        "type", flat=True
+def confirmed(partner_code: str, number: str) -> list[str]:
+    """The steps of a partner's transit that were confirmed here, in order. Provinces number their transits each for itself:
+    whose one is confirmed stands in the event."""
+    said = set(
+        Event.objects.filter(
+            subject_kind="transit_confirmation", subject_number=number, data__province=partner_code
+        ).values_list("type", flat=True)
     )
-    return [step for step in STEPS if f"transit.{step}" in set(said)]
+    return [step for step in STEPS if f"transit.{step}" in said]
 
 
 def provinces() -> list[Partner]:
@@ -147,7 +154,7 @@ def _faults(to_province: str, containers: list[str]) -> list[Fault]:
     return faults
 
 
-def _lock(name: str) -> None:
+def lock(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
@@ -156,44 +163,83 @@ def _lock(name: str) -> None:
 _STATES = {"transit.arrived": "arrived", "transit.departure_confirmed": "departure_confirmed"}
 
 
-def transits(principal: Principal, *, number: str | None = None, most: int = 200) -> list[dict[str, Any]]:
+def answers_to_us() -> Q:
+    """Mirrored confirmations that do not say they are of another province's transit: its number may be the same as ours."""
+    ours = Q(data__province=settings.PROVINCE) | ~Q(data__has_key="province")
+    return Q(subject_kind="transit_confirmation") & ours
+
+
+def transits(
+    principal: Principal, *, number: str | None = None, cursor: str = "", most: int = merged.PAGE
+) -> merged.Page:
     """Transits opened here ("out") and for here ("in"), the newest first, each with what was confirmed. Whoever is no customs
-    office sees those opened here for its own goods."""
+    office sees those opened here for its own goods. Raises Problem 422 where ``cursor`` is none of ours."""
     own = Event.objects.filter(subject_kind="transit", type="transit.opened")
     theirs = Mirror.objects.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
     if number is not None:
         own, theirs = own.filter(subject_number=number), theirs.filter(subject_number=number)
     if not principal.is_customs:
         own, theirs = own.filter(audience__contains=[principal.organisation_id or 0]), theirs.none()
-    opened = list(own.order_by("-recorded_at")[:most])
-    expected = list(theirs.select_related("partner").order_by("-last_time")[:most])
-    said: dict[tuple[str, str], list[tuple[str, Any, dict[str, Any]]]] = {}
-    answers = MirrorEvent.objects.filter(
-        subject_kind="transit_confirmation", subject_number__in=[event.subject_number for event in opened]
-    ).select_related("partner")
-    for answer in answers.order_by("sequence"):
-        key = (answer.partner.code, answer.subject_number)
-        said.setdefault(key, []).append((answer.type, answer.occurred_at, answer.data))
-    confirmed = Event.objects.filter(
-        subject_kind="transit_confirmation", subject_number__in=[row.subject_number for row in expected]
-    )
-    for event in confirmed.order_by("sequence"):
-        key = (settings.PROVINCE, event.subject_number)
-        said.setdefault(key, []).append((event.type, event.occurred_at, event.data))
+    if place := merged.read(cursor, str, str, int):
+        own = own.filter(_older("occurred_at", "entry", "out", *place))
+        theirs = theirs.filter(_older("last_time", "pk", "in", *place))
+    # Key of the order over both ways -> the transit.
+    found: list[tuple[tuple[str, str, int], Event | Mirror]]
     found = [
-        _transit(
-            "out", settings.PROVINCE, event.subject_number, event.occurred_at, event.data,
-            said.get((event.data["to_province"], event.subject_number), []),
-        )
-        for event in opened
-    ] + [
-        _transit(
-            "in", row.partner.code, row.subject_number, row.last_time, row.data,
-            said.get((settings.PROVINCE, row.subject_number), []),
-        )
-        for row in expected
-    ]  # fmt: skip
-    return sorted(found, key=lambda one: one["opened_at"], reverse=True)[:most]
+        ((stamp(row.occurred_at), "out", row.entry), row) for row in own.order_by("-occurred_at", "-entry")[: most + 1]
+    ]
+    found += [
+        ((stamp(row.last_time), "in", row.pk), row)
+        for row in theirs.select_related("partner").order_by("-last_time", "-pk")[: most + 1]
+    ]
+    found.sort(key=lambda one: one[0], reverse=True)
+    shown, said = found[:most], _said([row for _, row in found[:most]])
+    results = []
+    for _, row in shown:
+        if isinstance(row, Event):
+            steps = said.get((row.data["to_province"], settings.PROVINCE, row.subject_number), [])
+            results.append(_transit("out", settings.PROVINCE, row.subject_number, row.occurred_at, row.data, steps))
+        else:
+            steps = said.get((settings.PROVINCE, row.partner.code, row.subject_number), [])
+            results.append(_transit("in", row.partner.code, row.subject_number, row.last_time, row.data, steps))
+    return merged.Page(results, merged.write(list(shown[-1][0])) if len(found) > most else None)
+
+
+def _older(time: str, key: str, direction: str, at: str, last: str, pk: int) -> Q:
+    """What comes after the place (``at``, ``last``, ``pk``) of a list that runs backwards."""
+    try:
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            raise ValueError
+    except ValueError:
+        raise invalid([Fault("/cursor", "cursor", T("不是本接口给出的游标", "Not a cursor of this list"))]) from None
+    tie = Q(**{time: moment})
+    if direction == last:
+        tie &= Q(**{f"{key}__lt": pk})
+    return Q(**{f"{time}__lt": moment}) | (tie if direction <= last else Q(pk__in=[]))
+
+
+#: who confirmed, whose transit, its number -> type, time and content of each confirmation
+_Said = dict[tuple[str, str, str], list[tuple[str, datetime, dict[str, Any]]]]
+
+
+def _said(rows: list[Event | Mirror]) -> _Said:
+    """What was confirmed of these transits, each by the province it was opened for."""
+    said: _Said = {}
+    answers = MirrorEvent.objects.filter(
+        answers_to_us(), subject_number__in=[row.subject_number for row in rows if isinstance(row, Event)]
+    )
+    for answer in answers.select_related("partner").order_by("sequence"):
+        key = (answer.partner.code, settings.PROVINCE, answer.subject_number)
+        said.setdefault(key, []).append((answer.type, answer.occurred_at, answer.data))
+    ours = Event.objects.filter(
+        subject_kind="transit_confirmation",
+        subject_number__in=[row.subject_number for row in rows if isinstance(row, Mirror)],
+    )
+    for event in ours.order_by("sequence"):
+        key = (settings.PROVINCE, event.data.get("province", ""), event.subject_number)
+        said.setdefault(key, []).append((event.type, event.occurred_at, event.data))
+    return said
 
 
 def _transit(

@@ -269,6 +269,11 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"#{self.pk}"
 
+    @property
+    def may_be_retried(self) -> bool:
+        """Open, and as far as it shows the first of its line: those behind it have no next try."""
+        return self.state == self.State.PARKED or (self.state == self.State.PENDING and self.ready_at is not None)
+
 
 class Attempt(models.Model):
     """One try: what came back, how long it took, and the first bytes of the answer."""
@@ -504,3 +509,6 @@ class ConformanceRun(models.Model):
         verbose_name = T("符合性检查", "conformance check")
         verbose_name_plural = T("符合性检查", "conformance checks")
         ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return self.url

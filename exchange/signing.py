@@ -62,6 +62,17 @@ def is_wellformed(secret: str) -> bool:
     return (secret.startswith(SHARED) and 24 <= len(raw) <= 64) or (secret.startswith(PUBLIC) and len(raw) == 32)
 
 
+def signs(secret: str) -> bool:
+    """Whether ``secret`` can sign: ``whsec_`` as above, or ``whsk_`` with a private key and its public one."""
+    if not secret.startswith(PRIVATE):
+        return secret.startswith(SHARED) and is_wellformed(secret)
+    try:
+        raw = base64.b64decode(secret.partition("_")[2], validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(raw) == 64
+
+
 def _text(message_id: str, timestamp: int, body: bytes) -> bytes:
     return f"{message_id}.{timestamp}.".encode() + body
 

@@ -1,7 +1,8 @@
 """The standards desk: JSON Schemas of every event type and document that travels, with their versions and a change log.
 
 ``exchange/data/standards.json`` names families of event types (what comes before the first dot) and, for the types that
-have fields of their own, those fields. A field that is not described may still travel where an agreement names it."""
+have fields of their own, those fields. A field that is not described may still travel where an agreement names it. Whoever
+changes a schema writes an entry of the change log that names it, then runs ``manage.py publish_schemas``."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ def table() -> dict[str, Any]:
 
 
 def is_known(event_type: str) -> bool:
-    """Whether the desk knows the family of ``event_type``."""
-    return event_type.partition(".")[0] in table()["families"]
+    """Whether the desk has a schema of ``event_type``."""
+    family, _, name = event_type.partition(".")
+    return name in table()["families"].get(family, {}).get("types", {})
 
 
 def change_log() -> list[dict[str, str]]:
@@ -170,11 +172,29 @@ _ENVELOPE: dict[str, Any] = {
 }
 
 
+def _bank_report(title: str, document: str, moment: str) -> dict[str, Any]:
+    """What a bank reports, signed: its own reference, what was paid, how much, and when."""
+    return {
+        "$schema": _JSON_SCHEMA,
+        "title": title,
+        "type": "object",
+        "required": ["reference", document, "amount", moment],
+        "properties": {
+            "reference": {"type": "string", "minLength": 1, "maxLength": 64, "description": "the bank's own"},
+            document: {"type": "string", "minLength": 1, "maxLength": 50},
+            "amount": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "description": "CNY"},
+            moment: {"type": "string", "format": "date-time"},
+        },
+    }
+
+
 def documents() -> dict[str, dict[str, Any]]:
-    """Schemas of the documents of the exchange itself."""
+    """Schemas of the documents of the exchange itself, and of what banks report."""
     text, whole = {"type": "string"}, {"type": "integer", "minimum": 0}
     summary = {"count": whole, "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"}}
     return {
+        "payment-report": _bank_report("report of a payment", "memo", "paid_at"),
+        "refund-report": _bank_report("report of a refund", "refund", "refunded_at"),
         "message": {
             "$schema": _JSON_SCHEMA,
             "title": "message",

@@ -16,25 +16,33 @@ from clearance import tracking
 from common.problems import not_found
 from declarations.models import Declaration
 from events.models import Event
+from exchange import cooperation, legs
 from exchange.models import MirrorEvent
 from parties.principals import Principal
 
 #: Kinds of subject a key is looked up under as their number.
-KINDS = ("declaration", "bill", "consignment", "voyage", "transit", "transit_confirmation", "fee_list", "site")
+KINDS = (
+    "declaration", "bill", "bill_leg", "consignment", "voyage", "transit", "transit_confirmation", "fee_list", "site",
+)  # fmt: skip
 #: Events of one province shown at most.
 MOST = 1000
 
 
 def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
     """What this and the other provinces said of the goods that ``number`` leads to, in order of time. A caller who is not
-    customs must be one who may see something of ours about them, and sees of ours only that. Raises Problem 404."""
-    keys, subjects = _own(number, principal)
-    theirs = _theirs(keys)
-    # What a partner calls it by (the bill its leg belongs to) may be how we know it.
-    further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
-    if further and principal.is_customs:
-        keys |= further
-        theirs = _theirs(keys)
+    customs must be one who may see something of ours about them, and sees of ours only that; of theirs, what is said of
+    numbers it demonstrably holds (:func:`_held`). Raises Problem 404."""
+    keys, subjects, transits = _own(number, principal)
+    if principal.is_customs:
+        theirs = _theirs(Q(links__overlap=sorted(keys)))
+        # What a partner calls it by (the bill its leg belongs to) may be how we know it.
+        further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
+        if further:
+            keys |= further
+            theirs = _theirs(Q(links__overlap=sorted(keys)))
+    else:
+        named = Q(links__overlap=sorted(_held(keys, principal))) & (~Q(subject_kind=legs.SUBJECT) | legs.of_ours())
+        theirs = _theirs(named | _answers(transits))
     own = _events(keys, subjects, principal)
     if not own and not principal.is_customs:
         raise not_found()
@@ -55,9 +63,9 @@ def _is_container(key: str) -> bool:
     return equipment.is_valid(equipment.normal(key))
 
 
-def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, str]]]:
-    """The keys of the goods that ``number`` leads to among what ``principal`` may see, and our subjects about them. Containers
-    carry other goods next month: one is a key only where it was asked for."""
+def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, str]], list[Event]]:
+    """The keys of the goods that ``number`` leads to among what ``principal`` may see, our subjects about them, and the
+    transits they go under. Containers carry other goods next month: one is a key only where it was asked for."""
     found = tracking.find(number)
     if not principal.is_customs:
         seen = Declaration.objects.visible_to(principal)
@@ -78,16 +86,48 @@ def _own(number: str, principal: Principal) -> tuple[set[str], set[tuple[str, st
     )
     if not principal.is_customs:
         transits = transits.filter(audience__contains=[principal.organisation_id or 0])
-    keys |= set(transits.values_list("subject_number", flat=True)[:50])
-    return keys, set(tracking.subjects_of(found))
+    opened = list(transits.order_by("-recorded_at")[:50])
+    keys |= {event.subject_number for event in opened}
+    return keys, set(tracking.subjects_of(found)), opened
 
 
-def _theirs(keys: set[str]) -> list[MirrorEvent]:
-    return list(
-        MirrorEvent.objects.filter(links__overlap=sorted(keys))
-        .select_related("partner")
-        .order_by("-occurred_at")[:MOST]
+def _held(keys: set[str], principal: Principal) -> set[str]:
+    """Those of ``keys`` by which ``principal`` may be told what other provinces say: numbers of declarations it is a party
+    to, of one-bills it has to do with, and of consignments whose manifest named it. What the caller itself declared (the
+    number of a transport document, a container) proves nothing: anybody may write down a competitor's."""
+    asked = sorted(keys)
+    declared = Declaration.objects.visible_to(principal).filter(
+        Q(unified_number__in=asked) | Q(customs_number__in=asked)
     )
+    held = {number for pair in declared.values_list("unified_number", "customs_number") for number in pair if number}
+    held |= set(Bill.objects.visible_to(principal).filter(number__in=asked).values_list("number", flat=True))
+    seen = Consignment.objects.live().visible_to(principal)
+    goods = list(seen.filter(bill_number__in=asked).select_related("manifest", "voyage"))
+    # As its carrier sent it: who declares a consignment may see ours from then on, by a claim of its own.
+    named = set(
+        Event.objects.filter(
+            subject_kind="consignment", type="consignment.declared",
+            subject_number__in=[one.reference for one in goods],
+            audience__contains=[principal.organisation_id or 0],
+        ).values_list("subject_number", flat=True)
+    )  # fmt: skip
+    for one in goods:
+        if one.reference in named:
+            held |= {one.bill_number, one.reference}
+    return held
+
+
+def _answers(transits: list[Event]) -> Q:
+    """What the provinces of destination confirmed of these transits of ours."""
+    answers = Q(pk__in=[])
+    for opened in transits:
+        to = {"partner__code": opened.data["to_province"], "subject_number": opened.subject_number}
+        answers |= cooperation.answers_to_us() & Q(**to)
+    return answers
+
+
+def _theirs(which: Q) -> list[MirrorEvent]:
+    return list(MirrorEvent.objects.filter(which).select_related("partner").order_by("-occurred_at")[:MOST])
 
 
 def _events(keys: set[str], subjects: set[tuple[str, str]], principal: Principal) -> list[Event]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from exchange.api import corridor, desk, together, webhooks
+from exchange.api import corridor, desk, legs, together, webhooks
 
 urlpatterns = [
     path("webhook-endpoints", webhooks.Endpoints.as_view(), name="webhook-endpoints"),
@@ -19,6 +19,8 @@ urlpatterns = [
     path("exchange/digest", corridor.Digest.as_view(), name="exchange-digest"),
     path("exchange/reports", corridor.Reports.as_view(), name="exchange-reports"),
     path("exchange/timeline/<str:number>", corridor.TimeLine.as_view()),
+    path("exchange/bill-legs", legs.LegReports.as_view()),
+    path("exchange/bill-legs/<str:number>", legs.Legs.as_view()),
     path("exchange/transits", together.Transits.as_view()),
     path("exchange/transits/<str:number>", together.TransitDetail.as_view()),
     path("exchange/transits/<str:number>/confirmations", together.TransitConfirmations.as_view()),

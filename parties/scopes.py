@@ -60,6 +60,7 @@ SCOPES: dict[str, Scope] = {
     "exchange:write": Scope(T("推送共享事件", "push shared events"), frozenset({R.PARTNER_PROVINCE})),
     "transits:read": Scope(T("查看跨省转关", "read transits between provinces"), _DECLARANTS | _MOVERS | _OFFICE),
     "transits:write": Scope(T("办理跨省转关与离境确认", "open and confirm transits between provinces"), _OFFICE),
+    "legs:write": Scope(T("报送外省提单的区段事件", "report legs of bills of other provinces"), _MOVERS | _OFFICE),
     "webhooks:write": Scope(T("管理推送端点", "manage webhook endpoints"), _EVERYONE),
 }
 

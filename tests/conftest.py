@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
@@ -13,6 +13,8 @@ from django.test import Client
 from django.utils import translation
 
 from common import redis as redis_client
+from events.models import Event
+from exchange import standards
 from refdata import loading
 from tests import make
 
@@ -41,7 +43,15 @@ def pytest_terminal_summary(terminalreporter) -> None:
         for name, value in report.user_properties:
             if name == "tally":
                 terminalreporter.line(value)
-    left_out = [report.nodeid for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
+    skipped = terminalreporter.stats.get("skipped", [])
+    without_node = [report.nodeid for report in skipped if "node is not installed" in str(report.longrepr)]
+    if without_node:
+        terminalreporter.section("example receivers left out", yellow=True)
+        terminalreporter.line(
+            f"{len(without_node)} example(s) were not run: node is not installed (18 or later). Nothing else runs"
+            " examples/partner/receiver.mjs."
+        )
+    left_out = [report.nodeid for report in skipped if "browser" in report.keywords]
     if left_out:
         terminalreporter.section("browser tests left out", yellow=True)
         for name in left_out:
@@ -75,6 +85,24 @@ def django_db_setup(django_db_setup, django_db_blocker) -> None:
     introspection.django_table_names = without_code_lists
     with django_db_blocker.unblock():
         loading.load()
+
+
+#: Who says something in tests of the log itself, of types that are nobody's.
+OF_THE_LOG = ("t", "test")
+
+
+@pytest.fixture(autouse=True)
+def _no_event_without_a_schema(request) -> Iterator[None]:
+    """Whatever a test made the system say, however the type came about: the standards desk has a schema of it."""
+    names = request.fixturenames
+    uses = next((name for name in ("transactional_db", "db") if name in names), None)
+    if uses:  # set up before this fixture, it is there when this one ends
+        request.getfixturevalue(uses)
+    yield
+    if not (uses or request.node.get_closest_marker("django_db")) or connection.needs_rollback:
+        return
+    types = set(Event.objects.exclude(actor__in=OF_THE_LOG).values_list("type", flat=True).distinct())
+    assert {event_type for event_type in types if not standards.is_known(event_type)} == set()
 
 
 @pytest.fixture(autouse=True)

@@ -113,6 +113,8 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/v1/exchange/digest": {"GET": "exchange:read"},
     "api/v1/exchange/reports": {"GET": "exchange:read", "POST": "exchange:write"},
     "api/v1/exchange/timeline/<str:number>": {"GET": "events:read"},
+    "api/v1/exchange/bill-legs": {"POST": "legs:write"},
+    "api/v1/exchange/bill-legs/<str:number>": {"GET": "events:read"},
     "api/v1/exchange/transits": {"GET": "transits:read", "POST": "transits:write"},
     "api/v1/exchange/transits/<str:number>": {"GET": "transits:read"},
     "api/v1/exchange/transits/<str:number>/confirmations": {"POST": "transits:write"},

@@ -78,10 +78,41 @@ class DocumentSchema(View):
 
 class NewRunSerializer(serializers.Serializer):
     url = serializers.CharField(max_length=500)
-    secret = serializers.CharField(max_length=120, required=False)
+    secret = serializers.CharField(
+        max_length=120,
+        required=False,
+        help_text="检查专用密钥 whsec_ 或 whsk_ / made for the test; ours where not given",
+    )
+    signature = serializers.ChoiceField(
+        ["v1", "v1a"], required=False, help_text="未给密钥时 / where no secret is given"
+    )
+
+
+class BothLanguagesSerializer(serializers.Serializer):
+    zh = serializers.CharField()
+    en = serializers.CharField()
+
+
+class ConformanceStepSerializer(serializers.Serializer):
+    check = serializers.CharField()
+    title = BothLanguagesSerializer()
+    verdict = serializers.ChoiceField(
+        ["passed", "failed", "not-shown"],
+        help_text="not-shown: 2xx，但看不出是否做对 / 2xx alone does not show the effect",
+    )
+    expected = serializers.CharField()
+    seen = serializers.CharField()
+    milliseconds = serializers.IntegerField()
+    advice = BothLanguagesSerializer(allow_null=True)
 
 
 class RunSerializer(serializers.ModelSerializer):
+    state = serializers.ChoiceField(["waiting", "running", "finished", "lost"])
+    passed = serializers.BooleanField(
+        allow_null=True, help_text="null：未结束，或有步骤看不出 / not ended, or a step could not be seen"
+    )
+    results = ConformanceStepSerializer(many=True)
+
     class Meta:
         model = ConformanceRun
         fields = ["id", "url", "state", "started_at", "finished_at", "passed", "results"]
@@ -89,7 +120,9 @@ class RunSerializer(serializers.ModelSerializer):
 
 
 class CreatedRunSerializer(RunSerializer):
-    secret = serializers.CharField(help_text="本次检查所用密钥 / the secret this run signs with")
+    secret = serializers.CharField(
+        help_text="用它验证本次检查的消息 / verifies the messages of this run (whsec_ or whpk_)"
+    )
 
     class Meta(RunSerializer.Meta):
         fields = [*RunSerializer.Meta.fields, "secret"]
@@ -105,7 +138,7 @@ class CreatedRunSerializer(RunSerializer):
     )
 )
 class ConformanceRuns(View):
-    """Check a partner's test endpoint: signing, ordering, duplicates, gaps, replay, slow answers."""
+    """Check a partner's test endpoint: signing, ordering, duplicates, gaps, replay, slow answers. One check at a time."""
 
     scopes = {"POST": "exchange:write"}
     idempotent = True

@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schem
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from cargo.models import Category
 from common.api import View
@@ -16,7 +17,7 @@ from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, invalid, not_found
 from common.text import T
-from exchange import cooperation, search
+from exchange import cooperation, merged, search
 from parties.principals import caller
 
 
@@ -48,7 +49,15 @@ class TransitSerializer(serializers.Serializer):
     departed_at = serializers.DateTimeField(allow_null=True)
 
 
-class TransitsSerializer(serializers.Serializer):
+#: Rows of a page at most.
+MOST = 200
+
+
+class PageSerializer(serializers.Serializer):
+    next = serializers.CharField(allow_null=True, help_text="下一页地址 / address of the next page; null on the last")
+
+
+class TransitsSerializer(PageSerializer):
     results = TransitSerializer(many=True)
 
 
@@ -59,15 +68,39 @@ class ConfirmSerializer(serializers.Serializer):
     place = serializers.CharField(required=False, allow_blank=True, max_length=80)
 
 
+_PAGED = [
+    OpenApiParameter("cursor", str, description="上一页给出 / as the page before gave it"),
+    OpenApiParameter("page_size", int, description=f"1–{MOST}"),
+]
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """Which page is asked for. A size that is none is as good as no size, as in every list."""
+    size = request.query_params.get("page_size", "")
+    known = size.isascii() and size.isdecimal() and int(size[:9]) > 0
+    return {
+        "cursor": request.query_params.get("cursor", ""),
+        "most": min(int(size[:9]), MOST) if known else merged.PAGE,
+    }
+
+
+def _page(request: Request, page: merged.Page) -> Response:
+    here = request.build_absolute_uri()
+    following = replace_query_param(here, "cursor", page.next) if page.next else None
+    return Response({"next": following, "results": page.results})
+
+
 def _one(request: Request, number: str, direction: str | None = None) -> dict[str, Any]:
-    for found in cooperation.transits(caller(request), number=number):
+    for found in cooperation.transits(caller(request), number=number).results:
         if direction in (None, found["direction"]):
             return found
     raise not_found()
 
 
 @extend_schema_view(
-    get=extend_schema(operation_id="exchange_transits_list", summary="跨省转关", responses=TransitsSerializer),
+    get=extend_schema(
+        operation_id="exchange_transits_list", summary="跨省转关", parameters=_PAGED, responses=TransitsSerializer
+    ),
     post=extend_schema(
         summary="发起跨省转关",
         request=OpenTransitSerializer,
@@ -94,7 +127,7 @@ class Transits(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        return Response({"results": cooperation.transits(caller(request))})
+        return _page(request, cooperation.transits(caller(request), **_asked(request)))
 
     def post(self, request: Request) -> Response:
         wanted = OpenTransitSerializer(data=request.data)
@@ -157,7 +190,7 @@ class FoundListSerializer(serializers.Serializer):
     items = serializers.ListField(child=serializers.DictField())
 
 
-class FoundListsSerializer(serializers.Serializer):
+class FoundListsSerializer(PageSerializer):
     results = FoundListSerializer(many=True)
 
 
@@ -168,7 +201,7 @@ _PORT = OpenApiParameter("port", str, description="UN/LOCODE")
 @extend_schema_view(
     get=extend_schema(
         summary="全通道港口收费清单",
-        parameters=[_PORT, OpenApiParameter("q", str, description="关键词 / words"), _ON],
+        parameters=[_PORT, OpenApiParameter("q", str, description="关键词 / words"), _ON, *_PAGED],
         responses=FoundListsSerializer,
     )
 )
@@ -179,15 +212,13 @@ class FeeLists(View):
 
     def get(self, request: Request) -> Response:
         asked = request.query_params
-        return Response(
-            {
-                "results": search.fee_lists(
-                    day=(asked_day(request.query_params, "on") or today()),
-                    port=asked.get("port", ""),
-                    words=asked.get("q", ""),
-                )
-            }
+        found = search.fee_lists(
+            day=asked_day(asked, "on") or today(),
+            port=asked.get("port", ""),
+            words=asked.get("q", ""),
+            **_asked(request),
         )
+        return _page(request, found)
 
 
 class FoundSiteSerializer(serializers.Serializer):
@@ -202,7 +233,7 @@ class FoundSiteSerializer(serializers.Serializer):
     valid_to = serializers.DateField(allow_null=True)
 
 
-class FoundSitesSerializer(serializers.Serializer):
+class FoundSitesSerializer(PageSerializer):
     results = FoundSiteSerializer(many=True)
 
 
@@ -214,6 +245,7 @@ class FoundSitesSerializer(serializers.Serializer):
             OpenApiParameter("code", str, description="商品编号 / commodity code"),
             _PORT,
             _ON,
+            *_PAGED,
         ],
         responses=FoundSitesSerializer,
     )
@@ -227,13 +259,11 @@ class Sites(View):
         asked = request.query_params
         if (category := asked.get("category", "")) and category not in Category.values:
             raise invalid([Fault("/category", "category", T("类别无效", "Unknown category"))])
-        return Response(
-            {
-                "results": search.sites(
-                    day=(asked_day(request.query_params, "on") or today()),
-                    category=category,
-                    code=asked.get("code", ""),
-                    port=asked.get("port", ""),
-                )
-            }
+        found = search.sites(
+            day=asked_day(asked, "on") or today(),
+            category=category,
+            code=asked.get("code", ""),
+            port=asked.get("port", ""),
+            **_asked(request),
         )
+        return _page(request, found)

@@ -7,24 +7,35 @@ from functools import cache
 from typing import Any
 
 import orjson
+from django.conf import settings
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 
 #: Name at the standards desk -> where the API's description has it.
 PLACES = {
     "assessment": "components/schemas/Assessment",
     "bill": "paths/~1api~1v1~1bills/post/requestBody/content/application~1json/schema",
+    "bill-leg-report": "components/schemas/LegReportRequest",
+    "comparison": "components/schemas/ReportRequest",
+    "conformance-report": "components/schemas/Run",
     "declaration": "components/schemas/DeclarationMessage",
     "fee-invoice": "components/schemas/InvoiceInputRequest",
     "fee-list": "components/schemas/FeeListDetail",
+    "gate-move": "components/schemas/GateMoveRequest",
     "manifest": "paths/~1api~1v1~1manifests/post/requestBody/content/application~1json/schema",
+    "port-fee-quotation": "components/schemas/PortFeeQuotations",
     "port-paper": "components/schemas/PortPaper",
+    "transit": "components/schemas/OpenTransitRequest",
+    "transit-confirmation": "components/schemas/ConfirmRequest",
+    "voyage-report": "components/schemas/VoyageReportRequest",
 }
 _REFERENCE = re.compile(rb'"#/components/schemas/([^"]+)"')
 
 
 @cache
 def _description() -> dict[str, Any]:
-    described: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    with translation.override(settings.LANGUAGE_CODE):  # whoever asks first
+        described: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return described
 
 

@@ -22,7 +22,8 @@ TERMS = {
     "fields": {
         "declaration.*": ["state", "transport_document_number"],
         "transit.*": [
-            "state", "from_office", "to_office", "to_province", "containers", "declaration_number", "conveyance", "place",
+            "state", "from_office", "to_office", "to_province", "province", "containers", "declaration_number",
+            "conveyance", "place",
         ],
     },
 }  # fmt: skip

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from collections.abc import Callable
 
-from exchange import signing
+import pytest
+from django.db import connection
+
+from events.models import Event
+from exchange import conformance, endpoints, signing
 from exchange.models import Endpoint
 from parties.models import Officer
 from tests import make
 from tests.browsing import Browser
-from tests.exchange.conftest import make_partner
+from tests.exchange.conftest import deliver, make_partner, principal_of, say
 from tests.exchange.test_cooperation import SHARED
 from tests.exchange.test_inbox import message, send
 from tests.tariffs.test_browser import FAINT
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("browser")]
+
+
+def as_worker(work: Callable[[], object]) -> None:
+    """Run what a worker does in a thread of its own: Playwright's event loop runs in this one."""
+
+    def run() -> None:
+        work()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
 
 
 def look(browser: Browser, name: str) -> None:
@@ -167,3 +184,66 @@ def test_a_transit_is_opened_and_one_on_the_way_here_is_confirmed(browser: Brows
     page.click("#coming button")
     page.wait_for_selector("#coming .chip.ok")
     look(browser, "exchange-transits")
+
+
+def test_a_failed_delivery_is_retried_by_one_click_and_by_the_keyboard(browser: Browser, receiver) -> None:
+    partner, hook = make_partner(), receiver(lambda received, nth: 500)
+    endpoints.create(principal=principal_of(partner.organisation), url=hook.url, event_types=["*"])
+    say("D1", data={"state": "x"})
+    say("D2", data={"state": "x"})
+    as_worker(deliver)
+    make.officer(username="wang", name="王敏", duties=(Officer.Duty.EXCHANGE,))
+    page = browser.page
+    browser.log_in("wang")
+    browser.open("/console/exchange/delivery/")
+    look(browser, "exchange-deliveries")
+    page.focus("#result_list button >> nth=0")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("li.success")
+    assert "/delivery/" in page.url
+    as_worker(deliver)
+    page.click("#result_list tbody th a >> nth=0")
+    page.wait_for_selector("[data-key=r]")
+    look(browser, "exchange-delivery")
+    page.wait_for_load_state()
+    page.keyboard.press("r")
+    page.wait_for_selector("li.success")
+    browser.open(f"/console/exchange/endpoints/{Endpoint.objects.get().pk}/")
+    look(browser, "exchange-endpoint-failing")
+    page.click("table.rows button >> nth=0")
+    page.wait_for_selector("li.success")
+    assert Event.objects.filter(type="webhook_endpoint.retried").count() == 3
+
+
+def test_a_partners_page_shows_how_things_stand_and_where_it_is_changed(browser: Browser, receiver) -> None:
+    partner = make_partner(secret=signing.new_secret(), base_url="https://api.example.com/api/v1")
+    make_partner("520000")
+    endpoints.create(
+        principal=principal_of(partner.organisation), url=receiver(lambda a, n: 500).url, event_types=["*"]
+    )
+    say("D1", data={"state": "x"})
+    as_worker(deliver)
+    make.officer(username="wang", name="王敏", duties=(Officer.Duty.EXCHANGE,))
+    made, _ = conformance.start(principal=principal_of(partner.organisation), url=receiver().url)
+    as_worker(lambda: conformance.run(made.pk))
+    page = browser.page
+    browser.log_in("wang")
+    browser.open("/console/exchange/partner/")
+    look(browser, "exchange-partners")
+    browser.open(f"/console/exchange/partner/{partner.pk}/change/")
+    look(browser, "exchange-partner")
+    page.keyboard.press("e")
+    page.wait_for_url("**/connection/")
+    look(browser, "exchange-partner-connection")
+    page.click("#keep")
+    page.wait_for_selector("li.success")
+    page.wait_for_load_state()
+    page.keyboard.press("s")
+    page.wait_for_url("**/secret/")
+    page.fill("[name=secret]", signing.new_secret())
+    page.click("#keep")
+    page.wait_for_selector("li.success")
+    browser.open("/console/exchange/partners/450000/secret/")
+    look(browser, "exchange-partner-secret")
+    browser.open(f"/console/exchange/conformancerun/{made.pk}/change/")
+    look(browser, "exchange-conformance")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from console import transits
 from events.models import Event
 from exchange import signing
 from parties.models import Officer
@@ -58,6 +60,20 @@ def test_a_transit_is_opened_and_seen_with_what_the_other_province_confirmed(des
     assert (row["state"], row["departed_at"]) == ("arrived", None)
     assert row["arrived_at"] is not None
     assert declared.unified_number in page.content.decode()
+
+
+def test_older_transits_are_a_page_away(desk, monkeypatch):
+    monkeypatch.setattr(transits, "SHOWN", 2)
+    connected()
+    for nth in range(1, 4):
+        desk.post("transit_new", **FORM | {"number": f"ZG{nth:04}"})
+    page = desk.get("transits")
+    assert [row["number"] for row in page.context["leaving"]] == ["ZG0003", "ZG0002"]
+    older = re.search(r'href="\?cursor=([^"]+)"', page.content.decode())[1]
+    page = desk.get("transits", cursor=older)
+    assert [row["number"] for row in page.context["leaving"]] == ["ZG0001"]
+    assert "?cursor=" not in page.content.decode()
+    assert "回到最近" in page.content.decode()
 
 
 def test_only_provinces_that_an_agreement_tells_of_transits_are_offered(desk):

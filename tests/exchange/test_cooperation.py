@@ -6,10 +6,13 @@ import pytest
 from django.core.management import call_command
 
 from common.problems import Problem
-from exchange import cooperation, signing
+from exchange import cooperation, merged, signing
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
+from tests.bills import cast as bills_cast
+from tests.cargo import cargo_make
+from tests.clearance import states
 from tests.exchange.conftest import make_partner, say
 from tests.exchange.test_inbox import message, send
 from tests.make import events_of
@@ -20,14 +23,16 @@ SHARED = {
     "kinds": ["transit", "transit_confirmation", "bill", "consignment", "declaration", "fee_list", "site"],
     "types": ["transit.*", "bill.*", "consignment.*", "declaration.*", "fee_list.*", "site.*"],
     "fields": {
-        "transit.*": ["state", "to_province", "to_office", "from_office", "containers", "declaration_number", "place"],
+        "transit.*": [
+            "state", "to_province", "to_office", "from_office", "containers", "declaration_number", "place", "province",
+        ],
         "bill.*": ["place", "leg", "bill_number", "container"],
         "consignment.*": ["bill_number", "place"],
         "declaration.*": ["state", "transport_document_number"],
-        "fee_list.*": ["port", "title", "body", "valid_from", "items.code", "items.name_zh", "items.rate"],
+        "fee_list.*": ["port", "title", "body", "valid_from", "valid_to", "items.code", "items.name_zh", "items.rate"],
         "site.*": ["code", "name", "port", "category", "valid_from"],
     },
-}
+}  # fmt: skip
 
 
 def connected(code: str) -> str:
@@ -96,6 +101,76 @@ def test_an_inland_office_opens_a_transit_and_sees_what_the_coast_confirmed(cust
     assert {step["type"] for step in by_transit} == everything - {"declaration.lodged"}
 
 
+def test_transits_of_two_provinces_with_one_number_are_confirmed_each_for_itself(settings, customs):
+    """Each province numbers its transits itself: ours, and those of two others, may all be called ZG0001."""
+    settings.PROVINCE = "450000"
+    secrets = {code: connected(code) for code in ("620000", "520000")}
+    for code, secret in secrets.items():
+        given = message(
+            "ZG0001", kind="transit", type="transit.opened", data={"state": "opened", "to_province": "450000"}
+        )
+        assert send(given, code=code, secret=secret).json()["status"] == "applied"
+    path = "/api/v1/exchange/transits/ZG0001/confirmations"
+    assert customs.post(path, {"province": "620000", "step": "arrived"}).status_code == 201
+    assert customs.post(path, {"province": "520000", "step": "arrived"}).status_code == 201
+    assert customs.post(path, {"province": "520000", "step": "departure_confirmed"}).status_code == 201
+    assert customs.post(path, {"province": "620000", "step": "arrived"}).json()["code"] == "already-confirmed"
+    assert states_of(customs) == {("in", "620000"): "arrived", ("in", "520000"): "departure_confirmed"}
+    ours = {"number": "ZG0001", "to_province": "520000", "from_office": "7201", "to_office": "8301", "containers": []}
+    assert customs.post("/api/v1/exchange/transits", ours).status_code == 201
+    for seq, (province, step) in enumerate((("620000", "arrived"), ("450000", "arrived")), start=1):
+        told = message(
+            "ZG0001",
+            seq,
+            kind="transit_confirmation",
+            type=f"transit.{step}",
+            data={"state": step, "province": province},
+        )
+        assert send(told, code="520000", secret=secrets["520000"]).json()["status"] == "applied"
+        assert states_of(customs)["out", "450000"] == ("opened" if province == "620000" else "arrived")
+
+
+def states_of(customs) -> dict[tuple[str, str], str]:
+    found = customs.get("/api/v1/exchange/transits").json()["results"]
+    return {(one["direction"], one["opened_by"]): one["state"] for one in found}
+
+
+def pages(caller, path: str, size: int) -> list[dict]:
+    """The rows of all pages, in order; each page but the last is full."""
+    read, following = [], f"{path}{'&' if '?' in path else '?'}page_size={size}"
+    while following:
+        answer = caller.get(following.removeprefix("http://testserver")).json()
+        following = answer["next"]
+        assert len(answer["results"]) == size or not following
+        read += answer["results"]
+    return read
+
+
+def test_transits_come_page_by_page_both_ways_the_newest_first(settings, customs):
+    settings.PROVINCE = "450000"
+    secret = connected("620000")
+    for nth in range(1, 6):
+        given = message(
+            f"IN{nth:02}", kind="transit", type="transit.opened", time=f"2030-01-0{nth}T00:00:00Z",
+            data={"to_province": "450000"},
+        )  # fmt: skip
+        assert send(given, code="620000", secret=secret).status_code == 200
+        wanted = {"number": f"OUT{nth:02}", "to_province": "620000", "from_office": "7201", "to_office": "8301"}
+        assert customs.post("/api/v1/exchange/transits", wanted | {"containers": []}).status_code == 201
+    whole = [one["number"] for one in customs.get("/api/v1/exchange/transits").json()["results"]]
+    assert whole == ["IN05", "IN04", "IN03", "IN02", "IN01", "OUT05", "OUT04", "OUT03", "OUT02", "OUT01"]
+    assert [one["number"] for one in pages(customs, "/api/v1/exchange/transits", 3)] == whole
+    assert customs.get("/api/v1/exchange/transits?cursor=abc").status_code == 422
+    for place in (
+        ["x", "out", 1],
+        ["2026-01-01T00:00:00", "out", 1],
+        ["2026-01-01T00:00:00Z", "out\x00", 1],
+        ["x"],
+        {},
+    ):
+        assert customs.get(f"/api/v1/exchange/transits?cursor={merged.write(place)}").status_code == 422, place
+
+
 def test_what_one_transaction_said_stands_in_the_order_it_was_said(api):
     firm = make.firm()
     number = make.declaration(firm, "cleared", direction="E").unified_number
@@ -116,30 +191,69 @@ def test_a_transit_names_a_partner_real_containers_and_a_declaration_that_exists
     ]  # fmt: skip
 
 
-def test_one_time_line_over_four_provinces_by_any_of_the_consignments_keys(api):
-    """Declared here, a leg of its bill departs in Guizhou, it arrives in Guangxi, and Hainan's declaration goes on with it."""
-    firm = make.firm()
-    declared = make.declaration(firm, transport_document_number="NLSC26000000001")
-    told = (
-        ("520000", "NLSC26000000001", "bill", "bill.leg_departed", {"place": "贵阳", "leg": 2}),
-        ("450000", "C-9", "consignment", "consignment.arrived", {"bill_number": "NLSC26000000001", "place": "钦州"}),
-        ("460000", "D46", "declaration", "declaration.lodged", {"transport_document_number": "NLSC26000000001"}),
-        ("460000", "D47", "declaration", "declaration.lodged", {"transport_document_number": "OTHER"}),
-    )
+def tell(*told: tuple[str, str, str, str, dict]) -> None:
+    """(province, number, kind, type, data) of what partners say, a day apart."""
     secrets: dict[str, str] = {}
     for nth, (code, number, kind, type_, data) in enumerate(told):
         secrets[code] = secrets.get(code) or connected(code)
-        leg = message(number, kind=kind, type=type_, time=f"2030-01-0{nth + 1}T00:00:00Z", data=data)
-        assert send(leg, code=code, secret=secrets[code]).status_code == 200
+        said = message(number, kind=kind, type=type_, time=f"2030-01-0{nth + 1}T00:00:00Z", data=data)
+        assert send(said, code=code, secret=secrets[code]).status_code == 200
+
+
+#: A leg of its bill departs in Guizhou, it arrives in Guangxi, and Hainan's declaration goes on with it.
+ABROAD = (
+    ("520000", "NLSC26000000001", "bill", "bill.leg_departed", {"place": "贵阳", "leg": 2}),
+    ("450000", "C-9", "consignment", "consignment.arrived", {"bill_number": "NLSC26000000001", "place": "钦州"}),
+    ("460000", "D46", "declaration", "declaration.lodged", {"transport_document_number": "NLSC26000000001"}),
+    ("460000", "D47", "declaration", "declaration.lodged", {"transport_document_number": "OTHER"}),
+)
+
+
+def test_one_time_line_over_four_provinces_by_any_of_the_consignments_keys(api):
+    """Declared here; the carrier's manifest names the firm as consignee of the bill."""
+    firm = make.firm()
+    cargo_make.consignment(
+        make.organisation(OrganisationRole.CARRIER),
+        consignments=[cargo_make.bill("NLSC26000000001", consignee_id=firm.social_credit_code)],
+    )
+    declared = make.declaration(firm, transport_document_number="NLSC26000000001")
+    tell(*ABROAD)
     by_declaration = api(firm).get(f"/api/v1/exchange/timeline/{declared.unified_number}").json()["milestones"]
-    assert [(step["province"], step["type"]) for step in by_declaration] == [
-        ("500000", "declaration.lodged"), ("520000", "bill.leg_departed"), ("450000", "consignment.arrived"),
-        ("460000", "declaration.lodged"),
+    abroad = [
+        ("520000", "bill.leg_departed"), ("450000", "consignment.arrived"), ("460000", "declaration.lodged"),
     ]  # fmt: skip
+    assert [(step["province"], step["type"]) for step in by_declaration if step["province"] != "500000"] == abroad
     by_bill = api(firm).get("/api/v1/exchange/timeline/NLSC26000000001").json()["milestones"]
-    assert by_bill == by_declaration
+    assert [(step["province"], step["type"]) for step in by_bill if step["province"] != "500000"] == abroad
+    assert "declaration.lodged" in [step["type"] for step in by_declaration if step["province"] == "500000"]
     assert api(make.firm()).get("/api/v1/exchange/timeline/NLSC26000000001").status_code == 404
     assert api(make.firm()).get(f"/api/v1/exchange/timeline/{declared.unified_number}").status_code == 404
+
+
+def test_a_firm_that_declares_a_competitors_bill_or_container_is_told_nothing_of_them(api, customs):
+    spy, owner = make.firm(), make.firm()
+    goods = states.goods(states.carrier(), "NLSC26000000001", boxes=["CSQU3054383"])
+    mine = states.declared(goods, state="accepted", firm=spy)  # by its own word also of the manifest's consignment
+    make.settle()
+    tell(
+        *ABROAD,
+        ("520000", "G-1", "bill", "bill.leg_arrived", {"container": "CSQU3054383", "place": "贵阳"}),
+    )  # fmt: skip
+    for asked in ("NLSC26000000001", "CSQU3054383", mine.unified_number):
+        told = api(spy).get(f"/api/v1/exchange/timeline/{asked}").json().get("milestones", [])
+        assert {step["province"] for step in told} <= {"500000"}, (asked, told)
+    seen = customs.get("/api/v1/exchange/timeline/NLSC26000000001").json()["milestones"]
+    assert {"520000", "450000", "460000"} <= {step["province"] for step in seen}
+    assert api(owner).get("/api/v1/exchange/timeline/NLSC26000000001").status_code == 404
+
+
+def test_whoever_has_to_do_with_a_one_bill_sees_what_other_provinces_say_of_it(api):
+    cast = bills_cast.assemble()
+    bill = bills_cast.issued(cast)
+    tell(("520000", "R-1", "bill", "bill.leg_departed", {"bill_number": bill.number, "place": "贵阳", "leg": 2}))
+    line = api(cast.shipper).get(f"/api/v1/exchange/timeline/{bill.number}").json()["milestones"]
+    assert ("520000", "bill.leg_departed") in [(step["province"], step["type"]) for step in line]
+    assert api(cast.third).get(f"/api/v1/exchange/timeline/{bill.number}").status_code == 404
 
 
 def test_of_our_own_events_a_firm_sees_in_the_time_line_only_what_it_may(api):
@@ -172,3 +286,48 @@ def test_fee_lists_and_sites_of_all_ports_come_in_one_search_each_with_its_sourc
     assert ("450000", False, "QZ-EX") in [(one["source"], one["own"], one["code"]) for one in sites]
     assert {one["own"] for one in sites} == {True, False}
     assert caller.get("/api/v1/exchange/search/sites?category=gold").status_code == 422
+
+
+def told_list(number: str, seq: int, secret: str, *, last: str = "published", **data) -> None:
+    given = message(
+        number, seq, kind="fee_list", type=f"fee_list.{last}", data={"port": "CNQZH", "title": f"清单 {number}"} | data
+    )  # fmt: skip
+    assert send(given, secret=secret).json()["status"] == "applied"
+
+
+def test_a_fee_list_is_found_until_its_successor_begins_though_that_is_published_before(api):
+    secret, caller = connected("450000"), api(make.firm())
+    told_list("F1", 1, secret, valid_from="2026-01-01", valid_to=None)
+    told_list("F1", 2, secret, last="superseded", valid_from="2026-01-01", valid_to="2027-01-01")
+    told_list("F2", 1, secret, valid_from="2027-01-01", valid_to=None)
+    for day, expected in (("2026-12-31", ["F1"]), ("2027-01-01", ["F2"]), ("2025-12-31", [])):
+        found = caller.get(f"/api/v1/exchange/search/fee-lists?port=CNQZH&on={day}").json()["results"]
+        assert [one["number"] for one in found] == expected, day
+
+
+def test_of_a_superseded_list_whose_end_was_not_shared_nothing_is_claimed(api):
+    secret = connected("450000")
+    told_list("F1", 1, secret, valid_from="2026-01-01")
+    told_list("F1", 2, secret, last="superseded", valid_from="2026-01-01")
+    assert api(make.firm()).get("/api/v1/exchange/search/fee-lists?port=CNQZH").json()["results"] == []
+
+
+def test_both_searches_come_page_by_page_and_only_what_is_in_force_counts(api):
+    call_command("load_places", verbosity=0)
+    secret, caller = connected("450000"), api(make.firm())
+    for nth in range(4):
+        told_list(f"OLD{nth}", 1, secret, valid_from="2020-01-01", valid_to="2021-01-01")
+        told_list(f"NOW{nth}", 1, secret, valid_from="2021-01-01", valid_to=None)
+        site = {"code": f"S{nth}", "port": "CNQZH", "category": "meat", "valid_from": "2026-01-01"}
+        told = message(f"S{nth}/meat", kind="site", type="site.designated", data=site)
+        assert send(told, secret=secret).status_code == 200
+    for path in ("fee-lists?port=CNQZH", "sites?category=meat"):
+        address = f"/api/v1/exchange/search/{path}&on=2026-11-23"
+        whole = caller.get(address).json()
+        assert whole["next"] is None
+        assert pages(caller, address, 3) == whole["results"]
+        shown = [one.get("number") or one["code"] for one in whole["results"] if not one["own"]]
+        assert shown == (["NOW0", "NOW1", "NOW2", "NOW3"] if "port" in path else ["S0", "S1", "S2", "S3"])
+    assert {one["own"] for one in whole["results"]} == {True, False}
+    assert caller.get("/api/v1/exchange/search/sites?cursor=%5B").status_code == 422
+    assert caller.get("/api/v1/exchange/search/fee-lists?cursor=WzFd").status_code == 422

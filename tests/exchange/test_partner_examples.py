@@ -48,15 +48,8 @@ def test_an_example_receiver_passes_every_step(program):
     finally:
         process.kill()
         process.wait()
-    assert [(one["check"], one["seen"]) for one in report.results if not one["passed"]] == []
-    assert (report.passed, len(report.results)) == (True, len(conformance.STEPS))
-
-
-def test_a_receiver_that_accepts_everything_is_told_what_it_does_wrong(receiver):
-    report = check(receiver().url, signing.new_secret())
-    wrong = {one["check"]: one["advice"] for one in report.results if not one["passed"]}
-    assert {"wrong-signature", "no-signature", "old-timestamp", "replayed-id"} <= set(wrong)
-    assert all(wrong.values())
+    assert [(one["check"], one["seen"]) for one in report.results if one["verdict"] != "passed"] == []
+    assert (report.passed, len(report.results)) == (True, len(conformance.STEPS) + 1)
 
 
 def test_every_schema_is_valid_and_is_served():
