@@ -93,7 +93,9 @@ def test_a_withdrawn_summary_has_no_full_declaration_to_come():
     selection.select(declaration.unified_number)
     deadlines.sweep()
     limit = Deadline.objects.get(kind="full_declaration")
-    decisions.return_for_amendment(number=declaration.unified_number, principal=SYSTEM, reason_code="declarant-asks")
+    decisions.decide(
+        command="return", number=declaration.unified_number, principal=SYSTEM, reason_code="declarant-asks"
+    )
     lodgement.withdraw(number=declaration.unified_number, reason="x", principal=make.principal(declaration.firm))
     deadlines.sweep()
     limit.refresh_from_db()

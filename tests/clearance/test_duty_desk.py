@@ -103,7 +103,7 @@ def test_nothing_is_fixed_for_a_declaration_that_fell_away_or_that_another_offic
     with pytest.raises(Problem) as told:
         fixed(number, officer, version=1, rate="20%")
     assert (told.value.status, told.value.code) == (409, "version-superseded")
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     lodgement.withdraw(number=number, reason="not needed", principal=make.principal(firm))
     make.settle()
     with pytest.raises(Problem) as told:
@@ -230,7 +230,7 @@ def test_an_amendment_of_a_declaration_under_a_quota_may_use_its_own_draw(firm):
 
     number = lodged(firm, message | {"goods_items": goods("40000", "20000")}).unified_number
     assert QuotaDraw.objects.get(subject=number).quantity == 40000
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     more = message | {"goods_items": goods("45000", "22500")}
     lodgement.amend(number=number, message=more, reason="weight", principal=make.principal(firm))
     make.settle()

@@ -79,7 +79,7 @@ def test_a_release_racing_holds_never_wins_while_one_stands(seed):
     officer = make.officer_principal()
     work = [
         hold("a", plans[0]), hold("b", plans[1]), attempts, attempts,
-        lambda: decisions.release(number=number, principal=officer, reason_code="examined"),
+        lambda: decisions.decide(command="release", number=number, principal=officer, reason_code="examined"),
     ]  # fmt: skip
     threads = [threading.Thread(target=run, args=(one,)) for one in work]
     for thread in threads:

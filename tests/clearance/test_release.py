@@ -126,8 +126,12 @@ def test_an_officer_is_told_everything_that_is_missing(carrier):
 
 
 def by_officer(declaration, **more):
-    return decisions.release(
-        number=declaration.unified_number, principal=make.officer_principal(), reason_code="examined", **more
+    return decisions.decide(
+        command="release",
+        number=declaration.unified_number,
+        principal=make.officer_principal(),
+        reason_code="examined",
+        **more,
     )
 
 
@@ -175,7 +179,7 @@ def test_a_rejected_declaration_frees_its_goods_before_its_hint_was_taken_up(car
     goods = states.goods(carrier, "B1")
     first = states.declared(goods, state="lodged")
     cases.choose_mode(number=first.unified_number, mode="ordinary", principal=make.principal(first.firm))
-    decisions.reject(number=first.unified_number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="reject", number=first.unified_number, principal=SYSTEM, reason_code="checks-failed")
     again = states.declared(goods)
     assert states.proceed(again) == "released"
     goods.refresh_from_db()
@@ -193,7 +197,7 @@ def test_a_withdrawn_declaration_frees_its_goods_for_their_time_limits_to_run_on
     selection.select(first.unified_number)
     deadlines.sweep()
     assert not Deadline.objects.filter(met_at=None).exists()
-    decisions.return_for_amendment(number=first.unified_number, principal=SYSTEM, reason_code="declarant-asks")
+    decisions.decide(command="return", number=first.unified_number, principal=SYSTEM, reason_code="declarant-asks")
     lodgement.withdraw(number=first.unified_number, reason="x", principal=make.principal(first.firm))
     make.settle()
     goods.refresh_from_db()
@@ -215,7 +219,7 @@ def test_a_declaration_amended_to_another_bill_is_bound_to_that_bill(carrier):
     }  # fmt: skip
     row = requests.ask(number=declaration.unified_number, kind="amend", reason="x", message=message, principal=firm)
     requests.decide(pk=row.pk, approve=True, principal=make.officer_principal())
-    decisions.accept(number=declaration.unified_number, principal=SYSTEM)
+    decisions.decide(command="accept", number=declaration.unified_number, principal=SYSTEM)
     assert states.proceed(declaration) == "accepted", "the goods of the other bill have not arrived"
     for goods, number in ((one, ""), (other, declaration.unified_number)):
         goods.refresh_from_db()
@@ -309,12 +313,14 @@ def test_goods_do_not_leave_once_customs_stopped_the_declaration(carrier):
     declaration = states.declared(states.goods(carrier, "B1", boxes=[box]), document_type="  5   ")
     states.proceed(declaration)
     assert declaration.releases.get().stage == "pickup"
-    decisions.hold(number=declaration.unified_number, principal=SYSTEM, reason_code="risk-analysis")
+    decisions.decide(command="hold", number=declaration.unified_number, principal=SYSTEM, reason_code="risk-analysis")
     assert out(carrier, box).reasons == ["hold"]
-    decisions.resume(number=declaration.unified_number, principal=SYSTEM)
+    decisions.decide(command="resume", number=declaration.unified_number, principal=SYSTEM)
     inspections.order(number=declaration.unified_number, principal=SYSTEM)
     assert out(carrier, box, "G2").reasons == ["hold"]
-    decisions.return_for_amendment(number=declaration.unified_number, principal=SYSTEM, reason_code="declarant-asks")
+    decisions.decide(
+        command="return", number=declaration.unified_number, principal=SYSTEM, reason_code="declarant-asks"
+    )
     assert out(carrier, box, "G3").reasons == ["hold"]
 
 

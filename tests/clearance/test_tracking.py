@@ -163,7 +163,7 @@ def test_the_public_learns_of_no_inspection_rejection_hold_or_debt(carrier, api)
     assert [row["milestone"] for row in public["milestones"]] == ["lodged", "accepted"]
     assert (public["state"], own["state"]) == ("accepted", "under_inspection")
     assert (public["next"]["code"], own["next"]["code"]) == ("clearance", "inspect")
-    decisions.return_for_amendment(number=number, principal=SYSTEM, reason_code="checks-failed")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     told = api().get(f"/api/v1/tracking/{number}").json()
     assert (told["state"], told["next"]["code"]) == ("accepted", "clearance")
 
