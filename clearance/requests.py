@@ -49,9 +49,10 @@ def ask(
                     Fault("/message", "required", T("须附修改后的报关单", "The amended declaration is needed"))
                 )
             else:
-                faults += [
-                    one._replace(pointer=f"/message{one.pointer}") for one in lodgement.faults_of(message, "declare")
-                ]
+                wrong = lodgement.faults_of(message, "declare")
+                # What approval would come to, said before an officer looks at it.
+                wrong = wrong or ([] if _gone(declaration) else lodgement.bound_faults(message, declaration))
+                faults += [one._replace(pointer=f"/message{one.pointer}") for one in wrong]
                 faults += _bound(declaration, message)
                 difference = lodgement.differences(declaration.message, message)
                 if not faults and not difference:
@@ -175,6 +176,7 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
     faults = lodgement.faults_of(message, "declare") + _bound(declaration, message)
     if faults:
         raise invalid(faults)
+    former = declaration.parties
     revise(declaration, message)
     declaration.version += 1
     declaration.versions.create(version=declaration.version, message=message, reason=row.reason, actor=row.actor)
@@ -183,7 +185,7 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
         type="declaration.corrected",
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=declaration.parties,
+        audience=sorted({*former, *declaration.parties}),
         data={
             "state": declaration.state,
             "version": declaration.version,

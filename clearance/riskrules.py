@@ -82,7 +82,7 @@ def trial(*, pk: int, principal: Principal, days: int = TRIAL_DAYS) -> dict[str,
     since = timezone.now() - timedelta(days=days)
     looked = hit = taken = 0
     offices: Counter[str] = Counter()
-    rows = Declaration.objects.filter(lodged_at__gte=since).exclude(state="draft").order_by("-pk").only(*_LOOKED_AT)
+    rows = Declaration.objects.declared().filter(lodged_at__gte=since).order_by("-pk").only(*_LOOKED_AT)
     batch: list[Declaration] = []
 
     def look() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 from django.core import signing
 from django.db import connection
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo import equipment
@@ -105,7 +104,7 @@ def find(reference: str) -> Found:
     if not re.fullmatch(r"[A-Za-z0-9/_.*-]{1,80}", reference):
         return found
     goods = Consignment.objects.live().select_related("manifest", "voyage__means", "voyage__carrier").order_by("-pk")
-    filed = _filed().order_by("-pk")
+    filed = Declaration.objects.declared().order_by("-pk")
     if len(reference) == 18 and (reference.isdigit() or reference[0] in "IE"):
         name = "customs_number" if reference.isdigit() else "unified_number"
         found.declarations = list(filed.filter(**{name: reference})[:1])
@@ -143,11 +142,6 @@ def find(reference: str) -> Found:
     return found
 
 
-def _filed() -> QuerySet[Declaration]:
-    """Declarations that were ever lodged: a draft is its declarant's alone, also when it was thrown away."""
-    return Declaration.objects.exclude(state="draft").filter(lodged_at__isnull=False)
-
-
 def _widen(found: Found) -> None:
     """From declarations to their goods, from goods to their trips, and back."""
     known = {one.pk for one in found.consignments}
@@ -161,7 +155,7 @@ def _widen(found: Found) -> None:
         found.consignments += [row for row in rows[:20] if row.pk not in known]
     if found.consignments and not found.declarations:
         bound = Case.objects.filter(consignment__in=found.consignments).values_list("declaration_id", flat=True)[:20]
-        found.declarations = list(_filed().filter(pk__in=list(bound)).order_by("-pk"))
+        found.declarations = list(Declaration.objects.declared().filter(pk__in=list(bound)).order_by("-pk"))
     trips = {one.pk for one in found.voyages}
     for one in found.consignments:
         if one.voyage_id not in trips:
@@ -448,7 +442,7 @@ def _next(declaration: Declaration | None, row: Consignment | None) -> tuple[str
                 "accept",
                 "海关接受申报",
                 "Acceptance by customs",
-                times.by(declaration.lodged_at, limit.get("acceptance")),
+                times.by(declaration.state_since, limit.get("acceptance")),
             )
         case "returned":
             return "amend", "修改后重新申报", "Amendment by the declarant", None

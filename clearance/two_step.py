@@ -49,13 +49,22 @@ def complete(
         faults += lodgement.faults_of(message, "declare", style)
         if faults:
             raise invalid(faults)
+        former = declaration.parties
         revise(declaration, message, counted=False)
         declaration.version += 1
         declaration.versions.create(
             version=declaration.version, message=message, reason="完整申报", actor=principal.actor
         )
         late = _late(case)
-        move(declaration, "complete", principal, data={"late_days": late}, version=declaration.version, risk_score=None)
+        move(
+            declaration,
+            "complete",
+            principal,
+            data={"late_days": late},
+            former=former,
+            version=declaration.version,
+            risk_score=None,
+        )
         Deadline.objects.filter(case=case, kind=Deadline.Kind.FULL_DECLARATION, met_at=None).update(
             met_at=declaration.state_since
         )

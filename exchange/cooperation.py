@@ -58,7 +58,7 @@ def open_transit(
         if not re.fullmatch(form, value):
             faults.append(Fault(f"/{name}", "form", FORMS[form]))
     if declaration_number:
-        declared = Declaration.objects.filter(unified_number=declaration_number).exclude(state="draft").first()
+        declared = Declaration.objects.declared().filter(unified_number=declaration_number).first()
         if declared is None:
             faults.append(Fault("/declaration_number", "not-found", T("没有此报关单", "There is no such declaration")))
         else:
