@@ -86,7 +86,7 @@ def _entered_on(declaration: Declaration) -> date | None:
     """The day the means declared entry, as reported for the manifest's trip; else the day that was declared."""
     known = (
         _consignments()
-        .filter(declaration_number=declaration.unified_number)
+        .filter(cases__declaration=declaration)
         .values_list("voyage__entry_declared_at", "voyage__arrived_at")
         .first()
     )
@@ -537,7 +537,7 @@ def waiting(older_than: timedelta = timedelta(seconds=5), limit: int = 500) -> l
         recorded_at__gte=OuterRef("accepted_at"),
     )
     latest = StoredAssessment.objects.filter(subject=OuterRef("unified_number")).order_by("-number")
-    arrived = _consignments().filter(declaration_number=OuterRef("unified_number"))
+    arrived = _consignments().filter(cases__declaration=OuterRef("pk"))
     return list(
         Declaration.objects.filter(state__in=STATES, accepted_at__lt=timezone.now() - older_than)
         .exclude(document_type__regex=r"^..5")
@@ -569,7 +569,6 @@ def on_voyages(references: list[str]) -> list[str]:
     pks = [pk for reference in references if (pk := reference.rpartition("/")[2]).isdigit()]
     return list(
         Consignment.objects.live()
-        .filter(voyage_id__in=pks, direction="I")
-        .exclude(declaration_number="")
-        .values_list("declaration_number", flat=True)
+        .filter(voyage_id__in=pks, direction="I", cases__isnull=False)
+        .values_list("cases__declaration__unified_number", flat=True)
     )

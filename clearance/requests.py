@@ -85,14 +85,22 @@ RESTS_ON = (
 )  # fmt: skip
 
 
-def _bound(declaration: Declaration, message: dict[str, Any]) -> list[Fault]:
+def held_to(declaration: Declaration, message: dict[str, Any] | None) -> list[Fault]:
+    """Why the declarant cannot change a declaration to ``message``, or withdraw it (None), by its own hand: the goods are gone."""
+    if message is not None:
+        return _bound(declaration, message, "")
+    text = T("货物已放行提离，不得撤销", "The goods were let go: the declaration stands")
+    return [Fault("", "released-with-it", text)] if _gone(declaration) else []
+
+
+def _bound(declaration: Declaration, message: dict[str, Any], pointer: str = "/message") -> list[Fault]:
     """After release, for pick-up or for good: what it rests on stays as it was."""
     if not _gone(declaration):
         return []
     now = declaration.message
     return [
         Fault(
-            f"/message/{name}",
+            f"{pointer}/{name}",
             "released-with-it",
             T("放行所依据的内容不得修改", "The release rests on it; it cannot be changed"),
         )

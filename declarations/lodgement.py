@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from django.db import DataError, connection, transaction
 
 from common.days import today
 from common.json import dumps
-from common.problems import Fault, Problem, invalid
+from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from declarations import message as messages
 from declarations import projection, rules
@@ -27,6 +27,9 @@ Style = Literal["json", "xpath"]
 
 #: Declarations one batch may hold.
 BATCH = 500
+#: What holds a declaration to what it says, entered by higher apps: (declaration, the new message or None where it is withdrawn)
+#: -> what stands in the way.
+HELD_TO: list[Callable[[Declaration, Message | None], list[Fault]]] = []
 
 
 class Lodged(NamedTuple):
@@ -305,6 +308,7 @@ def amend(
     faults = faults_of(message, "declare", style) or [
         *_same_document(message, declaration),
         *bound_faults(message, declaration),
+        *(fault for holds in HELD_TO for fault in holds(declaration, message)),
     ]
     if faults:
         raise invalid(faults)
@@ -361,6 +365,9 @@ def versions_for(declaration: Declaration, principal: Principal) -> list[Declara
 def withdraw(*, number: str, reason: str, principal: Principal, if_match: str | None = None) -> Declaration:
     """Take a declaration back. Raises Problem 404, 403, 409 (accepted: customs must return it first), 412 or 422."""
     declaration = _own(number, principal, if_match)
+    target(declaration, "withdraw", principal)
+    if faults := [fault for holds in HELD_TO for fault in holds(declaration, None)]:
+        raise conflict(faults[0].code, faults[0].text)
     move(declaration, "withdraw", principal, data={"reason": _reason(reason)})
     return declaration
 

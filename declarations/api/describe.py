@@ -269,20 +269,6 @@ class DecisionSerializer(serializers.Serializer):
     note = serializers.CharField(required=False, max_length=NOTE, allow_blank=True)
 
 
-class MilestoneSerializer(serializers.Serializer):
-    milestone = serializers.CharField()
-    name = serializers.CharField()
-    at = serializers.DateTimeField()
-
-
-class TrackingSerializer(serializers.Serializer):
-    number = serializers.CharField()
-    state = serializers.ChoiceField(choices=STATES)
-    state_name = serializers.CharField()
-    since = serializers.DateTimeField()
-    milestones = MilestoneSerializer(many=True)
-
-
 class UploadedFileSerializer(serializers.Serializer):
     name = serializers.CharField()
     status = serializers.IntegerField()

@@ -12,6 +12,7 @@ from cargo import places, voyages
 from clearance import cases, checks, conditions, deadlines, gates, inspections, release, requests, two_step
 from clearance.models import Deadline
 from common.problems import Problem
+from declarations import lodgement
 from declarations.checks import Context, running
 from tariffs import lookup, memos
 from tariffs.models import CommodityLine
@@ -247,6 +248,18 @@ def test_a_summary_is_picked_up_and_completed_under_its_number(carrier):
     assert set(codes(caught)) >= {"not-full", "differs-from-summary"}
     number = declaration.customs_number
     assert complete().state == "lodged"
+    # The goods are gone: what they were let go for stands, though the full declaration is not accepted yet.
+    with pytest.raises(Problem) as caught:
+        lodgement.withdraw(number=declaration.unified_number, reason="x", principal=firm)
+    assert caught.value.code == "released-with-it"
+    with pytest.raises(Problem) as caught:
+        lodgement.amend(
+            number=declaration.unified_number,
+            message=full | {"transport_document_number": "B2"},
+            reason="x",
+            principal=firm,
+        )
+    assert codes(caught) == ["released-with-it"]
     assert running.run(declaration.unified_number) == "accept"
     assert states.proceed(declaration) == "released"
     assert declaration.customs_number == number
