@@ -42,8 +42,8 @@ READ_SECONDS = 240.0
 #: Minutes until an owner who had nothing new is asked again for what is missing of a subject.
 ASK_AGAIN = 10
 
-#: partner -> (bearer token, monotonic time until which it is used), per process
-_tokens: dict[int, tuple[str, float]] = {}
+#: (address, client) -> (bearer token, monotonic time until which it is used), per process
+_tokens: dict[tuple[str, str], tuple[str, float]] = {}
 
 
 class Unreachable(Exception):
@@ -62,7 +62,8 @@ class Line:
             raise Unreachable("no API address")
         self.partner = partner
         self.runner = asyncio.Runner()
-        token, until = _tokens.get(partner.pk, ("", 0.0))
+        self.login = (partner.base_url, partner.client_id)
+        token, until = _tokens.get(self.login, ("", 0.0))
         self.token = token if monotonic() < until else ""
 
     def __enter__(self) -> Self:
@@ -112,7 +113,7 @@ class Line:
             raise Unreachable(f"log-in: HTTP {status}")
         self.token = answer["access_token"]
         lifetime = answer.get("expires_in")
-        _tokens[self.partner.pk] = (
+        _tokens[self.login] = (
             self.token,
             monotonic() + (lifetime / 2 if isinstance(lifetime, (int, float)) else 60),
         )

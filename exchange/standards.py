@@ -169,6 +169,11 @@ _ENVELOPE: dict[str, Any] = {
         "description": "seq of the event of this subject that was shared before; 0 for the first. Not the one you have"
         " last: something is missing, pull it",
     },
+    "omitted": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "members of data that were left out because the message would be larger than any inbox takes",
+    },
 }
 
 

@@ -38,6 +38,8 @@ def housekeeping() -> None:
     ledger.unblock()
     ledger.disable_dead()
     inbox.obey()
+    for run in conformance.sweep():
+        check_conformance.delay(str(run))
     now = timezone.now()
     pruning.prune(now - timedelta(days=settings.EXCHANGE_KEEP_DAYS))
     pruning.prune_inbox(now - timedelta(days=settings.EXCHANGE_KEEP_RAW_DAYS))

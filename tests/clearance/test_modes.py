@@ -193,7 +193,8 @@ def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
 
     def found(kind="  5   ", **changes):
         declaration = states.declared(state="lodged", document_type=kind, **changes)
-        context = Context(declaration, declaration.message, declaration.lodged_at.date())
+        day = declaration.lodged_at.date()
+        context = Context(declaration, declaration.message, day, day)
         return [one.code for one in checks.a_summary_says_more_of_licensed_and_inspected_goods(declaration, context)]
 
     bare = {"goods_items": [beef, mixer]}

@@ -281,7 +281,8 @@ def test_goods_of_one_bill_in_two_declarations_are_loaded_when_both_are_released
 
 def test_what_several_declarations_of_one_bill_declare_is_added_up(carrier):
     _, _, one, two = shared(carrier)
-    context = Context(two, two.message, two.lodged_at.date())
+    day = two.lodged_at.date()
+    context = Context(two, two.message, day, day)
     assert list(checks.a_declaration_agrees_with_its_manifest(two, context)) == []
     Declaration.objects.filter(pk=one.pk).update(package_count=151)
     (found,) = checks.a_declaration_agrees_with_its_manifest(two, context)
