@@ -86,7 +86,7 @@ def _entered_on(declaration: Declaration) -> date | None:
     """The day the means declared entry, as reported for the manifest's trip; else the day that was declared."""
     known = (
         _consignments()
-        .filter(cases__declaration=declaration)
+        .filter(cases__declaration__unified_number=declaration.unified_number)
         .values_list("voyage__entry_declared_at", "voyage__arrived_at")
         .first()
     )

@@ -243,7 +243,7 @@ class Engine:
                 del self.per_endpoint[outcome.endpoint]
             sent_in = self.sent_in.pop(outcome.delivery)
             taken.append(outcome._replace(news=sent_in == self.rounds.get(outcome.endpoint, 0)))
-        for endpoint in {outcome.endpoint for outcome in taken if not outcome.delivered}:
+        for endpoint in {outcome.endpoint for outcome in taken if outcome.news and not outcome.delivered}:
             self.rounds[endpoint] = self.rounds.get(endpoint, 0) + 1
         return taken
 

@@ -36,13 +36,14 @@ def published() -> dict[str, dict[str, Any]]:
     return found
 
 
-def tells_of(entry: int, address: str) -> bool:
-    """Whether entry ``entry`` of the change log names the schema; the first tells of all there was."""
+def tells_of(entry: int, address: str, *, new: bool = False) -> bool:
+    """Whether entry ``entry`` of the change log names the schema; the first tells of all there was. What is said of every
+    message (``*.*``) tells of none that is new."""
     if entry == 1:
         return True
     changes = standards.change_log()
     words = _WORD.findall(changes[entry - 1]["change"]) if 0 < entry <= len(changes) else []
-    return any(fnmatch(address.partition("/")[2], word) for word in words)
+    return any(fnmatch(address.partition("/")[2], word) for word in words if not (new and word == "*.*"))
 
 
 def unlogged() -> dict[str, str]:
@@ -63,7 +64,9 @@ def publish() -> dict[str, str]:
     now, then, left = schemas(), published(), {}
     for address, what in unlogged().items():
         before = then.get(address, {"entry": 1})["entry"]
-        entries = [n for n in range(before + 1, len(standards.change_log()) + 1) if tells_of(n, address)]
+        entries = [
+            n for n in range(before + 1, len(standards.change_log()) + 1) if tells_of(n, address, new=what == "new")
+        ]
         if not entries:
             left[address] = what
         elif address in now:

@@ -43,6 +43,7 @@ PAGES: dict[str, tuple[str, frozenset[str]]] = {
     "place_hold": (POST, ANY),
     "lift_hold": (POST, ANY),
     "see_to_duties": (POST, ANY),
+    "departure": ("GET POST", frozenset({"exchange"})),
     "document": (GET, ANY),
     "evidence": (GET, ANY),
     "decide_request": (POST, ANY),

@@ -89,7 +89,7 @@ def test_an_endpoint_is_made_for_a_firm_and_its_secret_is_told_once(desk, receiv
 
 def test_an_endpoint_of_a_partner_needs_no_organisation_and_signs_with_a_key(desk, receiver):
     partner = make_partner()
-    endpoint, told = made(desk, receiver().url, partner=partner.code, signature="v1a")
+    endpoint, told = made(desk, receiver().url, partner=partner.code, event_types="*", signature="v1a")
     assert (endpoint.partner, endpoint.organisation) == (partner, partner.organisation)
     assert told.startswith("whpk_")
 

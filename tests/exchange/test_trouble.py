@@ -96,6 +96,23 @@ def test_endpoints_that_hang_leave_room_for_the_others(receiver, subscribe, monk
     assert hanging.most_at_once <= 2
 
 
+def test_failures_that_come_one_by_one_are_rounds_of_their_own(receiver, subscribe):
+    """Two are in the air and never land together: each is sent when the failure before it is known, and counts."""
+
+    def answer(received, nth):
+        time.sleep(0.3 if nth == 1 else 0.2)
+        return 503
+
+    firm, hook = make.firm(), receiver(answer)
+    endpoint, _ = subscribe(firm, hook.url)
+    for n in range(40):
+        say(f"D{n}", audience=[firm.pk])
+    deliver()
+    endpoint.refresh_from_db()
+    assert endpoint.failures >= ledger.BREAK_AFTER
+    assert len(hook.received) <= 4 * ledger.BREAK_AFTER
+
+
 def test_one_organisation_has_no_more_than_its_share_in_the_air(receiver, subscribe, monkeypatch):
     monkeypatch.setattr(delivery, "PER_OWNER", 3)
     firm, hook = make.firm(), receiver(slow(0.1))

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -18,6 +19,7 @@ import django
 
 def cast() -> dict:
     from bills import examples, keys
+    from common.days import today
     from singlewindow.demo import cast
     from tests import make
 
@@ -35,7 +37,8 @@ def cast() -> dict:
                 "body_class": "terminal",
                 "port": "CNQZH",
                 "title": "示例清单 / example list",
-                "valid_from": "2026-01-01",
+                # Many lists of one body at one port: each is published in time for any notice period.
+                "valid_from": (today() + timedelta(days=400)).isoformat(),
                 "complaint_telephone": "12345",
                 "items": [
                     {
