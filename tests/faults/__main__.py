@@ -7,7 +7,8 @@ import json
 import random
 import sys
 
-from tests.faults.corridor import CODES, corridor, wrong
+from tests.faults.agreement import wrong
+from tests.faults.corridor import CODES, corridor
 
 
 def main() -> int:

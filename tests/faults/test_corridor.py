@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from tests.faults.corridor import corridor, wrong
+from tests.faults.agreement import wrong
+from tests.faults.corridor import corridor
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
