@@ -146,16 +146,14 @@ def _widen(found: Found) -> None:
     """From declarations to their goods, from goods to their trips, and back."""
     known = {one.pk for one in found.consignments}
     if found.declarations and not found.consignments:
-        rows = (
-            Consignment.objects.live()
-            .filter(cases__declaration__in=found.declarations)
-            .distinct()
-            .select_related("manifest", "voyage__means", "voyage__carrier")
-        )
-        found.consignments += [row for row in rows[:20] if row.pk not in known]
+        # Two look-ups by key: asked to join them, the planner may walk all that is live.
+        bound = Case.objects.filter(declaration__in=found.declarations, consignment__isnull=False)
+        pks = sorted(set(bound.values_list("consignment_id", flat=True)))
+        rows = Consignment.objects.live().select_related("manifest", "voyage__means", "voyage__carrier")
+        found.consignments += [row for row in rows.filter(pk__in=pks)[:20] if row.pk not in known] if pks else []
     if found.consignments and not found.declarations:
-        bound = Case.objects.filter(consignment__in=found.consignments).values_list("declaration_id", flat=True)[:20]
-        found.declarations = list(Declaration.objects.declared().filter(pk__in=list(bound)).order_by("-pk"))
+        of = Case.objects.filter(consignment__in=found.consignments).values_list("declaration_id", flat=True)[:20]
+        found.declarations = list(Declaration.objects.declared().filter(pk__in=list(of)).order_by("-pk"))
     trips = {one.pk for one in found.voyages}
     for one in found.consignments:
         if one.voyage_id not in trips:
