@@ -131,6 +131,9 @@ class Engine:
         #: endpoints as they were last seen
         self.known: dict[UUID, Target] = {}
         self.turns = 0
+        #: delivery in the air -> its endpoint; endpoints whose answers the process still waits for once its time is over
+        self.sent_to: dict[int, UUID] = {}
+        self.waited_for: set[UUID] = set()
 
     async def _in_database(self, work: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.database, work, *arguments)
@@ -144,7 +147,7 @@ class Engine:
         free = IN_THE_AIR - len(under_way)
         if free <= 0:
             return [], [], handed_out
-        found = ledger.targets(self.shard)
+        found = [target for target in ledger.targets(self.shard) if target.id not in self.waited_for]
         due = ledger.due(self._slots(found, free), under_way)
         return found, self._as_agreed(due, {target.id: target for target in found}), handed_out
 
@@ -218,12 +221,14 @@ class Engine:
             self.allowance[target.id] = (left - 1, at)
         task = asyncio.create_task(post(client, target, delivery))
         self.in_the_air[delivery.id] = task
+        self.sent_to[delivery.id] = target.id
         self.per_endpoint[target.id] = self.per_endpoint.get(target.id, 0) + 1
         self.sent_in[delivery.id] = self.rounds.get(target.id, 0)
         task.add_done_callback(lambda finished: self._landed(delivery, finished))
 
     def _landed(self, delivery: Due, finished: asyncio.Task[Outcome]) -> None:
         self.in_the_air.pop(delivery.id, None)
+        self.sent_to.pop(delivery.id, None)
         if not finished.cancelled():
             outcome = finished.result()
             self.done.append(outcome)
@@ -249,12 +254,16 @@ class Engine:
 
     async def run(self, *, until: float, linger: float = LINGER) -> None:
         """Deliver until nothing has been due for ``linger`` seconds, or the monotonic clock passes ``until``; what is in
-        the air then is waited for."""
+        the air then is waited for, while endpoints that hold up nobody go on being served."""
         quiet_since = time.monotonic()
+        late: set[int] | None = None
         async with addresses.session(connections=IN_THE_AIR) as client:
             while True:
                 outcomes = self._take_landed()
                 if time.monotonic() > until:
+                    late = set(self.in_the_air) if late is None else late & self.in_the_air.keys()
+                    self.waited_for = {self.sent_to[delivery] for delivery in late}
+                if late is not None and not late:
                     if outcomes:
                         await self._in_database(ledger.settle, outcomes)
                     if not self.in_the_air and not self.done:

@@ -113,6 +113,24 @@ def test_failures_that_come_one_by_one_are_rounds_of_their_own(receiver, subscri
     assert len(hook.received) <= 4 * ledger.BREAK_AFTER
 
 
+def test_a_process_whose_time_is_over_serves_others_while_it_waits_for_an_endpoint_that_hangs(receiver, subscribe):
+    firm, hanging, good = make.firm(), receiver(slow(6)), receiver()
+    for hook in (hanging, good):
+        subscribe(firm, hook.url)
+    say("D1", audience=[firm.pk])
+    thread = threading.Thread(target=lambda: (deliver(seconds=0.5), connection.close()))
+    thread.start()
+    started = time.monotonic()
+    while time.monotonic() - started < 1.5:  # its time is over now, and the first answer still to come
+        time.sleep(0.05)
+    say("D2", audience=[firm.pk])
+    while len(good.taken) < 2 and time.monotonic() - started < 5:
+        time.sleep(0.02)
+    assert (len(good.taken), hanging.taken) == (2, [])
+    thread.join()
+    assert len(hanging.received) == 1, "nothing more is sent where an answer is waited for"
+
+
 def test_one_organisation_has_no_more_than_its_share_in_the_air(receiver, subscribe, monkeypatch):
     monkeypatch.setattr(delivery, "PER_OWNER", 3)
     firm, hook = make.firm(), receiver(slow(0.1))
