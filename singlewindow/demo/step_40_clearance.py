@@ -84,7 +84,10 @@ def lodge(
         arrive(story, trip)
     message |= {
         "transport_document_number": bill, "delivery_order_number": bill, "voyage_number": voyage, "client_reference": f"DM{next(_serial):016d}",
-        "containers": [{"container_number": container, "container_type": "11", "item_numbers": "1", "shared_load": "0"}],
+        "containers": [{
+            "container_number": container, "container_type": "11", "shared_load": "0",
+            "item_numbers": ",".join(str(item["item_number"]) for item in message["goods_items"]),
+        }],
     }  # fmt: skip
     number = story.post("/api/v1/declarations", message | changes, as_="demo-broker")["unified_number"]
     story.say(f"{number}: bill {bill}, container {container}")
@@ -180,7 +183,12 @@ def advance(story: Demo) -> None:
 
 
 def two_step(story: Demo) -> None:
-    number, container, _ = lodge(story, "Two-step declaration (两步申报)", document_type="  5   ")
+    # Goods that are inspected say more in a summary (GACC 2019 No. 127): what they are called, their attribute, their use.
+    items = [
+        item | {"inspection_name": item["goods_name"], "goods_attributes": "19", "purpose": "99"}
+        for item in example("import")["goods_items"]
+    ]
+    number, container, _ = lodge(story, "Two-step declaration (两步申报)", document_type="  5   ", goods_items=items)
     story.until("release for pick-up", lambda: "pickup" in stages(story, number), timeout=60)
     gate_out(story, container)
     story.say("released for pick-up and gone; the full declaration follows under the same number")
