@@ -4,10 +4,12 @@ import os
 
 import redis
 from celery import Celery
-from celery.signals import setup_logging, task_prerun
+from celery.signals import celeryd_after_setup, setup_logging, task_prerun
 from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport.redis import Channel
+
+from singlewindow.garbage import spare_what_is_loaded
 
 _connparams = Channel._connparams
 
@@ -41,6 +43,12 @@ def schedule_sweeps(sender: Celery, **kwargs: object) -> None:
         name: {"task": name, "schedule": seconds, "options": {"expires": max(seconds, 5.0), "ignore_result": True}}
         for name, seconds in SWEEPS.items()
     }
+
+
+@celeryd_after_setup.connect
+def spare_the_code(**kwargs: object) -> None:
+    """Tasks are loaded, and no process is forked yet."""
+    spare_what_is_loaded()
 
 
 @task_prerun.connect

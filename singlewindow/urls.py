@@ -5,20 +5,15 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, Spec
 
 from bills import views as bill_pages
 from clearance import pages
+from common.routing import by_first_segment
 from singlewindow import operation, problem_codes
 
-api = [
-    path("", include("events.urls")),
-    path("", include("refdata.urls")),
-    path("", include("parties.urls")),
-    path("", include("tariffs.urls")),
-    path("", include("portfees.urls")),
-    path("", include("cargo.urls")),
-    path("", include("declarations.urls")),
-    path("", include("bills.urls")),
-    path("", include("clearance.urls")),
-    path("", include("exchange.urls")),
-]
+api = by_first_segment(
+    f"{app}.urls"
+    for app in (
+        "events", "refdata", "parties", "tariffs", "portfees", "cargo", "declarations", "bills", "clearance", "exchange",
+    )
+)  # fmt: skip
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/")),

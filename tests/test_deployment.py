@@ -69,6 +69,24 @@ def test_the_workers_serve_every_queue_once():
     assert sorted(served) == sorted(settings.QUEUES) == sorted(QUEUES.split(","))
 
 
+@pytest.mark.parametrize(
+    "served",
+    [
+        "import singlewindow.wsgi",
+        "from singlewindow.celery import app; app.Worker(pool='solo', quiet=True).on_start()",
+    ],
+)
+def test_a_process_that_serves_does_not_walk_all_its_code_again_and_again(served):
+    """A full collection of everything stops a process for 0.1 s and more, every few seconds under load."""
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{served}; import gc; print(gc.get_freeze_count(), len(gc.get_objects()))"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    spared, walked = map(int, answer.stdout.split()[-2:])
+    assert spared > 100_000
+    assert walked < spared / 20
+
+
 def _settings(**environment: str) -> subprocess.CompletedProcess[str]:
     keep = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     code = "import singlewindow.settings as s; print(s.DATABASES['default']['PASSWORD'], s.REDIS_URL)"
