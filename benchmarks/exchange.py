@@ -214,7 +214,10 @@ def run() -> dict[str, float]:
         urls = [f"{sink}/e{n}" for n in range(14)]
         prepared = _inside(environment, "prepare", "2000", *urls, f"{sink}/hang")
         with _Running(
-            environment=environment, logs=BASE_DIR / "var" / "log" / "bench-exchange", worker_processes=2
+            environment=environment,
+            logs=BASE_DIR / "var" / "log" / "bench-exchange",
+            web_processes=2,
+            worker_processes=2,
         ) as instance:
             _lag(environment, sink, hanging=True, seconds=1.0)  # until the worker is up, and the hanging one hangs
             calm: list[float] = []

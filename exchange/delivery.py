@@ -310,6 +310,8 @@ def run(*, shard: int = 0, seconds: float = 240.0, linger: float = LINGER) -> in
 
 
 async def _run(shard: int, seconds: float, linger: float) -> int | None:
+    # Names are looked up by threads: those whose name servers never answer must not hold up the others.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(IN_THE_AIR, "exchange-names"))
     engine = Engine(shard)
     until = time.monotonic() + seconds
     tries = None

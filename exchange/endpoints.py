@@ -33,8 +33,8 @@ CHANGEABLE = ("url", "description", "event_types", "headers", "rate_limit", "tim
 #: Least and most of what an endpoint may ask for: messages a second, seconds to answer in.
 BOUNDS = {"rate_limit": (1, 10_000), "timeout": (1, 30)}
 MOST_TYPES, MOST_DESCRIPTION = 100, 200
-#: Events that one replay queues at most.
-MOST_REPLAYED = 10_000
+#: Events that one replay queues at most: the log is not handed out meanwhile.
+MOST_REPLAYED = 2_000
 
 
 #: Tests that one process sends at a time: each waits for somebody else's answer, and the other threads keep answering.
@@ -230,9 +230,9 @@ def resume(*, endpoint_id: UUID, principal: Principal | None, actor: str = "") -
     endpoint = locked(endpoint_id, principal)
     if endpoint.state == Endpoint.State.ACTIVE:
         raise conflict("already-active", T("端点已启用", "The endpoint is active already"))
-    if endpoint.state == Endpoint.State.DISABLED:
-        last = endpoint.deliveries.aggregate(last=Max("position"))["last"]
-        endpoint.queued_to = max(endpoint.queued_to or 0, last or 0)
+    # One that was catching up still goes on there: what was replayed meanwhile says nothing of how far it came.
+    if endpoint.state == Endpoint.State.DISABLED and endpoint.queued_to is None:
+        endpoint.queued_to = endpoint.deliveries.aggregate(last=Max("position"))["last"] or 0
     endpoint.state, endpoint.state_reason = Endpoint.State.ACTIVE, ""
     endpoint.failures, endpoint.failing_since, endpoint.spared_until = 0, None, None
     endpoint.save(update_fields=["state", "state_reason", "failures", "failing_since", "spared_until", "queued_to"])
@@ -264,10 +264,10 @@ def replay(*, endpoint_id: UUID, principal: Principal | None, after: int, before
     if endpoint is None:
         raise not_found()
     with connection.cursor() as cursor:
+        # Whoever hands out the log makes the same bodies and writes into the same lines.
+        cursor.execute("SELECT 1 FROM events_reader WHERE name = %s FOR UPDATE", [fanout.READER])
         upto = min(before - 1 if before else 2**62, fanout.position(cursor))
         wanted, following = fanout.missed(endpoint, after=after, upto=upto, limit=MOST_REPLAYED, cursor=cursor)
-        # Whoever hands out the log writes into the same lines. Locked late: deliveries go on while bodies are made.
-        cursor.execute("SELECT 1 FROM events_reader WHERE name = %s FOR UPDATE", [fanout.READER])
         if locked(endpoint_id, principal).state == Endpoint.State.DISABLED:
             raise conflict("disabled", T("请先恢复端点", "Resume the endpoint first"))
         if wanted:

@@ -38,6 +38,7 @@ WHERE a.position BETWEEN %(first)s AND %(last)s AND ep.queued_to IS NULL AND ep.
   AND EXISTS (SELECT 1 FROM unnest(ep.event_types) t WHERE e.type LIKE replace(replace(t, '_', '\\_'), '*', '%%'))
 """
 
+# What is there is touched: whoever made it just now is waited for, and nobody prunes it meanwhile.
 _PAYLOADS = """
 WITH given AS (
   SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::bigint[])
@@ -45,13 +46,10 @@ WITH given AS (
 ), made AS (
   INSERT INTO exchange_payload (position, event_id, type, subject_kind, subject_number, body, digest, terms, created_at)
   SELECT position, event_id, type, kind, number, body, digest, terms, now() FROM given ORDER BY nth
-  ON CONFLICT (position, event_id, digest) DO NOTHING RETURNING id, position, event_id, digest
+  ON CONFLICT (position, event_id, digest) DO UPDATE SET digest = excluded.digest
+  RETURNING id, position, event_id, digest
 )
-SELECT g.nth, coalesce(m.id, p.id) FROM given g
-LEFT JOIN made m USING (position, event_id, digest)
-LEFT JOIN exchange_payload p ON m.id IS NULL AND p.position = g.position AND p.event_id = g.event_id
-  AND p.digest = g.digest
-ORDER BY g.nth
+SELECT g.nth, m.id FROM given g JOIN made m USING (position, event_id, digest) ORDER BY g.nth
 """
 
 # Those in front are locked before we look whether there are any: their completion either waits for us and then finds

@@ -61,7 +61,7 @@ def sender(code: str) -> Sender | None:
     if row is None:
         return None
     terms = None if row[4] is None else of_row(*row[4:7])
-    return Sender(row[0], row[1], row[2], row[3], tuple(vault.unseal(sealed) for sealed in row[7]), terms, row[8])
+    return Sender(row[0], row[1], row[2], row[3], tuple(vault.openable(row[7])), terms, row[8])
 
 
 def refuse(partner_id: int | None, problem: Problem) -> Problem:

@@ -118,7 +118,7 @@ WHERE e.state = 'active' AND (p.id IS NULL OR p.state = 'active' AND a.id IS NOT
 
 
 def targets(shard: int) -> list[Target]:
-    """Endpoints of the shard that may be called and have something due."""
+    """Endpoints of the shard that may be called and have something due. One whose secrets do not open waits."""
     with connection.cursor() as cursor:
         cursor.execute(_TARGETS, [today(), settings.EXCHANGE_SHARDS, shard])
         return [
@@ -129,7 +129,7 @@ def targets(shard: int) -> list[Target]:
                 rate_limit,
                 timeout,
                 failures,
-                [vault.unseal(one) for one in sealed],
+                secrets,
                 proven,
                 organisation,
                 None if kinds is None else of_row(kinds, types, fields),
@@ -148,6 +148,7 @@ def targets(shard: int) -> list[Target]:
                 types,
                 fields,
             ) in cursor.fetchall()
+            if (secrets := vault.openable(sealed))
         ]
 
 

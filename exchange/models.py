@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from common.days import today
 from common.text import T
 from common.validity import Validity, ValidityQuerySet, no_overlap
 from exchange import vault
@@ -172,11 +173,11 @@ class Endpoint(models.Model):
     def signing_secrets(self) -> list[str]:
         """All that sign now: two during a rotation, the newest first."""
         now = timezone.now()
-        return [
-            vault.unseal(row.sealed)
+        return vault.openable(
+            row.sealed
             for row in sorted(self.secrets.all(), key=lambda row: row.created_at, reverse=True)
             if row.expires_at is None or row.expires_at > now
-        ]
+        )
 
 
 class EndpointSecret(models.Model):
@@ -215,6 +216,18 @@ class Payload(models.Model):
 
 class DeliveryQuerySet(Visible):
     owner = "endpoint__organisation_id"
+
+    def visible_to(self, principal: Principal) -> Self:
+        """… and of a partner's only what today's agreement still shares with it."""
+        found = super().visible_to(principal)
+        if principal.is_officer:
+            return found
+        shared = Agreement.objects.on(today()).filter(
+            partner=OuterRef("endpoint__partner"),
+            direction=Agreement.Direction.OUT,
+            kinds__contains=[OuterRef("payload__subject_kind")],
+        )
+        return found.filter(Q(endpoint__partner=None) | Q(payload__subject_kind="webhook_endpoint") | Exists(shared))
 
 
 class Delivery(models.Model):

@@ -25,8 +25,9 @@ from psycopg2 import sql
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-#: Workers by name and the queues each takes from: what stands between a firm and "accepted" waits for nothing else.
-WORKERS = {"intake": "relay,checks", "worker": "default,exchange,bulk"}
+#: Workers by name and the queues each takes from: what stands between a firm and "accepted", and what others are told, wait
+#: for nothing else.
+WORKERS = {"intake": "relay,checks", "delivery": "delivery", "worker": "default,exchange,bulk"}
 QUEUES = ",".join(WORKERS.values())
 READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 20.0
@@ -182,8 +183,9 @@ class Instance:
             **{
                 name: [
                     *celery, "worker", "-n", f"{name}@%h", "-Q", queues,
-                    # Under a stream the relay keeps one process of the intake busy.
-                    "-c", str(self.worker_processes + (name == "intake")),
+                    # Under a stream the relay keeps one process of the intake busy; one delivers, and one takes the hints
+                    # that come meanwhile.
+                    "-c", str(2 if name == "delivery" else self.worker_processes + (name == "intake")),
                     "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning",
                 ]
                 for name, queues in WORKERS.items()

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,7 +57,8 @@ def _reachable(path: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in [path, *path.parents] if parent.is_dir())
 
 
-def _alive(pid_file: Path) -> int | None:
+def _alive(pid_file: Path, program: str) -> int | None:
+    """The process that ``pid_file`` names, where it lives and runs ``program``: after a crash the number may be a stranger's."""
     try:
         pid = int(pid_file.read_text().split()[0])
         os.kill(pid, 0)
@@ -64,7 +66,8 @@ def _alive(pid_file: Path) -> int | None:
         return None
     with contextlib.suppress(OSError):
         # A zombie of this process, or one just reaped, is no service.
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+        _, name, state = re.split(r" \((.*)\) ", Path(f"/proc/{pid}/stat").read_text(), maxsplit=1)
+        if name != program or state[0] == "Z":
             return None
     return pid
 
@@ -95,7 +98,7 @@ class Postgres:
         self.log = home / "postgres.log"
 
     def pid(self) -> int | None:
-        return _alive(self.data / "postmaster.pid")
+        return _alive(self.data / "postmaster.pid", "postgres")
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
@@ -177,7 +180,7 @@ class Valkey:
         self.pid_file = VAR / "valkey.pid"
 
     def pid(self) -> int | None:
-        return _alive(self.pid_file)
+        return _alive(self.pid_file, "valkey-server")
 
     def ready(self) -> bool:
         import redis

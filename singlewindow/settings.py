@@ -21,6 +21,8 @@ PRODUCTION = env.bool("PRODUCTION", default=False)
 DEBUG = False
 #: In production there is no default: the process does not start without it.
 SECRET_KEY = env("SECRET_KEY") if PRODUCTION else env("SECRET_KEY", default="development-only-" + "x" * 40)
+#: Earlier keys: what they signed or sealed is still read.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 #: The address the outside world knows this instance by (links, QR codes, exchange).
@@ -177,9 +179,10 @@ CELERY_TASK_ROUTES = {
     "*.tasks.bulk_*": {"queue": "bulk"},  # first: the first pattern that matches holds
     "singlewindow.relay": {"queue": "relay"},
     "declarations.tasks.*": {"queue": "checks"},
+    "exchange.tasks.deliver": {"queue": "delivery"},
     "exchange.tasks.*": {"queue": "exchange"},
 }
-QUEUES = ("relay", "checks", "default", "exchange", "bulk")
+QUEUES = ("relay", "checks", "default", "delivery", "exchange", "bulk")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

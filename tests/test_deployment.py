@@ -64,7 +64,7 @@ def test_no_secret_ends_in_a_layer_of_the_image():
 
 
 def test_the_workers_serve_every_queue_once():
-    commands = [SERVICES[name]["command"] for name in ("intake", "worker", "exchange")]
+    commands = [SERVICES[name]["command"] for name in ("intake", "worker", "delivery", "exchange")]
     served = [queue for command in commands for queue in command[command.index("-Q") + 1].split(",")]
     assert sorted(served) == sorted(settings.QUEUES) == sorted(QUEUES.split(","))
 

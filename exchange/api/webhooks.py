@@ -233,7 +233,7 @@ class ResumeEndpoint(View):
     )
 )
 class ReplayEndpoint(View):
-    """Send again what lies between two positions, at most 10 000 events a time; the ids are the same as before."""
+    """Send again what lies between two positions, at most 2 000 events a time; the ids are the same as before."""
 
     scopes = {"POST": "webhooks:write"}
     idempotent = True

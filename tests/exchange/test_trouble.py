@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -144,14 +146,18 @@ def test_one_organisation_has_no_more_than_its_share_in_the_air(receiver, subscr
 
 
 def test_retry_after_is_honoured_although_another_message_was_taken(receiver, subscribe):
-    wait = (429, {"Retry-After": "60"}, b"")
-    firm, hook = make.firm(), receiver(lambda received, nth: wait if received.message["subjectnumber"] == "D2" else 200)
-    endpoint, _ = subscribe(firm, hook.url)
+    firm = make.firm()
+    endpoint, _ = subscribe(firm, receiver().url)
     say("D1", audience=[firm.pk])
     say("D2", audience=[firm.pk])
-    deliver()
+    share()
+    taken, told_to_wait = (
+        ledger.Outcome(one.pk, endpoint.pk, 200, "", 1, "", delivered=True) for one in Delivery.objects.all()
+    )
+    told_to_wait = told_to_wait._replace(status=429, error="HTTP 429", delivered=False, wait=60.0)
+    ledger.settle([taken, told_to_wait])
     endpoint.refresh_from_db()
-    assert (len(hook.received), endpoint.failures) == (2, 0)
+    assert endpoint.failures == 0
     assert (endpoint.spared_until - timezone.now()).total_seconds() > 50
 
 
@@ -224,12 +230,23 @@ def test_a_narrower_agreement_holds_for_what_waits_for_the_feed_and_for_replays(
     )
     withdrawn = Delivery.objects.get(payload__subject_kind="bill")
     assert (withdrawn.state, withdrawn.last_error) == ("skipped", "no longer agreed")
-    for one in Delivery.objects.all():
+    for one in Delivery.objects.exclude(pk=withdrawn.pk):
         assert "CNCKG" not in caller.get(f"/api/v1/webhook-deliveries/{one.pk}").json()["body"]
+    assert caller.get(f"/api/v1/webhook-deliveries/{withdrawn.pk}").status_code == 404
+    assert caller.post(f"/api/v1/webhook-deliveries/{withdrawn.pk}/retry").status_code == 404
+    listed = caller.get(f"{ENDPOINTS}/{endpoint.pk}/deliveries").json()["results"]
+    assert {one["subject_kind"] for one in listed} == {"declaration"}
+    assert caller.post(f"{ENDPOINTS}/{endpoint.pk}/test").json()["id"] in {
+        one["id"] for one in caller.get(f"{ENDPOINTS}/{endpoint.pk}/deliveries").json()["results"]
+    }
     hook.taken.clear()
     endpoints.replay(endpoint_id=endpoint.pk, principal=None, after=0)
     deliver()
     assert told([one.message for one in hook.taken]) == wanted
+    agreements.end(agreement=agreements.in_force(partner.pk, "out"), actor=SYSTEM)
+    assert [one["subject_kind"] for one in caller.get(f"{ENDPOINTS}/{endpoint.pk}/deliveries").json()["results"]] == [
+        "webhook_endpoint"
+    ], "nothing is agreed any more"
 
 
 def test_a_wider_agreement_tells_nothing_more_of_what_was_shared_before(api):
@@ -380,3 +397,53 @@ def test_endpoints_are_locked_before_their_deliveries_so_that_settling_waits_for
     assert failed == []
     assert not Delivery.objects.filter(state="pending").exists()
     assert {orjson.loads(one.body)["subjectnumber"] for one in hook.taken} == {f"D{n}" for n in range(6)}
+
+
+def test_a_secret_that_does_not_open_stops_nobody_else(receiver, subscribe, settings):
+    firm, hook = make.firm(), receiver()
+    subscribe(firm, f"{hook.url}/old")
+    make_partner(secret=SECRET)
+    old, settings.SECRET_KEY = settings.SECRET_KEY, "another-key-" + "y" * 40
+    subscribe(firm, f"{hook.url}/new")
+    say("D1", audience=[firm.pk])
+    deliver()
+    assert [one.path for one in hook.received] == ["/hook/new"]
+    assert send(message()).status_code == 401
+    settings.SECRET_KEY_FALLBACKS = [old]
+    deliver()
+    assert {one.path for one in hook.taken} == {"/hook/new", "/hook/old"}
+    assert send(message()).status_code == 200
+
+
+def test_names_that_nobody_answers_for_hold_up_no_other_name(receiver, subscribe, monkeypatch):
+    firm, hook, over = make.firm(), receiver(), threading.Event()
+    look_up, asked = socket.getaddrinfo, threading.Semaphore(0)
+    dead = 2 * (os.cpu_count() or 1) + 8
+
+    def names(host, *arguments, **options):
+        if str(host).startswith("dead"):
+            asked.release()
+            over.wait(60)
+            raise socket.gaierror
+        return look_up("127.0.0.1", *arguments, **options)
+
+    def endpoint(host: str, event_type: str) -> None:
+        made, _ = subscribe(firm, hook.url, [event_type], timeout=30)
+        Endpoint.objects.filter(pk=made.pk).update(url=f"http://{host}.example.com:{hook.server.server_port}/hook")
+
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    for nth in range(dead):
+        endpoint(f"dead{nth}", "declaration.*")
+    endpoint("alive", "bill.*")
+    say("D1", audience=[firm.pk])
+    thread = threading.Thread(target=lambda: (deliver(), connection.close()))
+    thread.start()
+    assert asked.acquire(timeout=20), "the first name is asked for"
+    say("B1", kind="bill", type="bill.issued", audience=[firm.pk])
+    deadline = time.monotonic() + 15
+    while not hook.taken and time.monotonic() < deadline:
+        time.sleep(0.02)
+    came = [one.message["subjectnumber"] for one in hook.taken]
+    over.set()
+    thread.join()
+    assert came == ["B1"]
