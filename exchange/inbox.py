@@ -87,7 +87,7 @@ def not_agreed(message: Message) -> Problem:
     return Problem(
         403,
         "not-agreed",
-        T("协议不包含此类事件", "The agreement does not cover this event"),
+        T("协议不包含此类对象", "The agreement does not cover this kind of subject"),
         detail=f"{message.kind} / {message.type}",
     )
 
@@ -123,7 +123,7 @@ def take(partner: Sender, body: bytes, message_id: str | None = None) -> dict[st
             raise
         return _quarantine_unread(partner, message_id, body, problem)
     reason = _not_understood(message)
-    if reason is None and not partner.terms.covers(message.kind, message.type):
+    if reason is None and not partner.terms.shares(message.kind):
         raise not_agreed(message)
     with transaction.atomic():
         if reason is not None:
@@ -161,7 +161,7 @@ def _not_understood(message: Message) -> tuple[str, str] | None:
 def _file(partner: Sender, message: Message, body: bytes) -> tuple[str, int, int]:
     """Only what the agreement lets in becomes part of the mirror."""
     assert partner.terms is not None
-    data = partner.terms.view(message.type, message.data)
+    data = partner.terms.let_through(message.kind, message.type, message.data)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT o_verdict, o_message, o_sequence FROM exchange_receive(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
@@ -222,7 +222,7 @@ def _cut_down(mirror: Mirror, terms: Terms) -> bool:
     fewer = []
     if terms.shares(mirror.subject_kind):
         for event in events:
-            data = terms.view(event.type, event.data) if terms.covers(mirror.subject_kind, event.type) else {}
+            data = terms.let_through(mirror.subject_kind, event.type, event.data)
             if data != event.data:
                 event.data, event.links = data, messages.links(mirror.subject_number, data)
                 fewer.append(event)
@@ -269,7 +269,7 @@ def run_again(*, quarantine_id: int, actor: Principal) -> Quarantine:
         message = messages.read(bytes(found.message.body), found.message.message_id)
         if reason := _not_understood(message):
             raise Problem(422, reason[0], reason[1])
-        if partner.terms is None or not partner.terms.covers(message.kind, message.type):
+        if partner.terms is None or not partner.terms.shares(message.kind):
             raise not_agreed(message)
         InboxMessage.objects.filter(pk=found.message_id).update(digest=message.digest)
         verdict, _, _ = _file(partner, message, bytes(found.message.body))

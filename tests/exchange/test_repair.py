@@ -194,6 +194,21 @@ def test_mirrors_agree_after_the_owner_narrowed_what_it_shares(mirrored):
     assert digests.groups(digests.GIVEN, mirrored) == digests.groups(digests.RECEIVED, mirrored)
 
 
+def test_a_type_taken_out_on_both_sides_leaves_the_frame_and_both_agree(mirrored):
+    fewer = TERMS | {"types": ["declaration.released", "bill.*"]}
+    for direction in ("out", "in"):
+        agreements.agree(partner=mirrored, direction=direction, actor=SYSTEM, **fewer)
+    inbox.obey()
+    assert again(mirrored).agrees
+    before = held()
+    wipe()
+    report = again(mirrored)
+    assert (report.differing, report.repaired, report.agrees) == (3, 3, True)
+    assert held() == before
+    assert held()[0] == ("D1", 2, 2, 0, {"state": "released"}, "declaration.released")
+    assert MirrorEvent.objects.filter(type="declaration.lodged", data={}).count() == 3
+
+
 def test_a_comparison_an_operator_wants_is_made_by_the_sweep(mirrored):
     DigestReport.objects.create(partner=mirrored, agrees=True)
     Partner.objects.filter(pk=mirrored.pk).update(spared_until=timezone.now() + timedelta(hours=1))
