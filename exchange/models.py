@@ -54,7 +54,9 @@ class Partner(models.Model):
     #: While its whole feed is read again: read to here. 0: nothing of that kind is under way.
     pulled_to = models.BigIntegerField(T("已拉取至", "pulled to"), default=0)
     #: Version of the agreement that its mirrors were last cut down to.
-    obeyed = models.PositiveIntegerField(default=0)
+    obeyed = models.PositiveIntegerField(T("已执行协议版本", "agreement obeyed"), default=0)
+    #: While they are cut down to that version: the last mirror done. Empty: all are.
+    obeyed_to = models.BigIntegerField(T("已裁减至", "obeyed to"), null=True, blank=True)
     #: Since when something is known to be missing; empty when nothing is.
     missing_since = models.DateTimeField(T("缺失自", "missing since"), null=True, blank=True)
     last_received_at = models.DateTimeField(T("最近收到", "last received"), null=True, blank=True)
@@ -64,6 +66,8 @@ class Partner(models.Model):
     last_error = models.TextField(T("最近错误", "last error"), blank=True)
     #: Until then it is not asked: it could not be the last time.
     spared_until = models.DateTimeField(T("暂缓至", "spared until"), null=True, blank=True)
+    #: How often in a row it could not be: the pause grows.
+    asked_in_vain = models.PositiveIntegerField(T("连续未果", "asked in vain"), default=0)
 
     class Meta:
         verbose_name = T("协作省份", "partner")

@@ -3,10 +3,14 @@ what we hold of it on the other."""
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from datetime import timedelta
 
 import orjson
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from exchange import agreements, digests, feeds, inbox, reconciliation, vault
@@ -125,6 +129,47 @@ def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, mon
     again(mirrored)
     one = Mirror.objects.get(subject_number="D1")
     assert (one.count, one.sequence, one.data["state"]) == (3, 3, "cleared")
+
+
+def waits_for_a_lock(process: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s", [process])
+        return cursor.fetchone()[0] > 0
+
+
+def test_an_event_that_is_pushed_while_its_subject_is_rebuilt_with_it_waits_and_is_known(mirrored, monkeypatch):
+    """Both take the mirror before the message: otherwise PostgreSQL would end one of them as a deadlock."""
+    say("D1", type="declaration.released", data={"state": "cleared"})
+    share()
+    (*_, (_, body)) = feeds.read_after(mirrored, terms_of(mirrored), 0, limit=100)
+    processes: queue.Queue[int] = queue.Queue()
+    answers: list[object] = []
+
+    def push() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            processes.put(cursor.fetchone()[0])
+        try:
+            answers.append(inbox.take(inbox.sender(mirrored.code), body.encode())["status"])
+        except Exception as error:
+            answers.append(error)
+        finally:
+            connection.close()
+
+    pushing = threading.Thread(target=push)
+    take_all = reconciliation._take_all
+
+    def when_the_push_waits(*given):
+        pushing.start()
+        process, started = processes.get(timeout=20), time.monotonic()
+        while not waits_for_a_lock(process) and time.monotonic() - started < 20:
+            time.sleep(0.01)
+        return take_all(*given)
+
+    monkeypatch.setattr(reconciliation, "_take_all", when_the_push_waits)
+    report = again(mirrored)
+    pushing.join()
+    assert (answers, report.differing, report.agrees) == (["duplicate"], 1, True)
 
 
 def test_a_gap_is_closed_by_pulling_its_subject(mirrored):
