@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from common.problems import Problem, conflict, standard
 from common.text import T
 from events.log import append
 from exchange import ledger, messages, signing, standards, vault
+from exchange.agreements import in_force
 from exchange.messages import Message
 from exchange.models import Agreement, InboxMessage, Mirror, MirrorEvent, Partner, Quarantine
 from exchange.terms import Terms, of_row
@@ -191,24 +193,23 @@ def refold(partner_id: int, kind: str, number: str) -> None:
         cursor.execute("SELECT exchange_refold(%s, %s, %s)", [partner_id, kind, number])
 
 
-def obey(batch: int = 1000) -> int:
-    """Cut mirrors down to what a new agreement still lets in: kinds it does not name go, and so do fields. Returns how many
-    mirrors changed."""
-    changed = 0
+def obey(*, seconds: float = 20.0, batch: int = 500) -> int:
+    """Cut mirrors down to what a new agreement still lets in: kinds it does not name go, and so do fields. A short while at a
+    time: the next run goes on where this one stopped. Returns how many mirrors changed."""
+    until, changed = monotonic() + seconds, 0
     for partner in Partner.objects.filter(state=Partner.State.ACTIVE):
-        agreement = Agreement.objects.filter(partner=partner, direction=Agreement.Direction.IN).on(today()).first()  # type: ignore[attr-defined]
-        if agreement is None or agreement.version == partner.obeyed:
+        agreement = in_force(partner.pk, Agreement.Direction.IN)
+        if agreement is None or (agreement.version == partner.obeyed and partner.obeyed_to is None):
             continue
-        terms = agreement.terms()
-        last = 0
-        while True:
-            mirrors = list(Mirror.objects.filter(partner=partner, pk__gt=last).order_by("pk")[:batch])
-            for mirror in mirrors:
-                changed += _cut_down(mirror, terms)
-            if not mirrors:
-                break
-            last = mirrors[-1].pk
-        Partner.objects.filter(pk=partner.pk).update(obeyed=agreement.version)
+        terms, version = agreement.terms(), agreement.version
+        done: int | None = partner.obeyed_to or 0 if version == partner.obeyed else 0
+        while done is not None:
+            mirrors = list(Mirror.objects.filter(partner=partner, pk__gt=done).order_by("pk")[:batch])
+            changed += sum(_cut_down(mirror, terms) for mirror in mirrors)
+            done = mirrors[-1].pk if mirrors else None
+            Partner.objects.filter(pk=partner.pk).update(obeyed=version, obeyed_to=done)
+            if done is not None and monotonic() > until:
+                return changed
     return changed
 
 

@@ -229,6 +229,19 @@ def test_a_narrower_agreement_cuts_down_the_mirrors(mirrored):
     assert InboxMessage.objects.exists(), "what came is kept as it came"
 
 
+def test_cutting_down_goes_on_where_the_last_run_stopped(mirrored):
+    narrow = TERMS | {"fields": {"declaration.*": ["state"]}}
+    agreements.agree(partner=mirrored, direction="in", actor=SYSTEM, **narrow)
+    assert [inbox.obey(seconds=-1, batch=2) for _ in range(2)] == [2, 1]
+    narrower = TERMS | {"fields": {"declaration.*": ["port"]}}
+    agreements.agree(partner=mirrored, direction="in", actor=SYSTEM, **narrower)
+    assert inbox.obey(seconds=-1, batch=2) == 2, "another version begins with the first mirror"
+    assert inbox.obey(seconds=-1, batch=2) == 1
+    assert inbox.obey(seconds=-1, batch=2) == 0
+    mirrored.refresh_from_db()
+    assert (mirrored.obeyed, mirrored.obeyed_to) == (3, None)
+
+
 def test_mirrors_agree_after_the_owner_narrowed_what_it_shares(mirrored):
     narrow = TERMS | {"fields": {"declaration.*": ["state"]}}
     agreements.agree(partner=mirrored, direction="out", actor=SYSTEM, **narrow)
