@@ -339,6 +339,7 @@ class SharedSubject(Summary):
         constraints = [
             models.UniqueConstraint(fields=["partner", "subject_kind", "subject_number"], name="shared_subject_once")
         ]
+        indexes = [models.Index(fields=["partner", "subject_kind", "day", "bucket"], name="shared_subject_filed")]
 
 
 class Mirror(Summary):
@@ -365,6 +366,7 @@ class Mirror(Summary):
         indexes = [
             models.Index(fields=["subject_number"], name="mirror_number"),
             models.Index(fields=["partner"], condition=Q(missing__gt=0), name="mirror_missing"),
+            models.Index(fields=["partner", "subject_kind", "day", "bucket"], name="mirror_filed"),
         ]
 
     def __str__(self) -> str:

@@ -200,7 +200,7 @@ def _read_feed(line: Line, sender: inbox.Sender, partner: Partner) -> bool:
     for events, following in _pages(line, after):
         _take_all(sender, events)
         Partner.objects.filter(pk=partner.pk).update(pulled_to=following)
-        if monotonic() > until:
+        if events and monotonic() > until:
             return False
     Partner.objects.filter(pk=partner.pk).update(pulled_to=0)
     return True
@@ -254,31 +254,46 @@ def _groups(answer: dict[str, Any]) -> list[Group]:
         raise Unreachable("/exchange/digest: not a digest") from error
 
 
-def _differing_subjects(line: Line, partner: Partner, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(kind, number) of every subject of ``kinds`` that is not the same on both sides, narrowed down step by step."""
-    found: list[tuple[str, str]] = []
+def _differing_days(line: Line, partner: Partner, kinds: tuple[str, ...]) -> tuple[int, list[tuple[str, date]]]:
+    """How many subjects of ``kinds`` differ at least, and the kinds and days to look for them."""
+    own = digests.groups(RECEIVED, partner, kinds=kinds)
     theirs = [group for group in _groups(line.get("/exchange/digest")) if group.kind in kinds]
-    for kind, day, _ in digests.differing(digests.groups(RECEIVED, partner, kinds=kinds), theirs):
+    return digests.fewest_differing(own, theirs), [(kind, day) for kind, day, _ in digests.differing(own, theirs)]
+
+
+def _differing_buckets(
+    line: Line, partner: Partner, days: list[tuple[str, date]]
+) -> Iterator[tuple[str, date, int | None]]:
+    for kind, day in days:
         own = digests.groups(RECEIVED, partner, kind=kind, day=day, buckets=True)
-        theirs = _groups(line.get("/exchange/digest", kind=kind, day=day))
-        for _, _, bucket in digests.differing(own, theirs):
-            assert bucket is not None
-            mine = {
-                row.number: (row.count, row.sequence, row.last_id)
-                for row in digests.lines(RECEIVED, partner, kind=kind, day=day, bucket=bucket)
-            }
-            answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
-            try:
-                other = {str(row["number"]): (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
-            except (KeyError, TypeError) as error:
-                raise Unreachable("/exchange/digest: not a digest") from error
-            found += [(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)]
-    return sorted(set(found))
+        yield from digests.differing(own, _groups(line.get("/exchange/digest", kind=kind, day=day)))
+
+
+def _differing_subjects(line: Line, partner: Partner, days: list[tuple[str, date]]) -> list[tuple[str, str]]:
+    """(kind, number) of every subject that is not the same on both sides, narrowed down bucket by bucket: of a few, or as many
+    as it takes to see that it is more than ``ONE_BY_ONE``."""
+    found: set[tuple[str, str]] = set()
+    for kind, day, bucket in _differing_buckets(line, partner, days):
+        assert bucket is not None
+        mine = {
+            row.number: (row.count, row.sequence, row.last_id)
+            for row in digests.lines(RECEIVED, partner, kind=kind, day=day, bucket=bucket)
+        }
+        answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
+        try:
+            other = {str(row["number"]): (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
+        except (KeyError, TypeError) as error:
+            raise Unreachable("/exchange/digest: not a digest") from error
+        found |= {(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)}
+        if len(found) > ONE_BY_ONE:
+            break
+    return sorted(found)
 
 
 def compare(partner: Partner) -> DigestReport:
     """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both. Where very much
-    differs (a mirror that was wiped), the whole feed is read again, in as many rounds as it takes."""
+    differs (a mirror that was wiped), the whole feed is read again, in as many rounds as it takes; what differs is then not
+    looked for one by one, and the report counts it at least."""
     with _attending(partner):
         return _compare(partner)
 
@@ -298,29 +313,39 @@ def want(*, partner: Partner, actor: Principal) -> None:
 
 def _compare(partner: Partner) -> DigestReport:
     started, clock = timezone.now(), monotonic()
-    sender, repaired = _sender(partner), 0
+    sender = _sender(partner)
     assert sender.terms is not None
     kinds = tuple(kind for kind in sender.terms.kinds if sender.terms.shares(kind))
+    partner.refresh_from_db(fields=["pulled_to"])
     with Line(partner) as line:
-        differing = left_over = _differing_subjects(line, partner, kinds)
-        if len(differing) > ONE_BY_ONE and _read_feed(line, sender, partner):
-            left_over = _differing_subjects(line, partner, kinds)
-        for kind, number in left_over[:ONE_BY_ONE]:
-            _rebuild(line, sender, partner, kind, number)
-        left = set(_differing_subjects(line, partner, kinds)) if differing else set()
-        repaired = len(set(differing) - left)
+        found: list[tuple[str, str]] = []
+        left, remaining, whole = found, 0, True
+        differing, days = _differing_days(line, partner, kinds)
+        if not partner.pulled_to and differing <= ONE_BY_ONE:
+            found = left = _differing_subjects(line, partner, days)
+            differing = len(found)
+        if partner.pulled_to or differing > ONE_BY_ONE:
+            whole = _read_feed(line, sender, partner)
+            remaining, days = _differing_days(line, partner, kinds)
+            left = _differing_subjects(line, partner, days) if whole else []
+        if left:
+            for kind, number in left[:ONE_BY_ONE]:
+                _rebuild(line, sender, partner, kind, number)
+            remaining, days = _differing_days(line, partner, kinds)
+            again = _differing_subjects(line, partner, days)
+            # What differs now and did not before came meanwhile, and may be on its way.
+            left = again if len(again) > ONE_BY_ONE else sorted(set(left) & set(again))
+        if whole and len(left) <= ONE_BY_ONE:
+            remaining = len(left)
         report = _report(
             partner,
             started_at=started,
             seconds=round(monotonic() - clock, 3),
             subjects=sum(group.count for group in digests.groups(RECEIVED, partner, kinds=kinds)),
-            differing=len(differing),
-            repaired=repaired,
-            agrees=not left,
-            details={
-                "differing": [list(subject) for subject in differing[:200]],
-                "left": sorted(map(list, left))[:200],
-            },
+            differing=differing,
+            repaired=max(differing - remaining, 0),
+            agrees=whole and not left,
+            details={"differing": [list(one) for one in found[:200]], "left": [list(one) for one in left[:200]]},
         )
         try:
             line.post(

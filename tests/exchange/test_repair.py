@@ -101,6 +101,73 @@ def test_where_very_much_differs_the_whole_feed_is_read_in_as_many_rounds_as_it_
     assert held() == before
 
 
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """The paths asked of the partner, in turn."""
+    found: list[str] = []
+    ask = reconciliation.Line._ask
+
+    def note(line, method, path, **options):
+        found.append(path)
+        return ask(line, method, path, **options)
+
+    monkeypatch.setattr(reconciliation.Line, "_ask", note)
+    return found
+
+
+def many_mirrored(partner, count: int) -> None:
+    for n in range(count):
+        say(f"D{n}", data={"state": "lodged"})
+    share()
+    sender = inbox.sender(partner.code)
+    for _, body in feeds.read_after(partner, terms_of(partner), 0, limit=1000):
+        inbox.take(sender, body.encode())
+
+
+def test_a_mirror_wiped_whole_is_seen_by_its_sums_and_not_looked_for_bucket_by_bucket(partner, asked, monkeypatch):
+    many_mirrored(partner, 60)
+    before = held()
+    wipe()
+    monkeypatch.setattr(reconciliation, "ONE_BY_ONE", 10)
+    report = again(partner)
+    assert (report.differing, report.repaired, report.agrees, held() == before) == (60, 60, True, True)
+    assert asked.count("/exchange/digest") == 2
+
+
+def test_narrowing_ends_where_more_differs_than_is_asked_for_one_by_one(partner, asked, monkeypatch):
+    """As many subjects on both sides, but other sums: the counts of a day say nothing."""
+    many_mirrored(partner, 60)
+    Mirror.objects.update(count=9)
+    monkeypatch.setattr(reconciliation, "ONE_BY_ONE", 10)
+    report = again(partner)
+    assert (report.differing > 10, report.agrees) == (True, False)
+    assert asked.count("/exchange/digest") <= 3 * (2 + 11), "a day and eleven buckets, three times"
+    assert Mirror.objects.filter(count=1).count() == 10
+
+
+def test_a_feed_that_is_half_read_is_read_on_before_anything_is_narrowed_down(mirrored, asked, monkeypatch):
+    wipe()
+    Partner.objects.filter(pk=mirrored.pk).update(pulled_to=1)
+    monkeypatch.setattr(reconciliation, "PAGE", 2)
+    monkeypatch.setattr(reconciliation, "READ_SECONDS", -1.0)
+    assert not again(mirrored).agrees
+    assert asked.count("/exchange/digest") == 2, "what differs before and after, by the sums"
+
+
+def test_what_comes_while_a_difference_is_repaired_is_no_difference(mirrored, monkeypatch):
+    Mirror.objects.filter(subject_number="D1").update(count=9)
+    pages = reconciliation._pages
+
+    def and_then_one_more(*asked, **subject):
+        yield from pages(*asked, **subject)
+        say("D4", data={"state": "lodged"})
+        share()  # the partner counts it as given, and its delivery is on its way
+
+    monkeypatch.setattr(reconciliation, "_pages", and_then_one_more)
+    report = again(mirrored)
+    assert (report.differing, report.repaired, report.agrees, report.details["left"]) == (1, 1, True, [])
+
+
 def test_a_damaged_sum_and_events_of_another_history_give_way(mirrored):
     before = held()
     Mirror.objects.filter(subject_number="D1").update(count=9, data={"state": "never"})
