@@ -108,6 +108,7 @@ def receive(*, code: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
             raise no_agreement()
         answer = take(partner, body, message_id)
         if partner.silent:
+            Partner.objects.filter(pk=partner.id, spared_until__isnull=False).update(spared_until=None)
             ledger.contacted(partner.id)
         return answer
     except Problem as problem:

@@ -159,4 +159,9 @@ class Migration(migrations.Migration):
             name="asked_in_vain",
             field=models.PositiveIntegerField(default=0, verbose_name="连续未果"),
         ),
+        # It was said for ever of partners that only take: they are not asked any more.
+        migrations.RunSQL(
+            "UPDATE exchange_partner SET last_error = '' WHERE last_error = 'no agreement in force'",
+            migrations.RunSQL.noop,
+        ),
     ]

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+import time_machine
 from django.db import connection
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from exchange.models import DigestReport, InboxMessage, Mirror, MirrorEvent, Par
 from parties import registration
 from parties.principals import SYSTEM
 from tests.exchange.conftest import TERMS, make_partner, say, share, terms_of
-from tests.exchange.test_inbox import message
+from tests.exchange.test_inbox import SECRET, message, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -183,7 +184,8 @@ def test_a_damaged_sum_and_events_of_another_history_give_way(mirrored):
     assert held() == before
 
 
-def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, monkeypatch):
+@pytest.mark.parametrize("minutes", [0, 10], ids=["clocks agree", "ours is ahead of the database's"])
+def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, monkeypatch, minutes):
     Mirror.objects.filter(subject_number="D1").update(count=9)
     sender, pages = inbox.sender(mirrored.code), reconciliation._pages
 
@@ -193,7 +195,8 @@ def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, mon
             inbox.take(sender, orjson.dumps(message("D1", 3, data={"state": "cleared"})))
 
     monkeypatch.setattr(reconciliation, "_pages", and_then_one_more)
-    again(mirrored)
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+        again(mirrored)
     one = Mirror.objects.get(subject_number="D1")
     assert (one.count, one.sequence, one.data["state"]) == (3, 3, "cleared")
 
@@ -267,6 +270,72 @@ def test_an_owner_who_has_nothing_new_for_a_gap_is_not_asked_again_at_once(mirro
     # Another gap of the same subject is news.
     inbox.take(inbox.sender(mirrored.code), orjson.dumps(message("D2", 9, 8)))
     assert reconciliation.due(now, nightly=None, every=0, missing_after=0).filter(missing=True).exists()
+
+
+def a_gap(partner: Partner, number: str) -> None:
+    MirrorEvent.objects.filter(subject_number=number, sequence=1).delete()
+    inbox.refold(partner.pk, "declaration", number)
+    Partner.objects.filter(pk=partner.pk).update(missing_since=timezone.now() - timedelta(seconds=5))
+    partner.refresh_from_db()
+
+
+def missing(partner: Partner) -> bool:
+    due = reconciliation.due(timezone.now(), nightly=None, every=0, missing_after=0)
+    return due.filter(pk=partner.pk, missing=True).exists()
+
+
+def test_a_gap_that_opens_while_its_subject_is_asked_for_is_asked_for_at_once(mirrored, monkeypatch):
+    a_gap(mirrored, "D2")
+    sender, pages = inbox.sender(mirrored.code), reconciliation._pages
+
+    def and_then_another_gap(*asked, **subject):
+        inbox.take(sender, orjson.dumps(message("D2", 9, 8)))
+        yield from ((events[1:], following) for events, following in pages(*asked, **subject))
+
+    monkeypatch.setattr(reconciliation, "_pages", and_then_another_gap)
+    reconciliation.pull_missing(mirrored)
+    assert missing(mirrored)
+
+
+def test_a_gap_for_which_its_owner_could_not_be_asked_stays_due(mirrored, receiver):
+    a_gap(mirrored, "D2")
+    Partner.objects.filter(pk=mirrored.pk).update(base_url=receiver(lambda received, nth: 503).url)
+    mirrored.refresh_from_db()
+    with pytest.raises(reconciliation.Unreachable):
+        reconciliation.pull_missing(mirrored)
+    assert missing(mirrored)
+
+
+def test_a_partner_from_whom_nothing_may_be_taken_is_not_asked(mirrored, receiver):
+    hook = receiver()
+    make_partner("520000", incoming=None, base_url=hook.url)
+    reconciliation.attend(every=3600)
+    assert hook.received == []
+    assert not Partner.objects.exclude(last_error="").exists()
+
+
+def test_the_pause_grows_while_a_partner_cannot_be_asked_and_ends_when_it_is_heard_of(receiver):
+    hook = receiver(lambda received, nth: 503)
+    partner = make_partner(base_url=hook.url, secret=SECRET)
+    pauses = []
+    for _ in range(6):
+        Partner.objects.update(spared_until=None)
+        reconciliation.attend()
+        partner.refresh_from_db()
+        pauses.append(round((partner.spared_until - timezone.now()).total_seconds(), -1))
+    assert (pauses[-1], partner.asked_in_vain) == (reconciliation.MOST_PAUSE, 6)
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 20
+    send(message())
+    partner.refresh_from_db()
+    assert partner.spared_until is None
+
+
+def test_a_partner_that_answers_again_begins_with_the_shortest_pause(mirrored):
+    Partner.objects.filter(pk=mirrored.pk).update(asked_in_vain=5, last_error="HTTP 503")
+    again(mirrored)
+    mirrored.refresh_from_db()
+    assert (mirrored.asked_in_vain, mirrored.last_error) == (0, "")
 
 
 def test_what_a_partner_answers_that_is_no_digest_spares_it_and_stops_nobody_else(mirrored, receiver):
