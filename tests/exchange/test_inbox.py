@@ -259,6 +259,8 @@ def test_deep_nesting_waits_in_quarantine(partner):
         ({"specversion": "0.3"}, "validation-failed"),
         ({"subjectnumber": "x" * 81}, "validation-failed"),
         ({"data": {"state": "\x00"}}, "validation-failed"),
+        ({"data": {"state": 1e25}}, "validation-failed"),
+        ({"data": {"state": [-(10**20)]}}, "validation-failed"),
     ],
 )
 def test_what_cannot_be_understood_waits_in_quarantine(partner, changes, code):
