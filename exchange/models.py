@@ -136,6 +136,12 @@ class Endpoint(models.Model):
         DISABLED = "disabled", T("停用", "disabled")
         DELETED = "deleted", T("已删除", "deleted")
 
+    class Reason(models.TextChoices):
+        """Why the system disabled it."""
+
+        GONE = "gone", T("已应答 410", "it answered 410")
+        DEAD = "no-success", T("期限内未成功一次", "no success within the term")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     organisation = models.ForeignKey(
         Organisation, models.PROTECT, related_name="endpoints", verbose_name=T("单位", "organisation")
@@ -152,7 +158,7 @@ class Endpoint(models.Model):
     rate_limit = models.PositiveIntegerField(T("限速（次/秒）", "rate limit (a second)"), null=True, blank=True)
     timeout = models.PositiveSmallIntegerField(T("超时（秒）", "timeout (s)"), default=15)
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.ACTIVE)
-    state_reason = models.CharField(T("原因", "reason"), max_length=200, blank=True)
+    state_reason = models.CharField(T("原因", "reason"), max_length=200, choices=Reason.choices, blank=True)
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
     #: New, or back after it was disabled: what follows this position is queued for it in turn, until it has caught up with
     #: everybody's place in the log (empty).

@@ -159,6 +159,22 @@ class Migration(migrations.Migration):
             name="asked_in_vain",
             field=models.PositiveIntegerField(default=0, verbose_name="连续未果"),
         ),
+        migrations.AlterField(
+            model_name="endpoint",
+            name="state_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[("gone", "已应答 410"), ("no-success", "期限内未成功一次")],
+                max_length=200,
+                verbose_name="原因",
+            ),
+        ),
+        migrations.RunSQL(
+            "UPDATE exchange_endpoint SET state_reason = CASE state_reason WHEN '410 Gone' THEN 'gone' ELSE 'no-success' END"
+            " WHERE state_reason IN ('410 Gone', 'no success within the term')",
+            "UPDATE exchange_endpoint SET state_reason = CASE state_reason WHEN 'gone' THEN '410 Gone'"
+            " ELSE 'no success within the term' END WHERE state_reason IN ('gone', 'no-success')",
+        ),
         # It was said for ever of partners that only take: they are not asked any more.
         migrations.RunSQL(
             "UPDATE exchange_partner SET last_error = '' WHERE last_error = 'no agreement in force'",
