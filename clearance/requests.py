@@ -14,7 +14,7 @@ from common.text import T, pick
 from declarations import lodgement
 from declarations.fields import blocks
 from declarations.models import Declaration
-from declarations.moves import move, revise
+from declarations.moves import move, revise, tell_former
 from events.log import append
 from parties.principals import Principal
 
@@ -193,7 +193,7 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
         type="declaration.corrected",
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=sorted({*former, *declaration.parties}),
+        audience=declaration.parties,
         data={
             "state": declaration.state,
             "version": declaration.version,
@@ -203,6 +203,7 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
             "changed": [one["pointer"] for one in row.difference][:200],
         },
     )
+    tell_former(declaration, former, principal)
     duties.assess(declaration.unified_number, AFTER_RELEASE)
 
 

@@ -158,6 +158,7 @@ _EVENTS: dict[str, Any] = {
     "declaration.checked": T("检查完成", "Checks done"),
     "declaration.duty_due": T("应缴税款", "Duties are due"),
     "declaration.corrected": T("放行后修改", "Corrected after release"),
+    "declaration.party_dropped": T("已告知不再列名的单位", "Those no longer named were told"),
 } | {row.event: row.label for row in LIFECYCLE.transitions.values()}
 _GOOD = {"declaration.accepted", "declaration.released", "declaration.cleared"}
 _BAD = {"declaration.rejected", "declaration.returned", "declaration.held", "declaration.withdrawn"}

@@ -102,8 +102,8 @@ def move(
     former: Iterable[int] = (),
     **columns: Any,
 ) -> None:
-    """Take the locked declaration one step: state, time stamp, revision and event, of which its ``former`` parties are
-    told as well. Raises Problem 409."""
+    """Take the locked declaration one step: state, time stamp, revision and event; its ``former`` parties are told where
+    they are none any more. Raises Problem 409."""
     row = step(command)
     now = timezone.now()
     before = declaration.state
@@ -122,7 +122,7 @@ def move(
         type=row.event,
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=sorted({*declaration.parties, *former}),
+        audience=declaration.parties,
         data={
             "state": declaration.state,
             "from": before,
@@ -132,6 +132,20 @@ def move(
         | ({"customs_number": declaration.customs_number} if declaration.customs_number else {})
         | (data or {}),
     )
+    tell_former(declaration, former, principal)
+
+
+def tell_former(declaration: Declaration, former: Iterable[int], principal: Principal) -> None:
+    """Tell those of the ``former`` parties whom the present version does not name that it is so: what it says of others is not
+    theirs to read."""
+    if dropped := set(former).difference(declaration.parties):
+        append(
+            type="declaration.party_dropped",
+            subject=("declaration", declaration.unified_number),
+            actor=principal.actor,
+            audience=dropped,
+            data={"state": declaration.state, "version": declaration.version},
+        )
 
 
 def customs_number(declaration: Declaration) -> str:

@@ -379,6 +379,19 @@ class TestChangeRequests:
         declaration.refresh_from_db()
         assert declaration.version == 2
 
+    def test_who_is_not_named_after_a_correction_is_told_that_alone(self):
+        former, present = make.firm(), make.firm()
+        declaration = states.declared(owner_credit_code=former.social_credit_code)
+        assert states.proceed(declaration) == "released"
+        message = declaration.message | {"owner_credit_code": present.social_credit_code}
+        number, firm = declaration.unified_number, declaration.firm
+        row = requests.ask(number=number, kind="amend", reason="x", message=message, principal=make.principal(firm))
+        requests.decide(pk=row.pk, approve=True, principal=make.officer_principal())
+        corrected = Event.objects.get(subject_number=number, type="declaration.corrected")
+        assert corrected.audience == sorted([firm.pk, present.pk])
+        dropped = Event.objects.get(subject_number=number, type="declaration.party_dropped")
+        assert (dropped.audience, dropped.data) == ([former.pk], {"state": "released", "version": 2})
+
     def test_before_acceptance_nobody_need_ask_and_after_release_nobody_withdraws(self):
         for state, code in (("lodged", "not-needed"), ("released", "over")):
             declaration = states.declared(state=state)
