@@ -12,6 +12,7 @@ from clearance.models import ChangeRequest
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T, pick
 from declarations import lodgement
+from declarations.decisions import require_in_charge
 from declarations.fields import blocks
 from declarations.models import Declaration
 from declarations.moves import move, revise, tell_former
@@ -133,7 +134,8 @@ def _possible(declaration: Declaration, kind: str) -> None:
 
 
 def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> ChangeRequest:
-    """An officer decides; approval makes the new version, or withdraws. Raises Problem 404, 403, 409."""
+    """An officer of the office of declaration decides; approval makes the new version, or withdraws. Raises Problem 404, 403,
+    409."""
     found = ChangeRequest.objects.filter(pk=pk).select_related("declaration").first()
     if found is None:
         raise not_found()
@@ -143,6 +145,7 @@ def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> C
     with transaction.atomic():
         declaration = references.locked(found.declaration.unified_number)
         assert declaration is not None
+        require_in_charge(declaration, principal, "examination")
         row = ChangeRequest.objects.select_for_update().get(pk=pk)
         if row.state != ChangeRequest.State.PENDING:
             raise conflict("decided", T("此申请已由 {who} 审核", "{who} has decided this request", who=row.decided_by))
