@@ -191,7 +191,8 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
     revise(declaration, message)
     declaration.version += 1
     declaration.versions.create(version=declaration.version, message=message, reason=row.reason, actor=row.actor)
-    declaration.save(update_fields=["version"])
+    declaration.amended_at = declaration.updated_at
+    declaration.save(update_fields=["version", "amended_at"])
     append(
         type="declaration.corrected",
         subject=("declaration", declaration.unified_number),

@@ -371,6 +371,7 @@ class TestChangeRequests:
         declaration.refresh_from_db()
         assert (declaration.state, declaration.version, declaration.contract_number) == ("released", 2, "HT-2026-2")
         assert declaration.versions.get(version=2).reason == "合同号有误"
+        assert declaration.amended_at == declaration.updated_at > declaration.released_at
         assert declaration.releases.count() == 1
         event = Event.objects.get(subject_number=number, type="declaration.corrected")
         assert (event.actor, event.data["changed"]) == (officer.actor, ["/contract_number"])
