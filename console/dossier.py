@@ -12,7 +12,7 @@ from common import casework, reading
 from common.problems import not_found
 from common.text import T
 from console import clearing, compare, content, decisions, queue
-from console.pages import page, who
+from console.pages import came_from, page, who
 from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration, Severity
 from events.models import Event
@@ -68,6 +68,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         mine=mine,
         buttons=decisions.buttons(declaration, principal),
         goes_on=mine,
+        came_from=came_from(request.GET),
         **context,
     )
 
