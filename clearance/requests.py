@@ -15,7 +15,7 @@ from declarations import lodgement
 from declarations.decisions import require_in_charge
 from declarations.fields import blocks
 from declarations.models import Declaration
-from declarations.moves import move, revise, tell_former
+from declarations.moves import ASKED_FOR, move, revise, tell_former
 from events.log import append
 from parties.principals import Principal
 
@@ -33,6 +33,8 @@ def ask(
         if declaration is None:
             raise not_found()
         lodgement.require_lodger(declaration, principal)
+        if kind not in ASKED_FOR:
+            raise invalid([Fault("/kind", "kind", T("应为 amend 或 withdraw", "Write amend or withdraw"))])
         _possible(declaration, kind)
         faults = []
         if not reason.strip() or len(reason) > 255:
@@ -58,8 +60,6 @@ def ask(
                 difference = lodgement.differences(declaration.message, message)
                 if not faults and not difference:
                     faults.append(Fault("/message", "nothing-changed", T("内容没有变化", "Nothing has changed")))
-        elif kind != ChangeRequest.Kind.WITHDRAW:
-            faults.append(Fault("/kind", "kind", T("应为 amend 或 withdraw", "Write amend or withdraw")))
         if faults:
             raise invalid(faults)
         if declaration.change_requests.filter(state=ChangeRequest.State.PENDING).exists():
@@ -127,9 +127,7 @@ def _possible(declaration: Declaration, kind: str) -> None:
         raise conflict(
             "inspection", T("海关已决定查验，不得修改或撤销", "An inspection is ordered: no amendment, no withdrawal")
         )
-    if declaration.state in AFTER_RELEASE and kind == ChangeRequest.Kind.AMEND:
-        return
-    if declaration.state not in ("accepted", "held") or (kind == ChangeRequest.Kind.WITHDRAW and _gone(declaration)):
+    if declaration.state not in ASKED_FOR[kind] or (kind == ChangeRequest.Kind.WITHDRAW and _gone(declaration)):
         raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
 
 

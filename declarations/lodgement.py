@@ -367,7 +367,7 @@ def versions_for(declaration: Declaration, principal: Principal) -> list[Declara
 
 @transaction.atomic
 def withdraw(*, number: str, reason: str, principal: Principal, if_match: str | None = None) -> Declaration:
-    """Take a declaration back. Raises Problem 404, 403, 409 (accepted: customs must return it first), 412 or 422."""
+    """Take a declaration back. Raises Problem 404, 403, 409 (accepted: customs must be asked), 412 or 422."""
     declaration = _own(number, principal, if_match)
     target(declaration, "withdraw", principal)
     if faults := [fault for holds in HELD_TO for fault in holds(declaration, None)]:

@@ -67,8 +67,12 @@ def revise(declaration: Declaration, message: dict[str, Any], *, counted: bool =
     declaration.refresh_from_db(fields=_FILLED)
 
 
-#: States in which customs has accepted a declaration and not given it back (Customs Law art. 26).
-_ACCEPTED = frozenset({State.ACCEPTED, State.HELD, State.UNDER_INSPECTION, State.RELEASED, State.CLEARED})
+#: What customs may allow once it has accepted a declaration (Customs Law art. 26), and in which states it is asked for: not
+#: while an inspection is ordered; a withdrawal not once the goods are released.
+ASKED_FOR = {
+    "amend": frozenset({State.ACCEPTED, State.HELD, State.RELEASED, State.CLEARED}),
+    "withdraw": frozenset({State.ACCEPTED, State.HELD}),
+}
 
 
 def target(declaration: Declaration, command: str, principal: Principal) -> str:
@@ -77,7 +81,7 @@ def target(declaration: Declaration, command: str, principal: Principal) -> str:
     try:
         return LIFECYCLE.target(declaration.state, command, commands_of(side))
     except Problem as problem:
-        if side == DECLARANT and command in ("amend", "withdraw") and declaration.state in _ACCEPTED:
+        if side == DECLARANT and declaration.state in ASKED_FOR.get(command, ()):
             path = f"/api/v1/clearance/{declaration.unified_number}/change-requests"
             problem.errors.append(
                 Fault(

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,8 @@ from clearance import inspections, release, requests, risk, riskrules, selection
 from clearance.models import Appointment, Selection
 from common.days import today
 from common.problems import Problem
-from declarations import decisions
+from declarations import decisions, lodgement
+from declarations.lifecycle import State
 from events.models import Event
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
@@ -392,6 +394,39 @@ class TestChangeRequests:
         assert corrected.audience == sorted([firm.pk, present.pk])
         dropped = Event.objects.get(subject_number=number, type="declaration.party_dropped")
         assert (dropped.audience, dropped.data) == ([former.pk], {"state": "released", "version": 2})
+
+    @pytest.mark.parametrize("kind", ["amend", "withdraw"])
+    @pytest.mark.parametrize("state", list(State))
+    def test_who_cannot_change_it_alone_is_sent_to_customs_where_customs_takes_the_request(self, state, kind):
+        """Customs Law art. 26. A refusal names no door that is shut."""
+        declaration = states.declared(state=state)
+        number, principal = declaration.unified_number, make.principal(declaration.firm)
+        message = declaration.message | {"contract_number": "HT-2"}
+        command, changes = {"amend": (lodgement.amend, {"message": message}), "withdraw": (lodgement.withdraw, {})}[
+            kind
+        ]
+        told = []
+        try:
+            with transaction.atomic():
+                command(number=number, reason="x", principal=principal, **changes)
+        except Problem as problem:
+            told = [fault.code for fault in problem.errors]
+        try:
+            requests.ask(number=number, kind=kind, reason="x", principal=principal, **changes)
+            taken = True
+        except Problem as problem:
+            assert problem.status == 409  # noqa: PT017
+            taken = False
+        assert told == (["ask-customs"] if taken else [])
+        open_states = {"accepted", "held"} | ({"released", "cleared"} if kind == "amend" else set())
+        assert taken == (state in open_states)
+
+    def test_what_is_asked_for_is_an_amendment_or_a_withdrawal(self):
+        declaration = states.declared()
+        principal = make.principal(declaration.firm)
+        with pytest.raises(Problem) as caught:
+            requests.ask(number=declaration.unified_number, kind="burn", reason="x", principal=principal)
+        assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("/kind", "kind")]
 
     def test_before_acceptance_nobody_need_ask_and_after_release_nobody_withdraws(self):
         for state, code in (("lodged", "not-needed"), ("released", "over")):
