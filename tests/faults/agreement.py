@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from exchange.terms import is_draft
+
 if TYPE_CHECKING:
     from tests.faults.corridor import Acknowledged, Member
     from tests.faults.proxy import FaultProxy
 
 SECRET = "MARKED-SECRET"
-#: Said to nobody, whatever was agreed.
-DRAFTS = {"bill.drafted", "fee_list.drafted", "fee_list.checked"}
 Key = tuple[str, str, int]
 
 
@@ -45,7 +45,7 @@ class Agreement:
             }
             for kind, number, sequence, event_type, data in self.logs[source]
             if kind in terms["kinds"]
-            and event_type not in DRAFTS
+            and not is_draft(event_type, data)
             and any(event_type.startswith(one[:-1]) for one in terms["types"])
         }
 
