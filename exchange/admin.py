@@ -67,7 +67,7 @@ class ExchangeAdmin(ReadOnlyAdmin):
             try:
                 act(row, principal)
                 done += 1
-            except (Problem, reconciliation.Unreachable) as problem:
+            except Problem as problem:
                 self.message_user(request, f"{row}: {problem}", messages.ERROR)
         if done:
             self.message_user(request, T("已处理 {n} 项", "{n} done", n=done), messages.SUCCESS)
@@ -201,9 +201,9 @@ class PartnerAdmin(ExchangeAdmin):
     def compare_now(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         self.each(request, queryset, lambda partner, principal: reconciliation.want(partner=partner, actor=principal))
 
-    @admin.action(description=T("补拉缺失", "Pull what is missing"))
+    @admin.action(description=T("补拉缺失（数秒内进行）", "Pull what is missing (within seconds)"))
     def pull_missing(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
-        self.each(request, queryset, lambda partner, principal: reconciliation.pull_missing(partner))
+        self.each(request, queryset, lambda partner, _: reconciliation.want_missing(partner=partner))
 
     @admin.action(description=T("暂停协作", "Suspend"))
     def suspend(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:

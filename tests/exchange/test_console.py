@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from exchange import admin as pages
-from exchange import signing
-from exchange.models import Delivery, Mirror, Quarantine
+from exchange import reconciliation, signing
+from exchange.models import Delivery, Mirror, Partner, Quarantine
 from parties.models import Officer
 from tests import make
 from tests.exchange.conftest import deliver, make_partner, say
@@ -62,6 +65,22 @@ def test_a_delivery_is_retried_with_one_click(receiver, subscribe):
     deliver()
     failed.refresh_from_db()
     assert (failed.state, failed.last_error, failed.tries) == ("delivered", "", 1)
+
+
+def test_what_an_operator_wants_of_a_partner_is_marked_and_nobody_is_asked_meanwhile(receiver):
+    """The web process holds no lock of a session, which behind PgBouncer nobody could give back."""
+    hook = receiver()
+    partner = make_partner(secret=SECRET, base_url=hook.url)
+    send(message(seq=3, prev=2))  # a gap
+    soon = timezone.now() + timedelta(hours=1)
+    client = console(Officer.Duty.EXCHANGE)
+    for action in ("compare_now", "pull_missing"):
+        Partner.objects.update(spared_until=soon)
+        Mirror.objects.update(asked_at=timezone.now())
+        client.post("/console/exchange/partner/", {"action": action, "_selected_action": [partner.pk]}, follow=True)
+        due = reconciliation.due(timezone.now(), nightly=None, every=0, missing_after=0)
+        assert [one.missing for one in due] == [action == "pull_missing"]
+    assert hook.received == []
 
 
 def test_quarantine_is_settled_in_the_console(db):
