@@ -170,7 +170,12 @@ def answers_to_us() -> Q:
 
 
 def transits(
-    principal: Principal, *, number: str | None = None, cursor: str = "", most: int = merged.PAGE
+    principal: Principal,
+    *,
+    number: str | None = None,
+    opened_by: str | None = None,
+    cursor: str = "",
+    most: int = merged.PAGE,
 ) -> merged.Page:
     """Transits opened here ("out") and for here ("in"), the newest first, each with what was confirmed. Whoever is no customs
     office sees those opened here for its own goods. Raises Problem 422 where ``cursor`` is none of ours."""
@@ -178,6 +183,9 @@ def transits(
     theirs = Mirror.objects.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
     if number is not None:
         own, theirs = own.filter(subject_number=number), theirs.filter(subject_number=number)
+    if opened_by is not None:
+        theirs = theirs.filter(partner__code=opened_by)
+        own = own if opened_by == settings.PROVINCE else own.none()
     if not principal.is_customs:
         own, theirs = own.filter(audience__contains=[principal.organisation_id or 0]), theirs.none()
     if place := merged.read(cursor, str, str, int):

@@ -111,9 +111,14 @@ def test_transits_of_two_provinces_with_one_number_are_confirmed_each_for_itself
         )
         assert send(given, code=code, secret=secret).json()["status"] == "applied"
     path = "/api/v1/exchange/transits/ZG0001/confirmations"
-    assert customs.post(path, {"province": "620000", "step": "arrived"}).status_code == 201
-    assert customs.post(path, {"province": "520000", "step": "arrived"}).status_code == 201
-    assert customs.post(path, {"province": "520000", "step": "departure_confirmed"}).status_code == 201
+    for province, step in (("620000", "arrived"), ("520000", "arrived"), ("520000", "departure_confirmed")):
+        answer = customs.post(path, {"province": province, "step": step})
+        said = {name: answer.json()[name] for name in ("opened_by", "state")}
+        assert (answer.status_code, said) == (201, {"opened_by": province, "state": step})
+    for province, state in (("620000", "arrived"), ("520000", "departure_confirmed")):
+        one = customs.get(f"/api/v1/exchange/transits/ZG0001?opened_by={province}").json()
+        assert (one["opened_by"], one["state"]) == (province, state)
+    assert customs.get("/api/v1/exchange/transits/ZG0001?opened_by=450000").status_code == 404
     assert customs.post(path, {"province": "620000", "step": "arrived"}).json()["code"] == "already-confirmed"
     assert states_of(customs) == {("in", "620000"): "arrived", ("in", "520000"): "departure_confirmed"}
     ours = {"number": "ZG0001", "to_province": "520000", "from_office": "7201", "to_office": "8301", "containers": []}
