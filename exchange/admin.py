@@ -393,7 +393,7 @@ class IncomingTransitAdmin(ExchangeAdmin):
 
     @admin.display(description=T("集装箱", "containers"))
     def containers(self, row: IncomingTransit) -> str:
-        return "、".join(row.data.get("containers") or [])
+        return "、".join(cooperation.containers_of(row.data))
 
     @admin.display(description=T("已确认", "confirmed"))
     def said(self, row: Any) -> str:

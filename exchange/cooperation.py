@@ -114,10 +114,16 @@ def confirm_transit(
             "conveyance": conveyance,
             "place": place,
             # The keys of the goods, so that a time line finds what we confirmed.
-            "containers": opened.data.get("containers") or [],
+            "containers": containers_of(opened.data),
             "declaration_number": opened.data.get("declaration_number") or "",
         },
     )
+
+
+def containers_of(data: dict[str, Any]) -> list[str]:
+    """Those of a transit, whatever shape a partner gave them."""
+    given = data.get("containers")
+    return [str(one) for one in given] if isinstance(given, list) else []
 
 
 def confirmed(partner_code: str, number: str) -> list[str]:
@@ -263,7 +269,7 @@ def _transit(
         "from_office": data.get("from_office", ""),
         "to_office": data.get("to_office", ""),
         "declaration_number": data.get("declaration_number", ""),
-        "containers": data.get("containers") or [],
+        "containers": containers_of(data),
         "state": next((step for step in reversed(STEPS) if step in confirmed), "opened"),
         "opened_at": at,
         "arrived_at": confirmed.get("arrived"),

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from events.models import Event
 from exchange import admin as pages
 from exchange import reconciliation, signing
 from exchange.models import Delivery, Mirror, Partner, Quarantine
@@ -116,3 +117,24 @@ def test_officers_who_release_confirm_a_transit_in_the_console_and_others_do_not
     for step in ("confirm_departure", "confirm_arrival", "confirm_departure"):
         mine.post(page, {"action": step, "_selected_action": [pk]}, follow=True)
     assert make.events_of("transit_confirmation", "T1") == ["transit.arrived", "transit.departure_confirmed"]
+
+
+@pytest.mark.parametrize(("odd", "shown"), [([1, "CSQU3054383"], "1、CSQU3054383"), (5, ""), ({"a": 1}, "")])
+def test_one_odd_message_does_not_close_the_page_of_transits(settings, odd, shown):
+    settings.PROVINCE = "450000"
+    secret = signing.new_secret()
+    terms = {"kinds": ["transit"], "types": ["transit.*"], "fields": {"*": ["to_province", "containers"]}}
+    make_partner("500000", secret=secret, incoming=terms)
+    data = {"to_province": "450000", "containers": odd}
+    told = message("T1", kind="transit", type="transit.opened", data=data)
+    assert send(told, code="500000", secret=secret).status_code == 200
+    officer = console(Officer.Duty.RELEASE)
+    answer = officer.get("/console/exchange/incomingtransit/")
+    assert answer.status_code == 200
+    assert f'<td class="field-containers">{shown or "-"}</td>' in answer.content.decode()
+    assert officer.get("/console/exchange/transits/").status_code == 200
+    officer.post(
+        "/console/exchange/incomingtransit/",
+        {"action": "confirm_arrival", "_selected_action": [Mirror.objects.get().pk]}, follow=True,
+    )  # fmt: skip
+    assert Event.objects.get(type="transit.arrived").data["containers"] == (shown.split("、") if shown else [])
