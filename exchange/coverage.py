@@ -81,6 +81,12 @@ def families(kind: str) -> list[str]:
     return [family for family in standards.table()["families"] if kind in KINDS.get(family, (family,))]
 
 
+def kinds() -> list[str]:
+    """Every kind of subject that may be shared."""
+    told = {kind for family in standards.table()["families"] for kind in KINDS.get(family, (family,))}
+    return sorted(told - NEVER_SHARED)
+
+
 def of(terms: Terms) -> dict[str, Covered]:
     """kind -> what travels of it. Patterns that meet no described type count as they are written."""
     known = standards.event_types()

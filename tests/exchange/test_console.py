@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Event
@@ -138,3 +140,22 @@ def test_one_odd_message_does_not_close_the_page_of_transits(settings, odd, show
         {"action": "confirm_arrival", "_selected_action": [Mirror.objects.get().pk]}, follow=True,
     )  # fmt: skip
     assert Event.objects.get(type="transit.arrived").data["containers"] == (shown.split("、") if shown else [])
+
+
+def test_deliveries_and_mirrors_are_filtered_by_fixed_choices_without_reading_all_rows(receiver, subscribe):
+    partner = make_partner(secret=SECRET)
+    send(message())
+    send(message("B1", kind="bill", type="bill.issued"))
+    subscribe(partner.organisation, receiver(lambda received, nth: 503).url, ["*"])
+    say("D1", data={"state": "x"})
+    deliver()
+    client = console(Officer.Duty.EXCHANGE)
+    for page, filters in (
+        ("delivery", {"answer=5": 1, "answer=2": 0, "answer=none": 0, "answer=odd": 1}),
+        ("mirror", {"subject_kind=bill": 1, "subject_kind=transit": 0, "": 2}),
+    ):
+        for asked, rows in filters.items():
+            with CaptureQueriesContext(connection) as queries:
+                shown = client.get(f"/console/exchange/{page}/?{asked}")
+            assert shown.context["cl"].result_count == rows, asked
+            assert not [one["sql"] for one in queries if "DISTINCT" in one["sql"]]
