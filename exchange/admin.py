@@ -358,7 +358,7 @@ class DeliveryAdmin(ExchangeAdmin):
 
 @admin.register(Quarantine)
 class QuarantineAdmin(ExchangeAdmin):
-    list_display = ["created_at", "partner", "message_id", "code", "detail", "state", "runs", "settled_by"]
+    list_display = ["created_at", "partner", "identifier", "code", "detail", "state", "runs", "settled_by"]
     list_filter = ["state", "code", ("message__partner", PartnerFilter)]
     list_select_related = ["message__partner__organisation"]
     readonly_fields = ["body"]
@@ -369,7 +369,7 @@ class QuarantineAdmin(ExchangeAdmin):
         return str(row.message.partner)
 
     @admin.display(description=T("消息编号", "message id"))
-    def message_id(self, row: Quarantine) -> str:
+    def identifier(self, row: Quarantine) -> str:
         return row.message.message_id
 
     @admin.display(description=T("原文", "raw body"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.translation import override
 
 from events.models import Event
 from exchange import admin as pages
@@ -159,3 +163,32 @@ def test_deliveries_and_mirrors_are_filtered_by_fixed_choices_without_reading_al
                 shown = client.get(f"/console/exchange/{page}/?{asked}")
             assert shown.context["cl"].result_count == rows, asked
             assert not [one["sql"] for one in queries if "DISTINCT" in one["sql"]]
+
+
+def shown_fields(model_admin) -> list[tuple]:
+    """(name, model, admin) of what a model's pages show, those of its inlines included."""
+    own = model_admin.fields or [
+        field.name for field in model_admin.model._meta.fields if field.name not in (model_admin.exclude or ())
+    ]
+    found = [(name, model_admin.model, model_admin) for name in (*own, *model_admin.list_display)]
+    for inline in model_admin.inlines:
+        found += [(name, inline.model, inline) for name in inline.fields]
+    return [one for one in found if one[0] != "id"]
+
+
+def test_every_field_the_pages_show_has_a_name_in_both_languages():
+    chinese = re.compile("[\u4e00-\u9fff]")
+    shown = [
+        one
+        for model, model_admin in admin.site._registry.items()
+        if model._meta.app_label == "exchange"
+        for one in shown_fields(model_admin)
+    ]
+    assert len(shown) > 100
+    for language, written in (("zh-hans", True), ("en", False)):
+        with override(language):
+            names = {
+                (model.__name__, name): str(label_for_field(name, model, model_admin))
+                for name, model, model_admin in shown
+            }
+        assert {key: name for key, name in names.items() if bool(chinese.search(name)) is not written} == {}
