@@ -156,13 +156,18 @@ def test_a_schema_is_published_again_only_with_a_new_entry_that_names_it(tmp_pat
     described = standards.table()["families"]["bill"]["types"]
     monkeypatch.setitem(described["recalled"]["fields"], "state", {"type": "integer"})
     monkeypatch.setitem(described, "shredded", {"text": "粉碎 / shredded"})
-    told = {"events/bill.recalled": "changed", "events/bill.shredded": "new"}
+    legs = standards.table()["families"]["bill_leg"]["types"]  # an entry of long ago names bill_leg.*
+    monkeypatch.setitem(legs, "shredded", {"text": "粉碎 / shredded"})
+    told = {"events/bill.recalled": "changed", "events/bill.shredded": "new", "events/bill_leg.shredded": "new"}
     assert published.unlogged() == told
     assert published.publish() == told
     entry = {"date": "2027-01-01", "version": "1", "change": "增 bill.shredded / bill.shredded added"}
     monkeypatch.setitem(standards.table(), "changes", [*standards.change_log(), entry])
-    assert published.publish() == {"events/bill.recalled": "changed"}
+    assert published.publish() == {"events/bill.recalled": "changed", "events/bill_leg.shredded": "new"}
     entry["change"] += "; bill.recalled: state is a number"
+    assert published.publish() == {"events/bill_leg.shredded": "new"}
+    another = {"date": "2027-01-02", "version": "1", "change": "增 bill_leg.shredded / bill_leg.shredded added"}
+    monkeypatch.setitem(standards.table(), "changes", [*standards.change_log(), another])
     assert published.publish() == {}
     assert published.unlogged() == {}
 
