@@ -84,7 +84,7 @@ class Corridor(Agreement):
     databases: dict[str, str] = field(default_factory=dict)
     acknowledged: dict[str, list[Acknowledged]] = field(default_factory=dict)
     tally: Counter[str] = field(default_factory=Counter)
-    #: kind -> how many commands over HTTP were "acknowledged", and how many "not"
+    #: kind -> how many commands over HTTP were "acknowledged", how many answered with 5xx ("failed"), and how many "not" at all
     commands: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in EVENTS})
     #: Refused although nothing was wrong with them: a fault of the script.
     refusals: list[str] = field(default_factory=list)
@@ -252,11 +252,10 @@ class Corridor(Agreement):
                 fact = self._append(code, kind, nth, generator)
         except (OSError, HTTPException, psycopg2.Error) as error:
             self.tally["not acknowledged"] += 1
-            self.commands[kind]["not"] += by_command
-            if isinstance(error, urllib.error.HTTPError):
-                self.tally[f"answered {error.code}"] += 1
-                if error.code < 500:
-                    self.refusals.append(f"{kind} at {code}: {error.code} {error.read()[:500]!r}")
+            answered = isinstance(error, urllib.error.HTTPError)
+            self.commands[kind]["failed" if answered else "not"] += by_command
+            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
+                self.refusals.append(f"{kind} at {code}: {error.code} {error.read()[:500]!r}")
             return
         self.acknowledged[code].append(fact)
         self.commands[kind]["acknowledged"] += by_command

@@ -44,7 +44,7 @@ def tally(**changes: Any) -> dict[str, Any]:
     return {
         "lost": [], "doubled": [], "leaks": [], "refused_without_cause": [], "gaps_repaired": 1, "subjects_repaired": 1,
         "duplicates_refused": 1, "seconds_to_agreement": 1.0,
-        "commands": {"bill": {"acknowledged": 9, "not": 3}, "declaration": {"acknowledged": 20}},
+        "commands": {"bill": {"acknowledged": 9, "not": 4, "failed": 1}, "declaration": {"acknowledged": 20}},
     } | changes  # fmt: skip
 
 
@@ -54,9 +54,10 @@ def tally(**changes: Any) -> dict[str, Any]:
         ({}, []),
         ({"doubled": ["x"]}, ["doubled"]),
         ({"seconds_to_agreement": None}, ["no agreement"]),
-        ({"commands": {"bill": {"not": 12}}}, ["bill: 0 of 12 commands acknowledged"]),
+        ({"commands": {"bill": {"failed": 12}}}, ["bill: 0 of 12 commands acknowledged"]),
         ({"commands": {"bill": {}}}, ["bill: 0 of 0 commands acknowledged"]),
-        ({"commands": {"bill": {"acknowledged": 5, "not": 7}}}, ["bill: 5 of 12 commands acknowledged"]),
+        ({"commands": {"bill": {"acknowledged": 2, "not": 10}}}, ["bill: 2 of 12 commands acknowledged"]),
+        ({"commands": {"bill": {"acknowledged": 6, "not": 1, "failed": 4}}}, ["bill: 4 of 10 commands failed"]),
     ],
 )
 def test_a_kind_of_command_that_is_mostly_not_done_is_wrong_and_so_is_a_doubled_fact(changes, said):
