@@ -23,7 +23,7 @@ from common.text import T
 from console.forms import Field, faults_of, lines, shown, typed
 from console.pages import officer, page, reader
 from events.models import Event
-from exchange import endpoints, signing, standards
+from exchange import endpoints, replays, signing, standards
 from exchange.models import Delivery, Endpoint, Partner
 from parties.models import Officer, Organisation
 from parties.principals import Principal
@@ -243,7 +243,7 @@ REPLAY = (
 
 
 def _bounds(given: dict[str, str]) -> tuple[int, int | None]:
-    """Between which positions to replay. Raises Problem 422 with every fault."""
+    """Between which positions to replay. Raises Problem 422."""
     faults: list[Fault] = []
     found: dict[str, Any] = {}
     for name in ("from_time", "to_time"):
@@ -256,19 +256,9 @@ def _bounds(given: dict[str, str]) -> tuple[int, int | None]:
             faults.append(Fault(f"/{name}", "position", T("须为非负整数", "Must be a whole number, not negative")))
         else:
             found[name] = int(given[name]) if given[name] else None
-    if bool(given["from_time"]) == bool(given["after"]):
-        wrong = T("请填时间或位置之一", "Give either the time or the position")
-        faults.append(Fault("/from_time" if not given["after"] else "/after", "from", wrong))
-    if given["to_time"] and given["before"]:
-        faults.append(Fault("/before", "to", T("时间与位置只填一项", "Give the time or the position, not both")))
     if faults:
         raise invalid(faults)
-    after = endpoints.position_after(found["from_time"]) if found["from_time"] else found["after"]
-    before = endpoints.position_before(found["to_time"]) if found["to_time"] else found["before"]
-    if before is not None and before <= after:
-        wrong = T("止须晚于起", "The end must lie after the beginning")
-        raise invalid([Fault("/to_time" if found["to_time"] else "/before", "period", wrong)])
-    return after, before
+    return replays.between(**found)
 
 
 @require_http_methods(["GET", "POST"])

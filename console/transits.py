@@ -32,9 +32,11 @@ SAID = {
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     """Transits opened here and for here, side by side, the newest first."""
-    found = cooperation.transits(reader(request, DUTY), cursor=request.GET.get("cursor", ""), most=SHOWN)
+    principal = reader(request, DUTY)
+    found = cooperation.transits(principal, cursor=request.GET.get("cursor", ""), most=SHOWN)
     for row in found.results:
-        row["next"] = {"opened": "arrived", "arrived": "departure_confirmed"}.get(row["state"], "")
+        mine = not row["to_office"] or cooperation.acts_for(row["to_office"], principal)
+        row["next"] = {"opened": "arrived", "arrived": "departure_confirmed"}.get(row["state"], "") if mine else ""
     return page(
         request, "console/transits.html", title=T("跨省转关", "Transits between provinces"), province=settings.PROVINCE,
         leaving=[row for row in found.results if row["direction"] == "out"],

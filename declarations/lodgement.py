@@ -12,7 +12,7 @@ from common.json import dumps
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from declarations import message as messages
-from declarations import projection, rules
+from declarations import numbering, projection, rules
 from declarations.lifecycle import State
 from declarations.models import Declaration, DeclarationVersion
 from declarations.moves import lock, move, revise, target
@@ -94,7 +94,9 @@ def store(entries: Sequence[Message], principal: Principal) -> list[Lodged | Pro
         return []
     rows = []
     for message in entries:
-        row: dict[str, Any] = {"message": message, "event": projection.facts(message)}
+        row: dict[str, Any] = {
+            "message": message, "event": projection.facts(message), "province": numbering.of_province(),
+        }  # fmt: skip
         if (columns := projection.columns(message)) is not None:
             row["columns"] = columns
         if messages.purpose_of(message) == "save":

@@ -79,6 +79,8 @@ def url_faults(url: str, pointer: str = "/url") -> list[Fault]:
         return fault("url-credentials", "地址中不得含用户名或密码", "The URL must not carry credentials")
     if parts.fragment:
         return fault("url", "地址中不得含片段", "The URL must not have a fragment")
+    if not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        return fault("url", "主机名有误", "Not the name of a host")
     literal = _literal(host)
     if literal is not None and not is_allowed(literal):
         return fault("private-address", "不得指向内网、环回或元数据地址", "Must not point to a private address")

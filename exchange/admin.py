@@ -22,7 +22,7 @@ from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.problems import Problem
 from common.text import T, pick
 from events.models import Event
-from exchange import conformance, cooperation, endpoints, inbox, partners, reconciliation
+from exchange import conformance, cooperation, coverage, endpoints, inbox, partners, reconciliation
 from exchange.models import (
     Agreement,
     Attempt,
@@ -49,6 +49,36 @@ class PartnerFilter(admin.RelatedFieldListFilter):
         return [(one.pk, str(one)) for one in Partner.objects.select_related("organisation")]
 
 
+class AnswerFilter(admin.SimpleListFilter):
+    """By the hundreds of the status: which ones came up is not asked of millions of rows."""
+
+    title = T("应答码", "status")  # type: ignore[assignment]
+    parameter_name = "answer"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*((str(n), f"{n}xx") for n in range(1, 6)), ("none", T("无应答", "no answer"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (asked := self.value()) == "none":
+            return queryset.filter(last_status=None, tries__gt=0)
+        if asked in {"1", "2", "3", "4", "5"}:
+            return queryset.filter(last_status__range=(int(asked) * 100, int(asked) * 100 + 99))
+        return queryset
+
+
+class KindFilter(admin.SimpleListFilter):
+    """The kinds that may be shared: which ones partners told of is not asked of millions of rows."""
+
+    title = T("对象类别", "kind")  # type: ignore[assignment]
+    parameter_name = "subject_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(kind, kind) for kind in coverage.kinds()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(subject_kind=self.value()) if self.value() else queryset
+
+
 class ExchangeAdmin(ReadOnlyAdmin):
     """Seen and acted on by officers with the duty “exchange”."""
 
@@ -67,7 +97,7 @@ class ExchangeAdmin(ReadOnlyAdmin):
             try:
                 act(row, principal)
                 done += 1
-            except (Problem, reconciliation.Unreachable) as problem:
+            except Problem as problem:
                 self.message_user(request, f"{row}: {problem}", messages.ERROR)
         if done:
             self.message_user(request, T("已处理 {n} 项", "{n} done", n=done), messages.SUCCESS)
@@ -201,9 +231,9 @@ class PartnerAdmin(ExchangeAdmin):
     def compare_now(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         self.each(request, queryset, lambda partner, principal: reconciliation.want(partner=partner, actor=principal))
 
-    @admin.action(description=T("补拉缺失", "Pull what is missing"))
+    @admin.action(description=T("补拉缺失（数秒内进行）", "Pull what is missing (within seconds)"))
     def pull_missing(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
-        self.each(request, queryset, lambda partner, principal: reconciliation.pull_missing(partner))
+        self.each(request, queryset, lambda partner, _: reconciliation.want_missing(partner=partner))
 
     @admin.action(description=T("暂停协作", "Suspend"))
     def suspend(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
@@ -279,7 +309,7 @@ class AttemptsInline(ReadOnlyInline):
 class DeliveryAdmin(ExchangeAdmin):
     list_display = ["id", "subject", "type", "endpoint", "state", "tries", "last_status", "last_error", "ready_at",
                     "created_at"]  # fmt: skip
-    list_filter = ["state", "last_status", ("endpoint__partner", PartnerFilter)]
+    list_filter = ["state", AnswerFilter, ("endpoint__partner", PartnerFilter)]
     list_select_related = ["payload", "endpoint"]
     search_fields = ["payload__subject_number"]
     fields = ["subject", "type", "endpoint", "position", "state", "ready_at", "tries", "last_status", "last_error",
@@ -328,7 +358,7 @@ class DeliveryAdmin(ExchangeAdmin):
 
 @admin.register(Quarantine)
 class QuarantineAdmin(ExchangeAdmin):
-    list_display = ["created_at", "partner", "message_id", "code", "detail", "state", "runs", "settled_by"]
+    list_display = ["created_at", "partner", "identifier", "code", "detail", "state", "runs", "settled_by"]
     list_filter = ["state", "code", ("message__partner", PartnerFilter)]
     list_select_related = ["message__partner__organisation"]
     readonly_fields = ["body"]
@@ -339,7 +369,7 @@ class QuarantineAdmin(ExchangeAdmin):
         return str(row.message.partner)
 
     @admin.display(description=T("消息编号", "message id"))
-    def message_id(self, row: Quarantine) -> str:
+    def identifier(self, row: Quarantine) -> str:
         return row.message.message_id
 
     @admin.display(description=T("原文", "raw body"))
@@ -358,7 +388,7 @@ class QuarantineAdmin(ExchangeAdmin):
 @admin.register(Mirror)
 class MirrorAdmin(ExchangeAdmin):
     list_display = ["partner", "subject_kind", "subject_number", "last_type", "last_time", "sequence", "missing"]
-    list_filter = [("partner", PartnerFilter), "subject_kind"]
+    list_filter = [("partner", PartnerFilter), KindFilter]
     list_select_related = ["partner__organisation"]
     search_fields = ["subject_number"]
 
@@ -393,7 +423,7 @@ class IncomingTransitAdmin(ExchangeAdmin):
 
     @admin.display(description=T("集装箱", "containers"))
     def containers(self, row: IncomingTransit) -> str:
-        return "、".join(row.data.get("containers") or [])
+        return "、".join(cooperation.containers_of(row.data))
 
     @admin.display(description=T("已确认", "confirmed"))
     def said(self, row: Any) -> str:

@@ -229,11 +229,11 @@ async def _send(
             raw = await response.content.read(4096)
             try:
                 value = orjson.loads(raw)
-                said = str(value.get("status", ""))[:40] if isinstance(value, dict) else ""
+                said = str(value.get("status", "")).replace("\x00", "")[:40] if isinstance(value, dict) else ""
             except orjson.JSONDecodeError:
                 said = ""
             return Answer(response.status, said, time.perf_counter() - started)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:  # ValueError: a name that is none
         return Answer(0, "", time.perf_counter() - started, type(error).__name__)
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from cargo import equipment
 from common.days import today
-from common.problems import Fault, conflict, invalid, not_found
+from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from declarations.models import Declaration
 from events.log import append
@@ -34,6 +34,14 @@ FORMS = {
 STEPS = ("arrived", "departure_confirmed")
 
 
+_ANOTHERS = T("不属您所在海关", "It is another customs office's")
+
+
+def acts_for(office: str, principal: Principal) -> bool:
+    """Whether the caller acts for an office: officers for those they are assigned to, customs' own systems for any."""
+    return not principal.is_officer or principal.is_superuser or office in principal.offices
+
+
 @transaction.atomic
 def open_transit(
     *,
@@ -47,7 +55,7 @@ def open_transit(
     audience: tuple[int, ...] = (),
 ) -> None:
     """Say that goods set out under customs control for an office of another province, which must be a partner that our
-    agreement tells of transits. Raises Problem 409 or 422."""
+    agreement tells of transits. An officer opens them from an office of his or her own. Raises Problem 409 or 422."""
     containers = [equipment.normal(container) for container in containers]
     faults = _faults(to_province, containers)
     for name, value, form in (
@@ -57,6 +65,8 @@ def open_transit(
     ):
         if not re.fullmatch(form, value):
             faults.append(Fault(f"/{name}", "form", FORMS[form]))
+        elif name == "from_office" and not acts_for(value, principal):
+            faults.append(Fault(f"/{name}", "not-your-office", _ANOTHERS))
     if declaration_number:
         declared = Declaration.objects.declared().filter(unified_number=declaration_number).first()
         if declared is None:
@@ -88,8 +98,8 @@ def open_transit(
 def confirm_transit(
     *, partner_code: str, number: str, step: str, principal: Principal, conveyance: str = "", place: str = ""
 ) -> None:
-    """The office that the goods were sent to confirms: they arrived, they left the country. Ours to say, so it is an event of
-    ours, which goes back to the province that opened the transit."""
+    """The office that the goods were sent to, where that was shared, confirms: they arrived, they left the country. Ours to say, so
+    it is an event of ours, which goes back to the province that opened the transit. Raises Problem 403, 404, 409 or 422."""
     if step not in STEPS:
         raise invalid([Fault("/step", "step", T("须为 {s} 之一", "Must be one of {s}", s=", ".join(STEPS)))])
     lock(f"transit_confirmation/{partner_code}/{number}")
@@ -98,6 +108,9 @@ def confirm_transit(
     ).first()
     if opened is None:
         raise not_found()
+    office = opened.data.get("to_office")
+    if office and not acts_for(office, principal):
+        raise Problem(403, "not-your-office", _ANOTHERS)
     said = confirmed(partner_code, number)
     if step in said:
         raise conflict("already-confirmed", T("已确认", "This was confirmed already"))
@@ -114,10 +127,16 @@ def confirm_transit(
             "conveyance": conveyance,
             "place": place,
             # The keys of the goods, so that a time line finds what we confirmed.
-            "containers": opened.data.get("containers") or [],
+            "containers": containers_of(opened.data),
             "declaration_number": opened.data.get("declaration_number") or "",
         },
     )
+
+
+def containers_of(data: dict[str, Any]) -> list[str]:
+    """Those of a transit, whatever shape a partner gave them."""
+    given = data.get("containers")
+    return [str(one) for one in given] if isinstance(given, list) else []
 
 
 def confirmed(partner_code: str, number: str) -> list[str]:
@@ -170,7 +189,12 @@ def answers_to_us() -> Q:
 
 
 def transits(
-    principal: Principal, *, number: str | None = None, cursor: str = "", most: int = merged.PAGE
+    principal: Principal,
+    *,
+    number: str | None = None,
+    opened_by: str | None = None,
+    cursor: str = "",
+    most: int = merged.PAGE,
 ) -> merged.Page:
     """Transits opened here ("out") and for here ("in"), the newest first, each with what was confirmed. Whoever is no customs
     office sees those opened here for its own goods. Raises Problem 422 where ``cursor`` is none of ours."""
@@ -178,6 +202,9 @@ def transits(
     theirs = Mirror.objects.filter(subject_kind="transit", count__gt=0, data__to_province=settings.PROVINCE)
     if number is not None:
         own, theirs = own.filter(subject_number=number), theirs.filter(subject_number=number)
+    if opened_by is not None:
+        theirs = theirs.filter(partner__code=opened_by)
+        own = own if opened_by == settings.PROVINCE else own.none()
     if not principal.is_customs:
         own, theirs = own.filter(audience__contains=[principal.organisation_id or 0]), theirs.none()
     if place := merged.read(cursor, str, str, int):
@@ -255,7 +282,7 @@ def _transit(
         "from_office": data.get("from_office", ""),
         "to_office": data.get("to_office", ""),
         "declaration_number": data.get("declaration_number", ""),
-        "containers": data.get("containers") or [],
+        "containers": containers_of(data),
         "state": next((step for step in reversed(STEPS) if step in confirmed), "opened"),
         "opened_at": at,
         "arrived_at": confirmed.get("arrived"),

@@ -1,6 +1,7 @@
 """What terms come to, for people: per kind of subject the event types and fields that travel, and how two terms differ.
 
-Kinds and types are matched by the standards desk's families of types. The decision itself is ``exchange.terms``."""
+Kinds and types are matched by the standards desk's families of types (:data:`KINDS`). The decision itself is
+``exchange.terms``."""
 
 from __future__ import annotations
 
@@ -63,9 +64,27 @@ def mark(path: str) -> str:
     return "price" if words & _PRICES else "party" if words & _PARTIES else ""
 
 
+#: Family of types -> kinds of subject it tells of, where these are not of its own name.
+KINDS = {
+    "transit": ("transit", "transit_confirmation"),
+    "inspection": ("clearance",),
+    "manifest": ("manifest_message",),
+    "gate": ("gate_move",),
+    "fee_parameter": ("fee_figure",),
+    "fee_ceiling": ("fee_figure",),
+    "api_client": ("organisation",),
+}
+
+
 def families(kind: str) -> list[str]:
     """The families of types that tell of subjects of ``kind``."""
-    return [family for family in standards.table()["families"] if kind == family or kind.startswith(f"{family}_")]
+    return [family for family in standards.table()["families"] if kind in KINDS.get(family, (family,))]
+
+
+def kinds() -> list[str]:
+    """Every kind of subject that may be shared."""
+    told = {kind for family in standards.table()["families"] for kind in KINDS.get(family, (family,))}
+    return sorted(told - NEVER_SHARED)
 
 
 def of(terms: Terms) -> dict[str, Covered]:

@@ -55,7 +55,7 @@ class Partner(models.Model):
     #: While its whole feed is read again: read to here. 0: nothing of that kind is under way.
     pulled_to = models.BigIntegerField(T("已拉取至", "pulled to"), default=0)
     #: Version of the agreement that its mirrors were last cut down to.
-    obeyed = models.PositiveIntegerField(T("已执行协议版本", "agreement obeyed"), default=0)
+    obeyed = models.PositiveIntegerField(T("镜像所依协议版本", "agreement its mirrors obey"), default=0)
     #: While they are cut down to that version: the last mirror done. Empty: all are.
     obeyed_to = models.BigIntegerField(T("已裁减至", "obeyed to"), null=True, blank=True)
     #: Since when something is known to be missing; empty when nothing is.
@@ -163,7 +163,7 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
     #: New, or back after it was disabled: what follows this position is queued for it in turn, until it has caught up with
     #: everybody's place in the log (empty).
-    queued_to = models.BigIntegerField(null=True, blank=True)
+    queued_to = models.BigIntegerField(T("已补排至", "caught up to"), null=True, blank=True)
     #: The circuit breaker: failures in a row, since when, and until when it is spared.
     failures = models.PositiveIntegerField(T("连续失败", "failures in a row"), default=0)
     failing_since = models.DateTimeField(T("失败自", "failing since"), null=True, blank=True)
@@ -314,6 +314,9 @@ class Attempt(models.Model):
         verbose_name_plural = T("尝试", "attempts")
         ordering = ["pk"]  # numbers begin anew when somebody retries by hand
 
+    def __str__(self) -> str:
+        return f"#{self.number}"
+
 
 class Share(models.Model):
     """One event as one partner may know it: the partner's feed, in the order of the log."""
@@ -339,10 +342,10 @@ class Summary(models.Model):
     #: Legal day of the first event known.
     day = models.DateField(T("日期", "day"))
     #: First byte of sha256 of the number: 256 buckets.
-    bucket = models.PositiveSmallIntegerField()
+    bucket = models.PositiveSmallIntegerField(T("分组", "bucket"))
     count = models.PositiveIntegerField(T("事件数", "events"))
     sequence = models.PositiveIntegerField(T("最后序号", "last sequence"))
-    last_id = models.UUIDField()
+    last_id = models.UUIDField(T("最近事件编号", "id of the last event"))
     changed_at = models.DateTimeField(T("更新时间", "changed at"), default=timezone.now)
 
     class Meta:
@@ -370,7 +373,7 @@ class Mirror(Summary):
     #: Events whose predecessor has not come.
     missing = models.PositiveIntegerField(T("缺口", "gaps"), default=0)
     #: When its owner was last asked for what is missing, and had nothing new.
-    asked_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(T("最近追问", "last asked for"), null=True, blank=True)
     last_type = models.CharField(T("最近事件", "last event"), max_length=80)
     last_time = models.DateTimeField(T("最近时间", "last time"))
     #: The values told so far, later over earlier by sequence.
@@ -404,19 +407,23 @@ class IncomingTransit(Mirror):
 class MirrorEvent(models.Model):
     """An event of a partner's subject, as the agreement lets us keep it."""
 
-    partner = models.ForeignKey(Partner, models.PROTECT, related_name="mirror_events", db_index=False)
-    subject_kind = models.CharField(max_length=40)
-    subject_number = models.CharField(max_length=80)
+    partner = models.ForeignKey(
+        Partner, models.PROTECT, related_name="mirror_events", db_index=False, verbose_name=T("来源", "source")
+    )
+    subject_kind = models.CharField(T("对象类别", "kind"), max_length=40)
+    subject_number = models.CharField(T("对象编号", "number"), max_length=80)
     sequence = models.PositiveIntegerField(T("序号", "sequence"))
     #: Sequence of the event shared before this one; 0 for the first. A gap shows as a predecessor that is not here.
-    previous = models.PositiveIntegerField()
-    event_id = models.UUIDField()
+    previous = models.PositiveIntegerField(T("前一序号", "sequence before"))
+    event_id = models.UUIDField(T("事件编号", "event id"))
     type = models.CharField(T("类型", "type"), max_length=80)
     occurred_at = models.DateTimeField(T("发生时间", "occurred at"))
     data: models.JSONField[Any, Any] = models.JSONField(T("内容", "data"))
     #: Numbers of other subjects it names: how one time line finds what several provinces say of a consignment.
-    links: ArrayField = ArrayField(models.CharField(max_length=80), default=list)
-    received_at = models.DateTimeField(default=timezone.now)
+    links: ArrayField = ArrayField(
+        models.CharField(max_length=80), default=list, verbose_name=T("关联编号", "numbers it names")
+    )
+    received_at = models.DateTimeField(T("收到时间", "received at"), default=timezone.now)
 
     class Meta:
         verbose_name = T("外省事件", "mirrored event")
@@ -427,6 +434,9 @@ class MirrorEvent(models.Model):
             )
         ]
         indexes = [GinIndex(fields=["links"], name="mirror_event_links")]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind}/{self.subject_number} #{self.sequence}"
 
 
 class InboxMessage(models.Model):
@@ -445,6 +455,9 @@ class InboxMessage(models.Model):
         constraints = [models.UniqueConstraint(fields=["partner", "message_id"], name="inbox_message_once")]
         indexes = [BrinIndex(fields=["received_at"], name="inbox_message_received")]
 
+    def __str__(self) -> str:
+        return self.message_id
+
 
 class Quarantine(models.Model):
     """A message that was taken but could not be understood; an operator runs it again or drops it."""
@@ -454,7 +467,9 @@ class Quarantine(models.Model):
         APPLIED = "applied", T("已重放", "applied")
         DROPPED = "dropped", T("已放弃", "dropped")
 
-    message = models.OneToOneField(InboxMessage, models.CASCADE, related_name="quarantine")
+    message = models.OneToOneField(
+        InboxMessage, models.CASCADE, related_name="quarantine", verbose_name=T("消息", "message")
+    )
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.WAITING)
     code = models.CharField(T("原因代码", "code"), max_length=60)
     detail = models.TextField(T("原因", "reason"), blank=True)
@@ -468,11 +483,16 @@ class Quarantine(models.Model):
         verbose_name_plural = T("隔离区", "quarantine")
         ordering = ["-created_at"]
 
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
 
 class Refusal(models.Model):
     """How often a partner's messages were refused, by reason and day."""
 
-    partner = models.ForeignKey(Partner, models.CASCADE, null=True, related_name="refusals", db_index=False)
+    partner = models.ForeignKey(
+        Partner, models.CASCADE, null=True, related_name="refusals", db_index=False, verbose_name=T("伙伴", "partner")
+    )
     code = models.CharField(T("原因", "reason"), max_length=60)
     day = models.DateField(T("日期", "day"))
     count = models.PositiveBigIntegerField(T("次数", "count"), default=0)
@@ -497,8 +517,9 @@ class DigestReport(models.Model):
     )
     #: Who compared: ourselves ("own") or the partner, who sent us its report ("theirs").
     made_by = models.CharField(
-        max_length=6, choices=[("own", T("本方", "own")), ("theirs", T("对方", "theirs"))], default="own"
-    )
+        T("对账方", "made by"), max_length=6, choices=[("own", T("本方", "own")), ("theirs", T("对方", "theirs"))],
+        default="own",
+    )  # fmt: skip
     started_at = models.DateTimeField(T("开始", "started"), default=timezone.now)
     seconds = models.FloatField(T("耗时（秒）", "seconds"), default=0)
     subjects = models.PositiveBigIntegerField(T("对象数", "subjects"), default=0)
@@ -512,6 +533,9 @@ class DigestReport(models.Model):
         verbose_name_plural = T("对账报告", "comparisons")
         ordering = ["-started_at"]
         indexes = [models.Index(F("partner"), F("started_at").desc(), name="digest_report_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.partner.code} {timezone.localtime(self.started_at):%Y-%m-%d %H:%M}"
 
 
 class ConformanceRun(models.Model):

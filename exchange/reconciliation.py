@@ -182,7 +182,8 @@ def _sender(partner: Partner) -> inbox.Sender:
 
 @contextmanager
 def _attending(partner: Partner) -> Iterator[None]:
-    """One at a time asks a partner, whichever door it came through. Raises Busy."""
+    """One at a time asks a partner. The lock is the session's: only workers with a direct connection come here, for behind
+    PgBouncer in transaction mode it would outlive whoever took it. Raises Busy."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_ATTENDING, partner.pk])
         if not cursor.fetchone()[0]:
@@ -206,16 +207,19 @@ def _read_feed(line: Line, sender: inbox.Sender, partner: Partner) -> bool:
     return True
 
 
-def pull_missing(partner: Partner) -> int:
-    """Pull the subjects of which an event is known to be missing; returns how many events were new. A subject whose owner had
-    nothing new (what is missing waits in quarantine here, or is not let in) is asked for again some minutes later."""
-    with _attending(partner):
-        return _pull_missing(partner)
+@transaction.atomic
+def want_missing(*, partner: Partner) -> None:
+    """Have all that is known to be missing pulled in a few seconds, by the sweep: also what its owner was asked for just now,
+    and of one that is spared."""
+    Mirror.objects.filter(partner=partner, missing__gt=0).update(asked_at=None)
+    Partner.objects.filter(pk=partner.pk).update(spared_until=None)
 
 
-def _pull_missing(partner: Partner) -> int:
+def _pull_missing(partner: Partner) -> None:
+    """Pull the subjects of which an event is known to be missing. One whose owner had nothing new (what is missing waits in
+    quarantine here, or is not let in) is asked for again some minutes later."""
     noticed = partner.missing_since
-    sender, fresh = _sender(partner), 0
+    sender = _sender(partner)
     with Line(partner) as line:
         waiting = _with_gaps(timezone.now()).filter(partner=partner).values_list("pk", "subject_kind", "subject_number")
         for mirror, kind, number in list(waiting[:ONE_BY_ONE]):
@@ -223,14 +227,13 @@ def _pull_missing(partner: Partner) -> int:
             asked = Mirror.objects.filter(pk=mirror, missing__gt=0)
             asked.update(asked_at=timezone.now())
             try:
-                fresh += _pull_subject(line, sender, kind, number)
+                _pull_subject(line, sender, kind, number)
             except Unreachable:
                 asked.update(asked_at=None)
                 raise
     if not Mirror.objects.filter(partner=partner, missing__gt=0).exists():
         Partner.objects.filter(pk=partner.pk, missing_since=noticed).update(missing_since=None)
     _answered(partner)
-    return fresh
 
 
 def _answered(partner: Partner) -> None:

@@ -24,14 +24,17 @@ NEVER_SHARED = frozenset({"organisation", "mandate", "webhook_endpoint", "agreem
 
 #: What is not said to anybody yet, whatever an agreement says: drafts are their maker's alone.
 DRAFTS = frozenset({
-    "declaration.drafted", "declaration.draft_changed", "bill.drafted", "fee_list.drafted", "fee_list.checked",
-    "fee_list.reopened",
+    "declaration.drafted", "declaration.draft_changed", "bill.drafted", "fee_list.drafted", "fee_list.redrafted",
+    "fee_list.checked", "fee_list.reopened", "fee_list.discarded", "risk_rule.drafted",
 })  # fmt: skip
 
 
 def is_draft(event_type: str, data: dict[str, Any]) -> bool:
     """Whether an event tells of a draft: one that is made, or thrown away before anybody else was to see it."""
-    return event_type in DRAFTS or (event_type == "declaration.withdrawn" and data.get("from") == "draft")
+    if event_type == "declaration.withdrawn":
+        return data.get("from") == "draft"
+    # A bill that was issued ends by an act.
+    return event_type in DRAFTS or (event_type == "bill.voided" and "act" not in data)
 
 
 def matches(pattern: str, event_type: str) -> bool:

@@ -14,6 +14,7 @@ from cargo import equipment
 from cargo.models import Consignment
 from clearance import tracking
 from common.problems import not_found
+from declarations import numbering
 from declarations.models import Declaration
 from events.models import Event
 from exchange import cooperation, legs
@@ -34,12 +35,14 @@ def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
     numbers it demonstrably holds (:func:`_held`). Raises Problem 404."""
     keys, subjects, transits = _own(number, principal)
     if principal.is_customs:
-        theirs = _theirs(Q(links__overlap=sorted(keys)))
+        abroad = keys - _given_twice(keys)
+        theirs = _theirs(Q(links__overlap=sorted(abroad)))
         # What a partner calls it by (the bill its leg belongs to) may be how we know it.
         further = {link for event in theirs for link in event.links if not _is_container(link)} - keys
+        further -= _given_twice(further)
         if further:
             keys |= further
-            theirs = _theirs(Q(links__overlap=sorted(keys)))
+            theirs = _theirs(Q(links__overlap=sorted(abroad | further)))
     else:
         named = Q(links__overlap=sorted(_held(keys, principal))) & (~Q(subject_kind=legs.SUBJECT) | legs.of_ours())
         theirs = _theirs(named | _answers(transits))
@@ -57,6 +60,13 @@ def time_line(number: str, principal: Principal) -> list[dict[str, Any]]:
         }
         for at, province, _, event in sorted(line, key=lambda row: row[:3])
     ]  # fmt: skip
+
+
+def _given_twice(keys: set[str]) -> set[str]:
+    """Those of ``keys`` that are unified numbers of ours and may be another province's as well: said by a partner, they mean
+    its own declarations."""
+    given = Declaration.objects.filter(unified_number__in=sorted(keys)).values_list("unified_number", flat=True)
+    return {number for number in given if not numbering.names_us(number)}
 
 
 def _is_container(key: str) -> bool:
@@ -100,6 +110,7 @@ def _held(keys: set[str], principal: Principal) -> set[str]:
         Q(unified_number__in=asked) | Q(customs_number__in=asked)
     )
     held = {number for pair in declared.values_list("unified_number", "customs_number") for number in pair if number}
+    held -= _given_twice(held)
     held |= set(Bill.objects.visible_to(principal).filter(number__in=asked).values_list("number", flat=True))
     seen = Consignment.objects.live().visible_to(principal)
     goods = list(seen.filter(bill_number__in=asked).select_related("manifest", "voyage"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
 from singlewindow.services import postgres_url, redis_url
@@ -27,8 +28,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 #: The address the outside world knows this instance by (links, QR codes, exchange).
 PUBLIC_URL = env("PUBLIC_URL", default="http://127.0.0.1:8000")
-#: GB/T 2260 code of the province whose instance this is (refdata list "corridor_province").
+#: GB/T 2260 code of the province whose instance this is (refdata list "corridor_province"): no partner has the same.
 PROVINCE = env("PROVINCE", default="500000")
+if not (len(PROVINCE) == 6 and PROVINCE.isascii() and PROVINCE.isdigit()):
+    raise ImproperlyConfigured(f"PROVINCE is the six digits of a GB/T 2260 code, not {PROVINCE!r}")
 #: Our code as an eBL platform, at most 4 characters (DCSA assigns them; this one is our own choice until it does).
 EBL_PLATFORM = env("EBL_PLATFORM", default="NLSC")
 #: What private keys kept for organisations are sealed with. Losing it loses them.

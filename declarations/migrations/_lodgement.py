@@ -51,15 +51,16 @@ BEGIN {parts}
 END $$;
 
 -- Entries: {{"message": the message, "columns": the same without empty numbers and dates where it has any,
--- "draft": true for a draft, "event": what the event tells}}. One row per entry comes back: stored (outcome "created"), the
--- same as one stored before under this client reference ("same"), or refused ("different", "unregistered", "no-mandate").
+-- "draft": true for a draft, "event": what the event tells, "province": how the 13 digits of its number begin}}. One row per
+-- entry comes back: stored (outcome "created"), the same as one stored before under this client reference ("same"), or refused
+-- ("different", "unregistered", "no-mandate").
 CREATE OR REPLACE FUNCTION declarations_lodge(p_lodger bigint, p_actor text, p_day date, p_entries jsonb)
 RETURNS TABLE (o_entry integer, o_outcome text, o_id bigint, o_number varchar, o_reference varchar, o_state varchar,
   o_version integer, o_revision integer)
 LANGUAGE plpgsql AS $$
 DECLARE
   blank declarations_declaration := jsonb_populate_record(null::declarations_declaration, {blank});
-  entry record; cols jsonb; draft boolean; firm bigint; owner bigint; declarant bigint; audience bigint[];
+  entry record; cols jsonb; head text; draft boolean; firm bigint; owner bigint; declarant bigint; audience bigint[];
 BEGIN
   FOR entry IN
     SELECT (e.n - 1)::integer AS i, e.v, e.v->'message' AS message,
@@ -69,6 +70,7 @@ BEGIN
   LOOP
     cols := coalesce(entry.v->'columns', entry.message);
     draft := coalesce((entry.v->>'draft')::boolean, false);
+    head := coalesce(entry.v->>'province', '');
     o_entry := entry.i; o_id := NULL; o_reference := entry.reference; o_version := 1; o_revision := 1;
     o_state := CASE WHEN draft THEN 'draft' ELSE 'lodged' END;
     firm := parties_registered(cols->>'domestic_party_credit_code', cols->>'domestic_party_code');
@@ -84,7 +86,8 @@ BEGIN
     declarant := parties_registered(cols->>'declarant_credit_code', cols->>'declarant_code');
     INSERT INTO declarations_declaration AS d (unified_number, client_reference, state, state_since, version, revision,
       lodged_by_id, firm_id, owner_id, declarant_id, created_at, updated_at, lodged_at, {columns})
-    SELECT (cols->>'direction') || to_char(p_day, 'YYYY') || lpad(nextval('declarations_unified_number')::text, 13, '0'),
+    SELECT (cols->>'direction') || to_char(p_day, 'YYYY') || head
+        || lpad(nextval('declarations_unified_number')::text, 13 - length(head), '0'),
       entry.reference, o_state, now(), 1, 1, p_lodger, firm, owner, declarant, now(), now(),
       CASE WHEN draft THEN NULL ELSE now() END, {made}
     FROM jsonb_populate_record(blank, cols) made

@@ -60,10 +60,12 @@ def unlogged() -> dict[str, str]:
 
 
 def publish() -> dict[str, str]:
-    """Note what is new, changed or gone, where a later entry of the change log than before names it; returns what is left."""
+    """Note what is new, changed or gone, where a later entry of the change log than before names it; returns what is left. Of what
+    is new no entry told that stood there when anything was last published, whatever its pattern meets."""
     now, then, left = schemas(), published(), {}
+    latest = max((known["entry"] for known in then.values()), default=1)
     for address, what in unlogged().items():
-        before = then.get(address, {"entry": 1})["entry"]
+        before = then[address]["entry"] if address in then else latest
         entries = [
             n for n in range(before + 1, len(standards.change_log()) + 1) if tells_of(n, address, new=what == "new")
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -90,11 +91,16 @@ def _page(request: Request, page: merged.Page) -> Response:
     return Response({"next": following, "results": page.results})
 
 
-def _one(request: Request, number: str, direction: str | None = None) -> dict[str, Any]:
-    for found in cooperation.transits(caller(request), number=number).results:
-        if direction in (None, found["direction"]):
-            return found
+def _one(request: Request, number: str, opened_by: str | None = None) -> dict[str, Any]:
+    """The transit of this number that a province opened; the newest where it is not said which."""
+    for found in cooperation.transits(caller(request), number=number, opened_by=opened_by, most=1).results:
+        return found
     raise not_found()
+
+
+_OPENED_BY = OpenApiParameter(
+    "opened_by", str, description="发起省份，各省自行编号 / the province that opened it: each numbers its own"
+)
 
 
 @extend_schema_view(
@@ -134,15 +140,15 @@ class Transits(View):
         wanted.is_valid(raise_exception=True)
         asked: Any = {"containers": []} | wanted.validated_data
         cooperation.open_transit(principal=caller(request), **asked)
-        return Response(_one(request, asked["number"], "out"), status=201)
+        return Response(_one(request, asked["number"], settings.PROVINCE), status=201)
 
 
-@extend_schema_view(get=extend_schema(summary="一票转关", responses=TransitSerializer))
+@extend_schema_view(get=extend_schema(summary="一票转关", parameters=[_OPENED_BY], responses=TransitSerializer))
 class TransitDetail(View):
     scopes = {"GET": "transits:read"}
 
     def get(self, request: Request, number: str) -> Response:
-        return Response(_one(request, number))
+        return Response(_one(request, number, request.query_params.get("opened_by")))
 
 
 @extend_schema_view(
@@ -170,10 +176,9 @@ class TransitConfirmations(View):
         wanted = ConfirmSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         asked: Any = dict(wanted.validated_data)
-        cooperation.confirm_transit(
-            partner_code=asked.pop("province"), number=number, principal=caller(request), **asked
-        )
-        return Response(_one(request, number, "in"), status=201)
+        province = asked.pop("province")
+        cooperation.confirm_transit(partner_code=province, number=number, principal=caller(request), **asked)
+        return Response(_one(request, number, province), status=201)
 
 
 class FoundListSerializer(serializers.Serializer):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from common.api import View
 from common.problems import not_found
-from exchange import endpoints, feeds
+from exchange import endpoints, feeds, replays
 from exchange.endpoints import BOUNDS, MOST_DESCRIPTION, MOST_TYPES
 from exchange.models import Attempt, Delivery, Endpoint
 from parties.principals import caller
@@ -64,8 +64,16 @@ class RotateSerializer(serializers.Serializer):
 
 
 class ReplaySerializer(serializers.Serializer):
-    after = serializers.IntegerField(min_value=0, max_value=2**62)
+    after = serializers.IntegerField(
+        min_value=0, max_value=2**62, required=False, allow_null=True, help_text="自此位置之后 / after this position"
+    )
     before = serializers.IntegerField(min_value=1, max_value=2**62, required=False, allow_null=True)
+    from_time = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="或：自此时间（记录时间）/ or from this time of recording on"
+    )
+    to_time = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="至此时间，不含 / to this time, excluded"
+    )
 
 
 class ReplayedSerializer(serializers.Serializer):
@@ -229,20 +237,22 @@ class ResumeEndpoint(View):
         summary="重放",
         request=ReplaySerializer,
         responses={202: ReplayedSerializer},
-        examples=[OpenApiExample("since", {"after": 4711}, request_only=True)],
+        examples=[
+            OpenApiExample("after a position", {"after": 4711}, request_only=True),
+            OpenApiExample("from a time", {"from_time": "2026-11-23T08:00:00+08:00"}, request_only=True),
+        ],
     )
 )
 class ReplayEndpoint(View):
-    """Send again what lies between two positions, at most 2 000 events a time; the ids are the same as before."""
+    """Send again what lies between two positions or times, at most 2 000 events a time; the ids are the same as before. It begins
+    either after a position or at a time."""
 
     scopes = {"POST": "webhooks:write"}
     idempotent = True
 
     def post(self, request: Request, pk: UUID) -> Response:
-        wanted = _checked(ReplaySerializer, request)
-        done = endpoints.replay(
-            endpoint_id=pk, principal=caller(request), after=wanted["after"], before=wanted.get("before")
-        )
+        after, before = replays.between(**_checked(ReplaySerializer, request))
+        done = endpoints.replay(endpoint_id=pk, principal=caller(request), after=after, before=before)
         return Response(done._asdict(), status=202)
 
 

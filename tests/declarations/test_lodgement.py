@@ -24,6 +24,14 @@ from tests import make
 pytestmark = pytest.mark.django_db
 
 
+def test_two_provinces_never_give_the_same_unified_number(firm, settings):
+    numbers = []
+    for settings.PROVINCE in ("500000", "440800"):
+        numbers.append(lodgement.lodge(make.message(firm), make.principal(firm)).unified_number)
+    assert [number[5:9] for number in numbers] == ["5000", "4408"]
+    assert {len(number) for number in numbers} == {18}
+
+
 def test_a_declaration_gets_a_unified_number_its_rows_and_one_event(firm):
     message = make.message(firm, items=3)
     lodged = lodgement.lodge(message, make.principal(firm))

@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from celery import current_app
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from common.problems import Problem
 from exchange import conformance, signing, tasks
@@ -159,6 +161,37 @@ def test_a_check_whose_hint_was_lost_is_hinted_again_and_is_sent_once(receiver):
     came = len(hook.received)
     conformance.run(made.pk)
     assert (len(hook.received), conformance.sweep()) == (came, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_check_asked_for_while_the_broker_is_away_is_entered_and_its_secret_told(api, receiver, monkeypatch):
+    def away(*args: Any, **options: Any) -> None:
+        raise OperationalError("no broker")
+
+    monkeypatch.setattr(current_app, "send_task", away)
+    asked = api(newcomer()).post("/api/v1/exchange/conformance", {"url": receiver().url})
+    assert (asked.status_code, asked.json()["secret"][:6]) == (202, "whsec_")
+    ConformanceRun.objects.update(started_at=timezone.now() - conformance.UNHEARD)
+    assert [str(pk) for pk in conformance.sweep()] == [asked.json()["id"]]
+
+
+def test_a_check_of_a_host_whose_name_is_none_ends_with_a_report():
+    made, _ = conformance.start(principal=principal_of(newcomer()), url="https://test.example.com/inbox")
+    ConformanceRun.objects.update(url="https://test..example.com/inbox")
+    report = conformance.run(made.pk)
+    assert (report.state, report.passed) == ("finished", False)
+    assert {one["verdict"] for one in report.results if one["check"] != "slow-answers"} == {"failed"}
+
+
+def test_a_host_that_cannot_be_one_is_refused():
+    with pytest.raises(Problem) as refused:
+        conformance.start(principal=principal_of(newcomer()), url="https://test..example.com/inbox")
+    assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [("/url", "url")]
+
+
+def test_whatever_word_a_receiver_says_the_report_is_kept(receiver):
+    report = check(receiver(lambda received, nth: (200, {}, b'{"status": "ap\\u0000plied"}')).url, signing.new_secret())
+    assert (report.state, report.results[0]["seen"]) == ("finished", "200 applied")
 
 
 @pytest.mark.parametrize("state", ["waiting", "running"])

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
-from django.test import Client
+import re
+from datetime import timedelta
 
+import pytest
+from django.contrib import admin
+from django.contrib.admin.utils import label_for_field
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.translation import override
+
+from events.models import Event
 from exchange import admin as pages
-from exchange import signing
-from exchange.models import Delivery, Mirror, Quarantine
+from exchange import reconciliation, signing
+from exchange.models import Delivery, Mirror, Partner, Quarantine
 from parties.models import Officer
 from tests import make
 from tests.exchange.conftest import deliver, make_partner, say
@@ -64,6 +74,22 @@ def test_a_delivery_is_retried_with_one_click(receiver, subscribe):
     assert (failed.state, failed.last_error, failed.tries) == ("delivered", "", 1)
 
 
+def test_what_an_operator_wants_of_a_partner_is_marked_and_nobody_is_asked_meanwhile(receiver):
+    """The web process holds no lock of a session, which behind PgBouncer nobody could give back."""
+    hook = receiver()
+    partner = make_partner(secret=SECRET, base_url=hook.url)
+    send(message(seq=3, prev=2))  # a gap
+    soon = timezone.now() + timedelta(hours=1)
+    client = console(Officer.Duty.EXCHANGE)
+    for action in ("compare_now", "pull_missing"):
+        Partner.objects.update(spared_until=soon)
+        Mirror.objects.update(asked_at=timezone.now())
+        client.post("/console/exchange/partner/", {"action": action, "_selected_action": [partner.pk]}, follow=True)
+        due = reconciliation.due(timezone.now(), nightly=None, every=0, missing_after=0)
+        assert [one.missing for one in due] == [action == "pull_missing"]
+    assert hook.received == []
+
+
 def test_quarantine_is_settled_in_the_console(db):
     make_partner(secret=SECRET)
     send(message(dataschema="x/9"))
@@ -97,3 +123,72 @@ def test_officers_who_release_confirm_a_transit_in_the_console_and_others_do_not
     for step in ("confirm_departure", "confirm_arrival", "confirm_departure"):
         mine.post(page, {"action": step, "_selected_action": [pk]}, follow=True)
     assert make.events_of("transit_confirmation", "T1") == ["transit.arrived", "transit.departure_confirmed"]
+
+
+@pytest.mark.parametrize(("odd", "shown"), [([1, "CSQU3054383"], "1、CSQU3054383"), (5, ""), ({"a": 1}, "")])
+def test_one_odd_message_does_not_close_the_page_of_transits(settings, odd, shown):
+    settings.PROVINCE = "450000"
+    secret = signing.new_secret()
+    terms = {"kinds": ["transit"], "types": ["transit.*"], "fields": {"*": ["to_province", "containers"]}}
+    make_partner("500000", secret=secret, incoming=terms)
+    data = {"to_province": "450000", "containers": odd}
+    told = message("T1", kind="transit", type="transit.opened", data=data)
+    assert send(told, code="500000", secret=secret).status_code == 200
+    officer = console(Officer.Duty.RELEASE)
+    answer = officer.get("/console/exchange/incomingtransit/")
+    assert answer.status_code == 200
+    assert f'<td class="field-containers">{shown or "-"}</td>' in answer.content.decode()
+    assert officer.get("/console/exchange/transits/").status_code == 200
+    officer.post(
+        "/console/exchange/incomingtransit/",
+        {"action": "confirm_arrival", "_selected_action": [Mirror.objects.get().pk]}, follow=True,
+    )  # fmt: skip
+    assert Event.objects.get(type="transit.arrived").data["containers"] == (shown.split("、") if shown else [])
+
+
+def test_deliveries_and_mirrors_are_filtered_by_fixed_choices_without_reading_all_rows(receiver, subscribe):
+    partner = make_partner(secret=SECRET)
+    send(message())
+    send(message("B1", kind="bill", type="bill.issued"))
+    subscribe(partner.organisation, receiver(lambda received, nth: 503).url, ["*"])
+    say("D1", data={"state": "x"})
+    deliver()
+    client = console(Officer.Duty.EXCHANGE)
+    for page, filters in (
+        ("delivery", {"answer=5": 1, "answer=2": 0, "answer=none": 0, "answer=odd": 1}),
+        ("mirror", {"subject_kind=bill": 1, "subject_kind=transit": 0, "": 2}),
+    ):
+        for asked, rows in filters.items():
+            with CaptureQueriesContext(connection) as queries:
+                shown = client.get(f"/console/exchange/{page}/?{asked}")
+            assert shown.context["cl"].result_count == rows, asked
+            assert not [one["sql"] for one in queries if "DISTINCT" in one["sql"]]
+
+
+def shown_fields(model_admin) -> list[tuple]:
+    """(name, model, admin) of what a model's pages show, those of its inlines included."""
+    own = model_admin.fields or [
+        field.name for field in model_admin.model._meta.fields if field.name not in (model_admin.exclude or ())
+    ]
+    found = [(name, model_admin.model, model_admin) for name in (*own, *model_admin.list_display)]
+    for inline in model_admin.inlines:
+        found += [(name, inline.model, inline) for name in inline.fields]
+    return [one for one in found if one[0] != "id"]
+
+
+def test_every_field_the_pages_show_has_a_name_in_both_languages():
+    chinese = re.compile("[\u4e00-\u9fff]")
+    shown = [
+        one
+        for model, model_admin in admin.site._registry.items()
+        if model._meta.app_label == "exchange"
+        for one in shown_fields(model_admin)
+    ]
+    assert len(shown) > 100
+    for language, written in (("zh-hans", True), ("en", False)):
+        with override(language):
+            names = {
+                (model.__name__, name): str(label_for_field(name, model, model_admin))
+                for name, model, model_admin in shown
+            }
+        assert {key: name for key, name in names.items() if bool(chinese.search(name)) is not written} == {}

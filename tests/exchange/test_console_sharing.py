@@ -232,6 +232,9 @@ def test_what_terms_cover_is_counted_by_kind_and_what_nobody_described_counts_as
         "widget": (("widget.*",), {"a": ("widget.*",)}),
         "transit_confirmation": (("transit.arrived",), {"state": ("transit.arrived",)}),
     }
+    inspected = coverage.of(terms(kinds=["clearance"], types=["inspection.*"], fields={"*": ["sample", "outcome"]}))
+    assert "inspection.difference" in inspected["clearance"].types
+    assert "inspection.difference" in inspected["clearance"].fields["outcome"]
     # A field under a narrower pattern that becomes wider leaves with more events than before.
     before = terms(fields={"declaration.released": ["value"]})
     after = terms(fields={"declaration.*": ["value"]})

@@ -125,6 +125,23 @@ def test_what_is_on_the_way_here_is_confirmed_beside_it_in_order(desk):
     assert desk.post("transit_confirm", **asked, step="vanished").status_code == 404
 
 
+def test_officers_act_for_their_own_offices_alone(desk):
+    secret = connected()
+    refused = desk.post("transit_new", **FORM | {"from_office": "7201"})
+    assert errors(refused) == {"from_office"}
+    assert not Event.objects.filter(subject_kind="transit").exists()
+    data = {"to_province": "500000", "from_office": "7201"}
+    for number, office in (("T1", {"to_office": "5301"}), ("T2", {})):
+        told = message(number, kind="transit", type="transit.opened", data=data | office)
+        assert send(told, secret=secret).status_code == 200
+    offered = {row["number"]: row["next"] for row in desk.get("transits").context["coming"]}
+    assert offered == {"T1": "", "T2": "arrived"}
+    for number in offered:
+        desk.post("transit_confirm", province="450000", number=number, step="arrived")
+    assert make.events_of("transit_confirmation", "T1") == [], "the goods go to another office"
+    assert make.events_of("transit_confirmation", "T2") == ["transit.arrived"], "the office was not shared"
+
+
 def test_the_page_asks_the_same_number_of_questions_for_one_transit_and_for_many(desk, django_assert_num_queries):
     connected()
     desk.post("transit_new", **FORM)

@@ -27,7 +27,7 @@ SHARED = {
             "state", "to_province", "to_office", "from_office", "containers", "declaration_number", "place", "province",
         ],
         "bill.*": ["place", "leg", "bill_number", "container"],
-        "consignment.*": ["bill_number", "place"],
+        "consignment.*": ["bill_number", "place", "declaration_number"],
         "declaration.*": ["state", "transport_document_number"],
         "fee_list.*": ["port", "title", "body", "valid_from", "valid_to", "items.code", "items.name_zh", "items.rate"],
         "site.*": ["code", "name", "port", "category", "valid_from"],
@@ -111,9 +111,14 @@ def test_transits_of_two_provinces_with_one_number_are_confirmed_each_for_itself
         )
         assert send(given, code=code, secret=secret).json()["status"] == "applied"
     path = "/api/v1/exchange/transits/ZG0001/confirmations"
-    assert customs.post(path, {"province": "620000", "step": "arrived"}).status_code == 201
-    assert customs.post(path, {"province": "520000", "step": "arrived"}).status_code == 201
-    assert customs.post(path, {"province": "520000", "step": "departure_confirmed"}).status_code == 201
+    for province, step in (("620000", "arrived"), ("520000", "arrived"), ("520000", "departure_confirmed")):
+        answer = customs.post(path, {"province": province, "step": step})
+        said = {name: answer.json()[name] for name in ("opened_by", "state")}
+        assert (answer.status_code, said) == (201, {"opened_by": province, "state": step})
+    for province, state in (("620000", "arrived"), ("520000", "departure_confirmed")):
+        one = customs.get(f"/api/v1/exchange/transits/ZG0001?opened_by={province}").json()
+        assert (one["opened_by"], one["state"]) == (province, state)
+    assert customs.get("/api/v1/exchange/transits/ZG0001?opened_by=450000").status_code == 404
     assert customs.post(path, {"province": "620000", "step": "arrived"}).json()["code"] == "already-confirmed"
     assert states_of(customs) == {("in", "620000"): "arrived", ("in", "520000"): "departure_confirmed"}
     ours = {"number": "ZG0001", "to_province": "520000", "from_office": "7201", "to_office": "8301", "containers": []}
@@ -245,6 +250,35 @@ def test_a_firm_that_declares_a_competitors_bill_or_container_is_told_nothing_of
     seen = customs.get("/api/v1/exchange/timeline/NLSC26000000001").json()["milestones"]
     assert {"520000", "450000", "460000"} <= {step["province"] for step in seen}
     assert api(owner).get("/api/v1/exchange/timeline/NLSC26000000001").status_code == 404
+
+
+def test_what_another_province_declared_under_the_same_number_is_told_to_nobody(settings, api, customs):
+    """Numbers did not always name the province: then ours and theirs both began at 1."""
+    firm, home = make.firm(), settings.PROVINCE
+    settings.PROVINCE = ""
+    number = make.declaration(firm, transport_document_number="OURS1").unified_number
+    settings.PROVINCE = home
+    assert number[5:].startswith("0000")
+    goods = {"bill_number": "THEIRS1", "declaration_number": number}
+    tell(
+        ("450000", number, "declaration", "declaration.lodged", {"transport_document_number": "THEIRS1"}),
+        ("450000", "C-9", "consignment", "consignment.arrived", goods),
+    )
+    for caller in (api(firm), customs):
+        line = caller.get(f"/api/v1/exchange/timeline/{number}").json()["milestones"]
+        assert [(step["province"], step["type"]) for step in line] == [(home, "declaration.lodged")]
+    theirs = customs.get("/api/v1/exchange/timeline/THEIRS1").json()["milestones"]
+    assert [(step["province"], step["type"]) for step in theirs] == [
+        ("450000", "declaration.lodged"), ("450000", "consignment.arrived"),
+    ]  # fmt: skip
+
+
+def test_what_another_province_says_of_a_declaration_whose_number_names_ours_is_told_to_its_firm(api):
+    firm = make.firm()
+    number = make.declaration(firm).unified_number
+    tell(("450000", "C-9", "consignment", "consignment.arrived", {"declaration_number": number}))
+    line = api(firm).get(f"/api/v1/exchange/timeline/{number}").json()["milestones"]
+    assert ("450000", "consignment.arrived") in [(step["province"], step["type"]) for step in line]
 
 
 def test_whoever_has_to_do_with_a_one_bill_sees_what_other_provinces_say_of_it(api):

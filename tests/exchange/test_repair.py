@@ -261,8 +261,9 @@ def test_an_owner_who_has_nothing_new_for_a_gap_is_not_asked_again_at_once(mirro
         subject_number="D2", position=Share.objects.filter(subject_number="D2").first().position
     ).delete()
     Partner.objects.filter(pk=mirrored.pk).update(missing_since=timezone.now() - timedelta(seconds=5))
-    mirrored.refresh_from_db()
-    assert reconciliation.pull_missing(mirrored) == 0
+    DigestReport.objects.create(partner=mirrored, agrees=True)  # compared with just now: only the gap is due
+    reconciliation.attend()
+    assert Mirror.objects.get(subject_number="D2").missing == 1
     now = timezone.now()
     assert not reconciliation.due(now, nightly=None, every=0, missing_after=1).filter(missing=True).exists()
     later = now + timedelta(minutes=reconciliation.ASK_AGAIN + 1)
@@ -293,7 +294,7 @@ def test_a_gap_that_opens_while_its_subject_is_asked_for_is_asked_for_at_once(mi
         yield from ((events[1:], following) for events, following in pages(*asked, **subject))
 
     monkeypatch.setattr(reconciliation, "_pages", and_then_another_gap)
-    reconciliation.pull_missing(mirrored)
+    reconciliation._pull_missing(mirrored)
     assert missing(mirrored)
 
 
@@ -302,7 +303,7 @@ def test_a_gap_for_which_its_owner_could_not_be_asked_stays_due(mirrored, receiv
     Partner.objects.filter(pk=mirrored.pk).update(base_url=receiver(lambda received, nth: 503).url)
     mirrored.refresh_from_db()
     with pytest.raises(reconciliation.Unreachable):
-        reconciliation.pull_missing(mirrored)
+        reconciliation._pull_missing(mirrored)
     assert missing(mirrored)
 
 
@@ -336,6 +337,22 @@ def test_a_partner_that_answers_again_begins_with_the_shortest_pause(mirrored):
     again(mirrored)
     mirrored.refresh_from_db()
     assert (mirrored.asked_in_vain, mirrored.last_error) == (0, "")
+
+
+def test_what_is_missing_and_an_operator_wants_is_pulled_by_the_sweep_though_it_was_asked_for_just_now(mirrored):
+    MirrorEvent.objects.filter(subject_number="D2", sequence=1).delete()
+    inbox.refold(mirrored.pk, "declaration", "D2")
+    Mirror.objects.filter(subject_number="D2").update(asked_at=timezone.now())
+    now = timezone.now()
+    Partner.objects.filter(pk=mirrored.pk).update(
+        missing_since=now - timedelta(seconds=5), spared_until=now + timedelta(hours=1)
+    )
+    DigestReport.objects.create(partner=mirrored, agrees=True)  # compared with just now: only the gap is due
+    reconciliation.attend()
+    assert Mirror.objects.get(subject_number="D2").missing == 1
+    reconciliation.want_missing(partner=mirrored)
+    reconciliation.attend()
+    assert Mirror.objects.get(subject_number="D2").missing == 0
 
 
 def test_what_a_partner_answers_that_is_no_digest_spares_it_and_stops_nobody_else(mirrored, receiver):

@@ -13,15 +13,22 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bills import issuing
 from common.days import LEGAL_ZONE, last_time, today
 from common.problems import Problem
+from declarations import lodgement
 from events import log
 from events.models import Event
 from exchange import agreements, digests, fanout, feeds, inbox, reconciliation, terms
 from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Partner, Payload, Share, SharedSubject
+from parties.models import OrganisationRole
 from parties.principals import SYSTEM
+from portfees import catalogues
+from portfees.models import LIFECYCLE, ListState
 from tests import make
-from tests.exchange.conftest import TERMS, deliver, make_partner, say, share, terms_of
+from tests.bills import cast as bills_cast
+from tests.exchange.conftest import TERMS, deliver, make_partner, principal_of, say, share, terms_of
+from tests.portfees import test_catalogues as fee_lists
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +92,46 @@ def reachable(value, path: tuple[str, ...] = ()):
 def test_only_values_at_named_paths_pass_whatever_the_shape(data, allowed):
     agreed = terms.Terms(("declaration",), ("*",), (("*", tuple(allowed)),))
     assert {path for path, _ in reachable(agreed.view("declaration.lodged", data))} <= set(allowed)
+
+
+EVERYTHING = {
+    "kinds": ["declaration", "bill", "fee_list"], "types": ["*"],
+    "fields": {"*": ["state", "title", "port", "version", "valid_from", "kind"]},
+}  # fmt: skip
+
+
+def test_drafts_are_told_to_nobody_whatever_the_agreement_says(db):
+    """Made, changed, checked and thrown away, each by its command."""
+    partner, firm = make_partner(out=EVERYTHING), make.firm()
+    cast = bills_cast.assemble()
+    bill = issuing.draft(principal=cast.p("operator"), content=bills_cast.content(cast))
+    issuing.void(number=bill.number, principal=cast.p("operator"))
+    terminal = make.organisation(OrganisationRole.TERMINAL)
+    fee_list = fee_lists.draft(terminal)
+    catalogues.redraft(number=fee_list.number, principal=principal_of(terminal), title=SECRET)
+    catalogues.discard(number=fee_list.number, principal=principal_of(terminal))
+    message = make.message(firm, oper="save")
+    draft = lodgement.lodge(message, make.principal(firm)).unified_number
+    lodgement.update_draft(number=draft, message=message | {"contract_number": SECRET}, principal=make.principal(firm))
+    lodgement.withdraw(number=draft, principal=make.principal(firm), reason="test")
+    said = Event.objects.filter(subject_number__in=[bill.number, fee_list.number, draft])
+    assert {"bill.voided", "fee_list.redrafted", "fee_list.discarded", "declaration.draft_changed"} <= {
+        one.type for one in said
+    }
+    share()
+    assert bodies(partner) == []
+    assert not Payload.objects.exists()
+
+
+def test_no_step_of_a_fee_list_before_its_publication_is_shared():
+    before = {ListState.DRAFT, ListState.CHECKED, ListState.DISCARDED}
+    assert {step.event for step in LIFECYCLE.transitions.values() if step.target in before} <= terms.DRAFTS
+
+
+def test_the_end_of_a_bill_that_was_issued_is_shared(partner):
+    say("B1", kind="bill", type="bill.voided", data={"act": "VOID", "state": "void"})
+    share()
+    assert [body["data"] for body in bodies(partner)] == [{"state": "void"}]
 
 
 def test_kinds_and_types_that_were_not_agreed_are_not_shared(partner):

@@ -24,7 +24,7 @@ from clearance import riskrules
 from declarations import lodgement
 from events import log
 from events.models import Event
-from exchange import agreements, cooperation, endpoints, inbox, messages, partners, signing, standards
+from exchange import agreements, cooperation, coverage, endpoints, inbox, messages, partners, signing, standards
 from exchange.api import published
 from exchange.models import Mirror, Quarantine
 from parties import registration
@@ -156,13 +156,18 @@ def test_a_schema_is_published_again_only_with_a_new_entry_that_names_it(tmp_pat
     described = standards.table()["families"]["bill"]["types"]
     monkeypatch.setitem(described["recalled"]["fields"], "state", {"type": "integer"})
     monkeypatch.setitem(described, "shredded", {"text": "粉碎 / shredded"})
-    told = {"events/bill.recalled": "changed", "events/bill.shredded": "new"}
+    legs = standards.table()["families"]["bill_leg"]["types"]  # an entry of long ago names bill_leg.*
+    monkeypatch.setitem(legs, "shredded", {"text": "粉碎 / shredded"})
+    told = {"events/bill.recalled": "changed", "events/bill.shredded": "new", "events/bill_leg.shredded": "new"}
     assert published.unlogged() == told
     assert published.publish() == told
     entry = {"date": "2027-01-01", "version": "1", "change": "增 bill.shredded / bill.shredded added"}
     monkeypatch.setitem(standards.table(), "changes", [*standards.change_log(), entry])
-    assert published.publish() == {"events/bill.recalled": "changed"}
+    assert published.publish() == {"events/bill.recalled": "changed", "events/bill_leg.shredded": "new"}
     entry["change"] += "; bill.recalled: state is a number"
+    assert published.publish() == {"events/bill_leg.shredded": "new"}
+    another = {"date": "2027-01-02", "version": "1", "change": "增 bill_leg.shredded / bill_leg.shredded added"}
+    monkeypatch.setitem(standards.table(), "changes", [*standards.change_log(), another])
     assert published.publish() == {}
     assert published.unlogged() == {}
 
@@ -225,14 +230,48 @@ def faults(event: Event) -> list[str]:
     ]
 
 
+def unseen(said: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of (type, kind of subject) that the pages of agreements would not show."""
+    return {(event_type, kind) for event_type, kind in said if event_type.split(".")[0] not in coverage.families(kind)}
+
+
+def said_in_the_code() -> set[tuple[str, str]]:
+    """(type, kind of subject) of every event whose kind stands beside its type."""
+    found = set()
+    for _, tree in sources():
+        for node in ast.walk(tree):
+            given = {one.arg: one.value for one in node.keywords} if isinstance(node, ast.Call) else {}
+            subject = given.get("subject")
+            if "type" in given and isinstance(subject, ast.Tuple) and isinstance(subject.elts[0], ast.Constant):
+                found |= {
+                    (part.value, str(subject.elts[0].value))
+                    for part in ast.walk(given["type"])
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str) and "." in part.value
+                }
+    return found
+
+
+def test_every_type_counts_where_an_agreement_on_the_kind_of_its_subject_is_looked_at():
+    said = said_in_the_code()
+    assert {("inspection.booked", "clearance"), ("gate.passed", "gate_move")} <= said
+    assert unseen(said) == set()
+
+
+def test_of_a_leg_of_a_bill_the_bills_own_types_do_not_count():
+    assert coverage.families("bill_leg") == ["bill_leg"]
+    assert set(coverage.families("clearance")) == {"clearance", "inspection"}
+
+
 @pytest.fixture
 def told(db) -> Iterator[set[str]]:
-    """After the test: every event in the log fits its schema. Yields a set for the types that had to come up."""
+    """After the test: every event in the log fits its schema, and its type counts where agreements on the kind of its subject are
+    looked at. Yields a set for the types that had to come up."""
     expected: set[str] = set()
     yield expected
     log.publish()
     found = list(Event.objects.all())
     assert [fault for event in found for fault in faults(event)] == []
+    assert unseen({(event.type, event.subject_kind) for event in found}) == set()
     assert expected <= {event.type for event in found}
 
 

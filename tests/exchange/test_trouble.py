@@ -19,6 +19,7 @@ from common.problems import Problem
 from events import log
 from exchange import agreements, delivery, endpoints, fanout, feeds, inbox, ledger, messages, partners, pruning
 from exchange.models import Attempt, Delivery, Endpoint, InboxMessage, Partner, Quarantine
+from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
 from tests.exchange.conftest import TERMS, deliver, make_partner, principal_of, say, share
@@ -266,6 +267,11 @@ def test_a_secret_is_kept_in_no_answer_that_could_be_given_again(api, receiver):
     assert (first["secret"][:6], again["Idempotency-Replayed"]) == ("whsec_", "true")
     assert again.json() == first | {"secret": None}
     rotated = caller.post(f"{ENDPOINTS}/{first['id']}/rotate", {}, headers={"Idempotency-Key": "k2"}).json()["secret"]
+    partner = api(make.organisation(OrganisationRole.PARTNER_PROVINCE))
+    check, url = "/api/v1/exchange/conformance", {"url": receiver().url}
+    asked = partner.post(check, url, headers={"Idempotency-Key": "k3"}).json()
+    assert asked["secret"].startswith("whsec_")
+    assert partner.post(check, url, headers={"Idempotency-Key": "k3"}).json() == asked | {"secret": None}
     with connection.cursor() as cursor:
         cursor.execute("SELECT convert_from(body, 'UTF8') FROM common_idempotencykey")
         kept = str(cursor.fetchall())

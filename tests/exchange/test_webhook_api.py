@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
+from events.models import Event
 from exchange import addresses, delivery, endpoints, ledger
 from exchange.models import Attempt, Delivery, Endpoint
 from parties.models import OrganisationRole
@@ -205,6 +208,34 @@ def test_a_partner_that_makes_an_endpoint_gets_what_its_agreement_says(api, rece
     assert [one.message["data"] for one in hook.taken] == [{"state": "lodged"}]
     assert OrganisationRole.PARTNER_PROVINCE in partner.organisation.roles
     assert delivery.IN_THE_AIR > delivery.PER_ENDPOINT
+
+
+def test_a_replay_begins_and_ends_at_a_time_or_a_position(api, receiver, subscribe):
+    firm = make.firm()
+    endpoint, _ = subscribe(firm, receiver().url)
+    for number in ("D1", "D2", "D3"):
+        say(number, audience=[firm.pk])
+    deliver()
+    second = Event.objects.get(subject_number="D2")
+    caller, path = api(firm), f"{ENDPOINTS}/{endpoint.pk}/replay"
+    moment, soon = second.recorded_at.isoformat(), (timezone.now() + timedelta(hours=1)).isoformat()
+    for asked, deliveries in (
+        ({"from_time": moment}, 2),
+        ({"after": 0, "to_time": moment}, 1),
+        ({"from_time": moment, "before": second.position + 1}, 1),
+        ({"from_time": soon}, 0),
+    ):
+        assert caller.post(path, asked).json() == {"deliveries": deliveries, "next": None}, asked
+    for asked, pointer in (
+        ({}, "/from_time"),
+        ({"after": 0, "from_time": moment}, "/after"),
+        ({"after": 0, "before": 9, "to_time": soon}, "/before"),
+        ({"from_time": soon, "to_time": moment}, "/to_time"),
+        ({"from_time": "yesterday"}, "/from_time"),
+        ({"from_time": "0001-01-01T00:00:00Z"}, "/from_time"),
+    ):
+        refused = caller.post(path, asked)
+        assert (refused.status_code, [one["pointer"] for one in refused.json()["errors"]]) == (422, [pointer]), asked
 
 
 def test_a_replay_of_very_much_says_where_to_go_on_and_a_disabled_endpoint_misses_nothing(

@@ -70,8 +70,9 @@ class Member(Instance):
         return {"web": super().commands()["web"], "worker": worker}
 
 
-#: What a member said and was answered: kind, number, type of the event that says so.
-Acknowledged = tuple[str, str, str]
+#: What a member said and was answered: kind, number, type of the event that says so, and which fact it was where the event
+#: tells (of a command's, number and type do).
+Acknowledged = tuple[str, str, str, int | None]
 
 
 @dataclass
@@ -83,6 +84,8 @@ class Corridor(Agreement):
     databases: dict[str, str] = field(default_factory=dict)
     acknowledged: dict[str, list[Acknowledged]] = field(default_factory=dict)
     tally: Counter[str] = field(default_factory=Counter)
+    #: kind -> how many commands over HTTP were "acknowledged", how many answered with 5xx ("failed"), and how many "not" at all
+    commands: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in EVENTS})
     #: Refused although nothing was wrong with them: a fault of the script.
     refusals: list[str] = field(default_factory=list)
     #: Members whose disk is full.
@@ -241,17 +244,21 @@ class Corridor(Agreement):
 
     def say(self, code: str, kind: str, nth: int, generator: random.Random) -> None:
         """One fact at one member: acknowledged by an answer of 2xx or a commit, or not a fact."""
+        by_command = generator.random() < REAL
         try:
-            if generator.random() < REAL:
-                fact = getattr(self, f"_{kind}")(code, nth)
+            if by_command:
+                fact: Acknowledged = (kind, *getattr(self, f"_{kind}")(code, nth), None)
             else:
                 fact = self._append(code, kind, nth, generator)
         except (OSError, HTTPException, psycopg2.Error) as error:
             self.tally["not acknowledged"] += 1
+            answered = isinstance(error, urllib.error.HTTPError)
+            self.commands[kind]["failed" if answered else "not"] += by_command
             if isinstance(error, urllib.error.HTTPError) and error.code < 500:
                 self.refusals.append(f"{kind} at {code}: {error.code} {error.read()[:500]!r}")
             return
         self.acknowledged[code].append(fact)
+        self.commands[kind]["acknowledged"] += by_command
         self.tally[f"{fact[2]} acknowledged"] += 1
 
     def _append(self, code: str, kind: str, nth: int, generator: random.Random) -> Acknowledged:
@@ -261,7 +268,7 @@ class Corridor(Agreement):
         data = {"state": event_type, "n": nth, "port": "EXAMPLE", "price": SECRET, "consignee": {"name": SECRET}}
         query = "SELECT o_sequence FROM events_append(%s, %s, %s, 'faults', '{}', %s::jsonb, NULL)"
         self._sql(self.databases[code], query, [event_type, kind, number, json.dumps(data)])
-        return kind, number, event_type
+        return kind, number, event_type, nth
 
     def _post(self, code: str, kind: str, path: str, body: Any) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310
@@ -273,7 +280,9 @@ class Corridor(Agreement):
             made: dict[str, Any] = json.load(answer)
             return made
 
-    def _declaration(self, code: str, nth: int) -> Acknowledged:
+    # A command each: the number of its subject, and the type of the event that says it was done.
+
+    def _declaration(self, code: str, nth: int) -> tuple[str, str]:
         given = copy.deepcopy(self.cast["declaration"]["body"])
         given |= {
             "client_reference": f"CQ{nth:016d}",
@@ -282,25 +291,21 @@ class Corridor(Agreement):
             "overseas_consignor_foreign_name": SECRET,
         }
         given["goods_items"][0]["goods_name"] = SECRET
-        return (
-            "declaration",
-            self._post(code, "declaration", "declarations", given)["unified_number"],
-            "declaration.lodged",
-        )
+        return self._post(code, "declaration", "declarations", given)["unified_number"], "declaration.lodged"
 
-    def _bill(self, code: str, nth: int) -> Acknowledged:
+    def _bill(self, code: str, nth: int) -> tuple[str, str]:
         given = copy.deepcopy(self.cast["bill"]["body"])
         given["parties"]["operator"]["name"] = SECRET
         number = self._post(code, "bill", "bills", given)["number"]
         self._post(code, "bill", f"bills/{number}/acts", {"act": "ISSUE"})
-        return "bill", number, "bill.issued"
+        return number, "bill.issued"
 
-    def _fee_list(self, code: str, nth: int) -> Acknowledged:
+    def _fee_list(self, code: str, nth: int) -> tuple[str, str]:
         given = self.cast["fee_list"]["body"] | {"area": f"{nth}", "complaint_telephone": SECRET}
         number = self._post(code, "fee_list", "port-fees/lists", given)["number"]
         self._post(code, "fee_list", f"port-fees/lists/{number}/check", {})
         self._post(code, "fee_list", f"port-fees/lists/{number}/publish", {})
-        return "fee_list", number, "fee_list.published"
+        return number, "fee_list.published"
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
