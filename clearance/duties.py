@@ -336,7 +336,8 @@ def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | 
         previous, last = fixing.latest(number), _last(declaration)
         try:
             request = request_of(declaration)
-            if previous is not None and previous.request == inputs.to_json(request):
+            same = previous is not None and previous.request == inputs.to_json(request)
+            if previous is not None and same and not memos.fell_away(number):  # what fell away is owed anew
                 if last is None or last.type == "duty.not_assessed":
                     _tell(declaration, "duty.confirmed", {"assessment": previous.number})
                 return None

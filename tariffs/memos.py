@@ -188,7 +188,7 @@ def count_in(subject: str, *, actor: str) -> None:
                 actor=actor, guarantee=draw.guarantee.number if draw is not None else None,
             )  # fmt: skip
             return
-        owed = Decimal(0) if _fell_away(subject) else stored.payable
+        owed = Decimal(0) if fell_away(subject) else stored.payable
         refunds.settle_due(
             subject=subject,
             amount=refunds.net_paid(subject) - owed,
@@ -198,7 +198,8 @@ def count_in(subject: str, *, actor: str) -> None:
         )
 
 
-def _fell_away(subject: str) -> bool:
+def fell_away(subject: str) -> bool:
+    """Nothing is owed any more by what was assessed last: the declaration was withdrawn or rejected since."""
     known = Event.objects.filter(
         subject_kind="duty", subject_number=subject, type__in=("duty.assessed", "duty.confirmed", "duty.fell_away")
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -236,3 +237,57 @@ def test_an_amendment_of_a_declaration_under_a_quota_may_use_its_own_draw(firm):
     make.settle()
     assert state_of(number) == "accepted"
     assert QuotaDraw.objects.get(subject=number).quantity == 45000
+
+
+def rejected(number: str, firm: Any, message: dict[str, Any]) -> None:
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
+    lodgement.amend(
+        number=number, message=message | {"goods_location": "另一堆场"}, reason="place", principal=make.principal(firm)
+    )
+    decisions.decide(command="reject", number=number, principal=SYSTEM, reason_code="checks-failed")
+    make.settle()
+
+
+def accepted_again(number: str, firm: Any, message: dict[str, Any]) -> None:
+    """Amended in what no duty depends on."""
+    lodgement.amend(
+        number=number, message=message | {"goods_location": "第三堆场"}, reason="place", principal=make.principal(firm)
+    )
+    make.settle()
+
+
+def test_what_is_accepted_again_after_a_rejection_owes_its_duties_anew(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    rejected(number, firm, message)
+    assert memos_of(number) == [("void", OWED)]
+    accepted_again(number, firm, message)
+    assert memos_of(number) == [("void", OWED), ("open", OWED)]
+    assert state_of(number) == "accepted"
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    make.settle()
+    assert state_of(number) in ("released", "cleared")
+
+
+def test_what_was_paid_before_a_rejection_is_not_given_back_once_the_declaration_is_accepted_again(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    with transaction.atomic():  # the hint to release is not taken up before the declaration is returned
+        duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    rejected(number, firm, message)
+    assert DutyRefund.objects.get().state == "due"
+    accepted_again(number, firm, message)
+    assert state_of(number) in ("released", "cleared")
+    assert DutyRefund.objects.get().state == "void"
+    assert refunds.net_paid(number) == OWED
+
+
+def test_what_was_given_back_after_a_rejection_is_asked_for_again_when_the_declaration_is_accepted(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    rejected(number, firm, message)
+    duty_desk.give_back_by_hand(number=number, reference="T-1", principal=officer)
+    accepted_again(number, firm, message)
+    assert memos_of(number) == [("paid", OWED), ("open", OWED)]
+    assert state_of(number) == "accepted"
