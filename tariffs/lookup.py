@@ -148,6 +148,15 @@ class DatabaseBook:
     def commodity(self, code: str, day: date) -> Commodity | None:
         return next((line for line in self._node(code)[0] if line.on(day)), None)
 
+    def goods_of(self, code: str, day: date) -> list[Commodity]:
+        """What a code may stand for that day: its own line, or those below it that have none below them. One query."""
+        rows = models.CommodityLine.objects.known(self.version).on(day)
+        rows = rows.filter(code__gte=code, code__lte=code.ljust(10, "9")).order_by("code")
+        codes = list(rows.values_list("code", flat=True))
+        ends = [one for one, following in zip(codes, [*codes[1:], ""], strict=True) if not following.startswith(one)]
+        self.preload(ends)
+        return [line for one in ends if (line := self.commodity(one, day)) is not None]
+
     def ended_on(self, code: str, day: date) -> date | None:
         return max((line.end for line in self._node(code)[0] if line.end and line.end <= day), default=None)
 

@@ -189,7 +189,8 @@ def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
     item = make.message(make.firm())["goods_items"][0]
     beef = item | {"commodity_code": "0202300000", "goods_name": "冻去骨牛肉", "origin_country": "DEU"}
     mixer = item | {"commodity_code": "8509801000", "item_number": 2}
-    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99"}
+    admitted = [{"item_number": 1, "licence_type": "800", "licence_number": "M-1"}]
+    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99", "goods_limits": admitted}
 
     def found(kind="  5   ", **changes):
         declaration = states.declared(state="lodged", document_type=kind, **changes)
@@ -200,6 +201,12 @@ def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
     bare = {"goods_items": [beef, mixer]}
     assert found(**bare) == ["summary-inspection", "summary-licence", "summary-inspection", "summary-container"]
     assert found("  0   ", **bare) == []
+    six = {"goods_items": [beef | {"commodity_code": "020230"}, mixer | {"commodity_code": "850980"}]}
+    assert found(**six) == [
+        "summary-code", "summary-inspection", "summary-code", "summary-licence", "summary-inspection", "summary-container",
+    ], "of goods below that code"  # fmt: skip
+    qualified = {name: value for name, value in said.items() if name != "goods_limits"}
+    assert "summary-inspection" in found(goods_items=[beef | qualified])
     boxes = [{"container_number": "CSQU3054383", "container_type": "11", "item_numbers": "1,2", "shared_load": "0"}]
     assert found(goods_items=[beef | said, mixer | said], licence_number="24-01-100001", containers=boxes) == []
 
