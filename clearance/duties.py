@@ -398,7 +398,7 @@ def issue(declaration: Declaration, stored: StoredAssessment, *, actor: str) -> 
         completed_on=day,
         audience=declaration.parties,
         actor=actor,
-        guarantee=_guarantee(declaration, payer, stored, day),
+        guarantee=_guarantee(declaration, payer, stored),
     )
     if memo is None or memo.state != DutyMemo.State.OPEN or memo.assessment_id != stored.pk:
         return  # nothing to pay, nothing to pay yet, or the memo that was told of stands
@@ -421,7 +421,7 @@ def _day(stored: StoredAssessment) -> date:
     return date.fromisoformat(stored.request["completed_on"])
 
 
-def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment, day: date) -> str | None:
+def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment) -> str | None:
     """The payer's guarantee that suffices, where release against one was asked for (担保验放标志). What the declaration itself
     draws on it does not count against it: a new memo takes the place of the old one."""
     if declaration.message.get("guarantee_release") != "1":
@@ -432,7 +432,7 @@ def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment, d
     )
     accounts = Guarantee.objects.filter(organisation_id=payer).annotate(own=Coalesce(own, Decimal(0)))
     for account in accounts.order_by("-summary", "number"):
-        if account.holds_on(day) and account.free() + account.own >= stored.payable:
+        if account.holds_on(today()) and account.free() + account.own >= stored.payable:
             return account.number
     return None
 

@@ -12,6 +12,7 @@ from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[
 from django.db.models import Sum
 from django.utils import timezone
 
+from common.days import today
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
@@ -60,7 +61,7 @@ def issue(
                 append(type="duty.nothing_due", subject=("duty", subject), actor=actor, audience=audience,
                        data=data | {"amount": "0.00"})  # fmt: skip
             return None
-        account = _account(guarantee, payer_id, completed_on, amount) if guarantee else None
+        account = _account(guarantee, payer_id, amount) if guarantee else None
         book = lookup.current()
         due_on = workdays.payment_due(
             completed_on,
@@ -133,11 +134,12 @@ def late_on(memo: DutyMemo, day: date) -> latefees.LatePayment:
     return latefees.late_payment(tax, memo.due_on, day, lookup.current())
 
 
-def _account(number: str, payer_id: int, day: date, amount: Decimal) -> Guarantee:
+def _account(number: str, payer_id: int, amount: Decimal) -> Guarantee:
+    """The account to draw on now: it is in force today, whatever day the memo counts from."""
     account = Guarantee.objects.select_for_update().filter(number=number, organisation_id=payer_id).first()
-    if account is None or not account.holds_on(day):
+    if account is None or not account.holds_on(today()):
         raise invalid([Fault("/guarantee", "no-such-guarantee", T(
-            "没有该担保或不在有效期内", "there is no such guarantee in force on that day"))])  # fmt: skip
+            "没有该担保或今日不在有效期内", "there is no such guarantee in force today"))])  # fmt: skip
     if account.free() < amount:
         raise invalid([Fault("/guarantee", "guarantee-too-small", T(
             "担保余额不足：余 {free} 元", "the guarantee does not suffice: {free} yuan left", free=account.free()))])  # fmt: skip

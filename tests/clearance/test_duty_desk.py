@@ -239,6 +239,34 @@ def test_an_amendment_of_a_declaration_under_a_quota_may_use_its_own_draw(firm):
     assert QuotaDraw.objects.get(subject=number).quantity == 45000
 
 
+def test_a_guarantee_opened_after_the_memo_secures_it(firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=True):
+        memos.open_guarantee(
+            number="G1", organisation_id=firm.pk, amount=Decimal(100000), valid_from=today(), last_day=None,
+            summary=False, actor="tests",
+        )  # fmt: skip
+        offered = duty_desk.guarantees(DutyMemo.objects.get(subject=number))
+        assert [account.number for account in offered] == ["G1"]
+        duty_desk.secure(number=number, guarantee="G1", principal=officer)
+        make.settle()
+    assert memos_of(number) == [("void", OWED), ("guaranteed", OWED)]
+    assert Guarantee.objects.get().drawn == OWED
+    assert state_of(number) in ("released", "cleared")
+
+
+def test_a_guarantee_that_has_ended_secures_no_memo_of_its_time(firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    memos.open_guarantee(
+        number="G1", organisation_id=firm.pk, amount=Decimal(100000), valid_from=today(), last_day=today(),
+        summary=False, actor="tests",
+    )  # fmt: skip
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=True), pytest.raises(Problem) as told:
+        duty_desk.secure(number=number, guarantee="G1", principal=officer)
+    assert [fault.code for fault in told.value.errors] == ["no-such-guarantee"]
+    assert memos_of(number) == [("open", OWED)]
+
+
 def rejected(number: str, firm: Any, message: dict[str, Any]) -> None:
     decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
     lodgement.amend(

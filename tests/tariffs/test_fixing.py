@@ -218,12 +218,13 @@ def test_a_guarantee_is_drawn_and_restored_by_payment():
     ]  # fmt: skip
 
 
-def test_a_guarantee_too_small_or_not_in_force_is_refused():
+def test_a_guarantee_too_small_or_not_in_force_is_refused(time_machine_on):
     fix()
     guarantee(amount="100")
-    for completed_on, code in ((date(2026, 10, 12), "guarantee-too-small"), (date(2027, 1, 4), "no-such-guarantee")):
+    for day, code in (("2026-12-31", "guarantee-too-small"), ("2027-01-01", "no-such-guarantee")):
+        time_machine_on(f"{day}T10:00:00+08:00")
         with pytest.raises(Problem) as caught:
-            issue(guarantee="G1", completed_on=completed_on)
+            issue(guarantee="G1")
         assert [fault.code for fault in caught.value.errors] == [code]
     assert DutyMemo.objects.count() == 0
 
