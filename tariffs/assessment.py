@@ -433,12 +433,13 @@ class _Assessor:
         except RateMissing as missing:
             self._missing(result.item, missing)
             return
-        inputs = {"customs_value": f"{result.value:f}", "rate": str(rate)}
+        said = str(rate)
+        inputs = {"customs_value": f"{result.value:f}", "rate": said}
         self.steps.append(Step(tax, result.item.number, worked, amount, basis, inputs=inputs))
         effect = result.effect.duty if tax in ("duty", "export-duty") else result.effect.remedy
-        self.add(result, tax, result.value, rate, amount, effect)
+        self.add(result, tax, result.value, said, amount, effect)
 
-    def add(self, result: ItemResult, tax: str, base: Decimal, rate: Rate, amount: Decimal, effect: str) -> TaxLine:
+    def add(self, result: ItemResult, tax: str, base: Decimal, rate: str, amount: Decimal, effect: str) -> TaxLine:
         """Record a tax and apply what the regime and the duty mode do with it."""
         status, share = self._status(result.item, effect)
         due = amount
@@ -458,7 +459,7 @@ class _Assessor:
             due = NOTHING
         payable = NOTHING if status == "suspended" else due
         secured = result.item.duty_mode in ("6", "7") and payable > 0
-        line = TaxLine(tax, base, str(rate), amount, due, payable, status, secured)
+        line = TaxLine(tax, base, rate, amount, due, payable, status, secured)
         result.taxes.append(line)
         if secured and tax == "vat":
             self.notices.append(Notice("secured", result.item.number))
@@ -499,7 +500,7 @@ class _Assessor:
             except RateMissing as missing:
                 self._missing(result.item, missing)
 
-    def consumption(self, result: ItemResult) -> tuple[Decimal, Decimal, Rate] | None:
+    def consumption(self, result: ItemResult) -> tuple[Decimal, Decimal, str] | None:
         """Base, tax and rate of consumption tax, with their steps; None where the goods bear none."""
         measure = result.measures.get("consumption")
         if measure is None:
@@ -547,14 +548,14 @@ class _Assessor:
                 inputs={"base": f"{base:f}", "rate": str(rate), "specific": plain(specific)},
             )
         )
-        return base, amount, rate
+        return base, amount, str(rate)
 
     def _consumption(self, result: ItemResult) -> None:
         if (found := self.consumption(result)) is not None:
             base, amount, rate = found
             self.add(result, "consumption-tax", base, rate, amount, result.effect.consumption)
 
-    def vat(self, result: ItemResult) -> tuple[Decimal, Decimal, Rate]:
+    def vat(self, result: ItemResult) -> tuple[Decimal, Decimal, str]:
         """Base, tax and rate of VAT, with their steps. The standard rate where none is listed for the code."""
         measure = result.measures.get("vat")
         if measure is not None:
@@ -565,24 +566,15 @@ class _Assessor:
         taxes = [line for line in result.taxes if line.due]
         base = fen(result.value + sum((line.due for line in taxes), ZERO))
         number = result.item.number
-        worked = " + ".join([f"{result.value:f}", *(f"{line.due:f}" for line in taxes)])
-        self.steps.append(
-            Step("vat-base", number, worked, base, "vat-law-10-14", inputs={
-                "customs_value": f"{result.value:f}", **{line.tax: f"{line.due:f}" for line in taxes}
-            })
-        )  # fmt: skip
+        terms = [("customs_value", f"{result.value:f}"), *((line.tax, f"{line.due:f}") for line in taxes)]
+        worked = " + ".join(text for _, text in terms)
+        self.steps.append(Step("vat-base", number, worked, base, "vat-law-10-14", inputs=dict(terms)))
         amount = fen(rate.amount(Goods(base)))
+        shown, said = f"{base:f}", str(rate)
         self.steps.append(
-            Step(
-                "vat",
-                number,
-                f"{base:f} × {rate}",
-                amount,
-                "vat-law-10-14",
-                inputs={"base": f"{base:f}", "rate": str(rate)},
-            )
+            Step("vat", number, f"{shown} × {said}", amount, "vat-law-10-14", inputs={"base": shown, "rate": said})
         )
-        return base, amount, rate
+        return base, amount, said
 
     def _vat(self, result: ItemResult) -> None:
         base, amount, rate = self.vat(result)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from common.problems import Problem
+from common.text import side
 from tariffs.assessment import Assessment, assess
 from tariffs.inputs import from_json
 from tariffs.selection import REASONS
@@ -92,7 +93,7 @@ def test_golden(case, book):
     codes = [notice.code for notice in found.notices]
     assert [code for code in case.get("notices", []) if code not in codes] == []
     for step in found.steps:
-        assert step.line()
+        assert step.line(side())
         assert step.inputs, step.code
         assert all(isinstance(value, str) for value in step.inputs.values())
     if not case.get("nothing_levied"):  # what is not levied has no figure that could name the article
