@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 from cargo import places
@@ -12,7 +11,7 @@ from clearance.conditions import manifest_required
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.models import Declaration
 from tariffs import lookup
-from tariffs.book import Commodity
+from tariffs.book import FULL_CODE
 
 
 @register(
@@ -97,8 +96,6 @@ def goods_of_some_kinds_need_a_designated_site(declaration: Declaration, context
 NOT_LICENCES = frozenset("AB")
 #: What a summary says of goods to be inspected beyond their nine items, the ten-digit code and the container apart.
 OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose", "goods_limits")
-#: Digits of a code that says which goods they are; a summary may give six.
-FULL_CODE = 10
 
 
 @register(
@@ -133,13 +130,15 @@ def a_summary_says_more_of_licensed_and_inspected_goods(
     at what is missing."""
     if not duties.applies() or not duties.is_summary(declaration):
         return
+    book = lookup.current()
+    book.preload(item.commodity_code for item in context.items)
     boxes = [
         one.replace("，", ",").split(",") for one in declaration.container_set.values_list("item_numbers", flat=True)
     ]
     held = {number.strip() for numbers in boxes for number in numbers}
     declared = context.message.get("goods_items") or []
     for index, item in enumerate(context.items):
-        lines = goods_under(item.commodity_code, context.day)
+        lines = book.goods_of(item.commodity_code, context.day)
         at, said = f"/goods_items/{index}", declared[index] if index < len(declared) else {}
         licensed = "".join(sorted({code for line in lines for code in line.documents} - NOT_LICENCES))
         inspected = any(line.inspection for line in lines)
@@ -153,15 +152,6 @@ def a_summary_says_more_of_licensed_and_inspected_goods(
             yield Finding("summary-inspection", Severity.REVIEW, at, params, 20)
         if (licensed or inspected) and boxes and str(item.item_number) not in held:
             yield Finding("summary-container", Severity.REVIEW, at, {"code": item.commodity_code}, 20)
-
-
-def goods_under(code: str, day: date) -> list[Commodity]:
-    """The lines of the tariff that goods of this code may be."""
-    book = lookup.current()
-    if len(code) < FULL_CODE:
-        return book.goods_of(code, day)
-    line = book.commodity(code, day)
-    return [line] if line is not None else []
 
 
 def _licence(declaration: Declaration, context: Context, item: dict[str, Any]) -> bool:

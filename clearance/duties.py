@@ -15,8 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone, translation
 
 from cargo.models import Consignment
@@ -31,9 +30,9 @@ from events.log import append
 from events.models import Event
 from parties.models import Officer
 from parties.principals import SYSTEM, Principal
-from tariffs import fixing, inputs, lookup, memos
+from tariffs import fixing, guarantees, inputs, lookup, memos
 from tariffs.inputs import Adjustment, AssessmentInput, Fee, Item
-from tariffs.models import DutyMemo, Guarantee, StoredAssessment
+from tariffs.models import DutyMemo, StoredAssessment
 
 #: States in which duties are fixed: accepted, and not released yet.
 STATES = ("accepted", "held", "under_inspection")
@@ -426,15 +425,8 @@ def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment) -
     draws on it does not count against it: a new memo takes the place of the old one."""
     if declaration.message.get("guarantee_release") != "1":
         return None
-    own = Sum(
-        "guaranteedraw__amount",
-        filter=Q(guaranteedraw__restored_at=None, guaranteedraw__memo__subject=declaration.unified_number),
-    )
-    accounts = Guarantee.objects.filter(organisation_id=payer).annotate(own=Coalesce(own, Decimal(0)))
-    for account in accounts.order_by("-summary", "number"):
-        if account.holds_on(today()) and account.free() + account.own >= stored.payable:
-            return account.number
-    return None
+    found = guarantees.covering([payer], stored.payable, subject=declaration.unified_number)
+    return found[0].number if found else None
 
 
 def fall_away(number: str) -> None:
@@ -469,6 +461,7 @@ def settle_by_hand(*, number: str, reason: str, principal: Principal) -> Declara
         last = _last(declaration)
         if declaration.state not in STATES or last is None or last.type != "duty.not_assessed":
             raise conflict("not-for-hand", T("此报关单无须人工核定税费", "Its duties need no settling by hand"))
+        guarantees.restore(guarantees.goods_of(declaration.unified_number))
         _tell(declaration, "duty.settled_by_hand", {"reason": reason.strip()}, principal.actor)
         return declaration
 

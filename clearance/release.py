@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo.models import Consignment
-from clearance import cases, conditions, goods, inspections, references, selection
+from clearance import cases, conditions, goods, inspections, references, selection, summary_goods
 from clearance.models import Case, GateMove, Hold, InspectionOrder, Release
 from clearance.modes import MODES
 from common.problems import Fault, Problem
@@ -38,6 +38,7 @@ def attempt_locked(declaration: Declaration, case: Case, principal: Principal = 
         mode.pickup
         and not declaration.releases.filter(stage="pickup").exists()
         and not conditions.missing(declaration, case, mode.pickup)
+        and ("summary_guarantee" not in mode.pickup or summary_goods.secure(declaration, principal))
     ):
         _pickup(declaration, case, principal)
         return "pickup"

@@ -18,7 +18,7 @@ from common.text import T
 from events.log import append
 from events.models import Event
 
-from . import latefees, lookup, refunds, workdays
+from . import guarantees, latefees, lookup, refunds, workdays
 from .fixing import latest, lock
 from .models import DutyMemo, DutyRefund, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase, StoredAssessment
 
@@ -56,6 +56,8 @@ def issue(
             _void(memo, actor)
         refunds.settle_due(subject=subject, amount=-amount, stored=stored, audience=audience, actor=actor)
         data: dict[str, Any] = {"declaration": subject, "version": stored.number, "paid": f"{paid:f}"}
+        if amount <= 0 or guarantee:
+            guarantees.restore(guarantees.goods_of(subject))  # paid, not owed, or secured by the memo from now on
         if amount <= 0:
             if amount == 0:
                 append(type="duty.nothing_due", subject=("duty", subject), actor=actor, audience=audience,
@@ -94,7 +96,7 @@ def issue(
         append(type="duty.memo_issued", subject=("duty", subject), actor=actor, audience=audience, data=data)
         if account:
             Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn + amount)
-            GuaranteeDraw.objects.create(guarantee=account, memo=memo, amount=amount)
+            GuaranteeDraw.objects.create(guarantee=account, subject=subject, memo=memo, amount=amount)
             append(type="duty.guaranteed", subject=("duty", subject), actor=actor, audience=audience,
                    data=data | {"guarantee": account.number})  # fmt: skip
     return memo
@@ -146,17 +148,8 @@ def _account(number: str, payer_id: int, amount: Decimal) -> Guarantee:
     return account
 
 
-def _restore(memo: DutyMemo) -> None:
-    """Give back what the memo drew on its guarantee."""
-    draw = GuaranteeDraw.objects.select_for_update().filter(memo=memo, restored_at=None).first()
-    if draw is not None:
-        account = Guarantee.objects.select_for_update().get(pk=draw.guarantee_id)
-        Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn - draw.amount)
-        GuaranteeDraw.objects.filter(pk=draw.pk).update(restored_at=timezone.now())
-
-
 def _void(memo: DutyMemo, actor: str) -> None:
-    _restore(memo)
+    guarantees.restore(GuaranteeDraw.objects.filter(memo=memo))
     DutyMemo.objects.filter(pk=memo.pk).update(state=State.VOID, voided_at=timezone.now())
     append(type="duty.memo_voided", subject=("duty", memo.subject), actor=actor, audience=memo.audience,
            data={"declaration": memo.subject, "memo": memo.number})  # fmt: skip
@@ -164,7 +157,7 @@ def _void(memo: DutyMemo, actor: str) -> None:
 
 def settle(memo: DutyMemo, *, paid_on: date, late_charge: Decimal, actor: str, data: dict[str, Any]) -> None:
     """Mark a locked memo as paid, restore its guarantee, append `duty.paid`."""
-    _restore(memo)
+    guarantees.restore(GuaranteeDraw.objects.filter(memo=memo) | guarantees.goods_of(memo.subject))
     DutyMemo.objects.filter(pk=memo.pk).update(state=State.PAID, paid_on=paid_on, late_charge=late_charge)
     append(
         type="duty.paid",
