@@ -29,6 +29,7 @@ from common.days import today
 from common.problems import Problem
 from declarations import decisions, lodgement
 from declarations.checks import Context, running
+from parties.models import OrganisationRole
 from parties.principals import SYSTEM
 from tariffs import fixing, lookup, memos
 from tariffs.models import CommodityLine, DutyMemo, Guarantee, GuaranteeDraw
@@ -86,6 +87,33 @@ def test_direct_loading_is_for_exports(carrier):
     assert "direction" in codes(caught)
     choose(declaration, "direct_loading", "QZHDL")
     assert states.proceed(declaration) == "released"
+
+
+def test_the_mode_is_not_changed_under_an_open_inspection(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    officer = make.officer_principal()
+    there = inspections.order(number=declaration.unified_number, stage="destination", principal=officer)
+    with pytest.raises(Problem) as caught:
+        choose(declaration, "two_stage")
+    assert (caught.value.status, caught.value.code) == (409, "inspection-open")
+    inspections.finish(pk=there.pk, passed=True, principal=officer)
+    assert choose(declaration, "two_stage").mode == "two_stage"
+
+
+def test_a_customs_office_confirms_under_either_number_and_is_told_when_there_is_none(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    choose(declaration, "two_stage")
+    office = acting_for(make.organisation(OrganisationRole.CUSTOMS_OFFICE, social_credit_code=None))
+    at = timezone.now() - timedelta(hours=1)
+    rows = [
+        cases.confirm(number=number, step="allowed_in", at=at, principal=office)
+        for number in (declaration.customs_number, declaration.unified_number)
+    ]
+    assert rows[0].pk == rows[1].pk
+    for number in ("I20260000000000999", "800020261999999999", "x"):
+        with pytest.raises(Problem) as caught:
+            cases.confirm(number=number, step="allowed_in", at=at, principal=office)
+        assert caught.value.status == 404
 
 
 def test_transit_waits_for_departure_and_arrival_in_their_order(carrier):
