@@ -46,7 +46,7 @@ from .rates import (
     parse,
     plain,
 )
-from .selection import Claim, Selection, select_export, select_import
+from .selection import UNKNOWN_ORIGINS, Claim, Selection, select_export, select_import
 
 #: What quotas are kept in.
 KILOGRAM = "035"
@@ -317,10 +317,11 @@ class _Assessor:
             for missing in chosen.needs:
                 self._missing(item, missing)
         self._duty(result, "duty", rate, "tariff-law-23")
+        unproven = not item.origin_proven or item.origin in UNKNOWN_ORIGINS
         for remedy in chosen.remedies:
-            basis = "tariff-law-19" if chosen.reason.startswith("art19") or not item.origin_proven else (
-                "tariff-law-18" if remedy.kind == "retaliation" else "tariff-law-16"
-            )  # fmt: skip
+            basis = "tariff-law-18" if remedy.kind == "retaliation" else "tariff-law-16"
+            if unproven:
+                basis = "tariff-law-19"
             self._duty(result, REMEDY_TAXES[remedy.kind], remedy.rate, basis)
         if chosen.exporters:
             named = [f"{measure.exporter} {measure.rate}" for measure in chosen.exporters[:10]]
@@ -386,6 +387,7 @@ class _Assessor:
     def _quotas(self, results: list[ItemResult]) -> None:
         """Tariff Law art. 14: what the items import within a quota, taken together, is left of it."""
         wanted: dict[str, Decimal] = {}
+        lefts: dict[str, Decimal | None] = {}
         for result in results:
             if (quota := result.quota()) is None:
                 continue
@@ -399,10 +401,11 @@ class _Assessor:
                 continue
             if quota not in wanted:
                 wanted[quota] = ZERO
-                if self.book.quota_left(quota, self.day, self.subject) is None:
+                lefts[quota] = self.book.quota_left(quota, self.day, self.subject)
+                if lefts[quota] is None:
                     self.notices.append(Notice("quota-volume-unknown", result.item.number))
             wanted[quota] += quantity
-            left = self.book.quota_left(quota, self.day, self.subject)
+            left = lefts[quota]
             if left is not None and wanted[quota] > left:
                 self.faults.append(
                     Fault(f"{result.item.pointer}/quota", "quota-exhausted", T(
@@ -563,12 +566,14 @@ class _Assessor:
         else:
             rate = AdValorem(self.book.parameter("vat.standard_percent", self.day))
             self.notices.append(Notice("vat-default", result.item.number))
-        taxes = [line for line in result.taxes if line.due]
-        base = fen(result.value + sum((line.due for line in taxes), ZERO))
+        parts = {"customs_value": result.value}
+        for line in result.taxes:
+            if line.due:
+                parts[line.tax] = parts.get(line.tax, ZERO) + line.due
+        base = fen(sum(parts.values(), ZERO))
         number = result.item.number
-        terms = [("customs_value", f"{result.value:f}"), *((line.tax, f"{line.due:f}") for line in taxes)]
-        worked = " + ".join(text for _, text in terms)
-        self.steps.append(Step("vat-base", number, worked, base, "vat-law-10-14", inputs=dict(terms)))
+        inputs = {name: f"{part:f}" for name, part in parts.items()}
+        self.steps.append(Step("vat-base", number, " + ".join(inputs.values()), base, "vat-law-10-14", inputs=inputs))
         amount = fen(rate.amount(Goods(base)))
         shown, said = f"{base:f}", str(rate)
         self.steps.append(
