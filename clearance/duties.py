@@ -375,10 +375,13 @@ def _tell(declaration: Declaration, kind: str, data: dict[str, Any], actor: str 
 
 
 def _reason(declaration: Declaration, previous: StoredAssessment | None, kept: fixing.Overrides) -> str:
-    """Why there is a new version; an officer must see that values or rates they fixed fell away with their item."""
-    reason = f"declaration version {declaration.version}"
-    dropped = len(previous.overrides) - len(kept) if previous is not None else 0
-    return f"{reason}; what customs had fixed fell away for {dropped} changed item(s)" if dropped else reason
+    """Why there is a new version, in both languages, for it is kept as text; an officer must see that values or rates they fixed
+    fell away with their item."""
+    zh, en = f"报关单第 {declaration.version} 版", f"declaration version {declaration.version}"
+    if dropped := len(previous.overrides) - len(kept) if previous is not None else 0:
+        zh += f"；{dropped} 项商品已变更，其海关核定内容失效"
+        en += f"; what customs had fixed fell away for {dropped} changed item(s)"
+    return f"{zh} / {en}"
 
 
 def issue(declaration: Declaration, stored: StoredAssessment, *, actor: str) -> None:

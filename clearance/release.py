@@ -109,8 +109,9 @@ def review(*, number: str, principal: Principal) -> Case:
 
 def guard(declaration: Declaration) -> list[Fault]:
     """What stands in the way of a release through whatever door (declarations.decisions asks this): everything the mode
-    asks for. Selection is made now where the worker has not come to it, so that nobody is quicker than the rules; what
-    it sends to inspection stays. An officer who releases what it sent to review has looked at it."""
+    asks for. Selection is made now where the worker has not come to it, so that nobody is quicker than the rules. What it
+    sends to inspection stops this release; the refusal takes the orders back with everything else, and the worker makes them
+    again. An officer who releases what it sent to review has looked at it."""
     references.lock(references.of(declaration))
     case = cases.open_case(declaration)
     selection.select_locked(declaration, case)

@@ -111,7 +111,8 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     """The memos of the declaration, and what this officer may do about its duties."""
     memos_of = list(DutyMemo.objects.filter(subject=declaration.unified_number).order_by("pk"))
     due = declaration.state in duties.STATES and duties.applies()
-    may = due and principal.is_officer and principal.has_duty("duties")
+    officer = principal.is_officer and principal.has_duty("duties")
+    may = due and officer
     open_ = next((memo for memo in memos_of if memo.state == DutyMemo.State.OPEN), None)
     refund = DutyRefund.objects.filter(
         subject=declaration.unified_number, state=DutyRefund.State.DUE, channel=None
@@ -119,12 +120,12 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     assessment = fixing.latest(declaration.unified_number)
     return {
         "memos": [(memo, memos.late_on(memo, today())) for memo in memos_of],
-        "refund": refund if principal.is_officer and principal.has_duty("duties") else None,
+        "refund": refund if officer else None,
         "assessment": assessment,
         "version": assessment.number if assessment is not None else 0,
         "items": [(item.position, item.commodity_code) for item in declaration.goodsitem_set.all()],
         "by_hand": may and duty_desk.needs_hand(declaration),
-        "open": open_ if may else None,
+        "open": open_ if officer else None,  # after release too: what was asked for since is paid then
         "guarantees": duty_desk.guarantees(open_) if may and open_ else [],
     }
 

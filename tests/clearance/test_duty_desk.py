@@ -207,6 +207,19 @@ def test_in_the_console_a_refund_is_given_back_at_the_counter_even_of_a_released
     assert address not in client.get(reverse("admin:declaration", args=[number])).content.decode()
 
 
+def test_in_the_console_what_is_asked_for_after_release_is_paid_at_the_counter(client, firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    make.settle()
+    assert state_of(number) in ("released", "cleared")
+    fixed(number, officer, customs_value="200000")
+    client.force_login(make.officer(duties=("duties",)).user)
+    address = reverse("admin:see_to_duties", args=[number, "pay"])
+    assert address in client.get(reverse("admin:declaration", args=[number])).content.decode()
+    client.post(address, {"reference": "R-2", "etag": Declaration.objects.get(unified_number=number).etag})
+    assert [state for state, _ in memos_of(number)] == ["paid", "paid"]
+
+
 def test_in_the_console_an_overdue_memo_shows_what_it_costs_today(client, firm):
     number = lodged(firm, worked_example(firm)).unified_number
     client.force_login(make.officer(duties=("duties",)).user)
@@ -319,3 +332,19 @@ def test_what_was_given_back_after_a_rejection_is_asked_for_again_when_the_decla
     accepted_again(number, firm, message)
     assert memos_of(number) == [("paid", OWED), ("open", OWED)]
     assert state_of(number) == "accepted"
+
+
+def test_why_a_version_is_new_and_what_fell_away_with_it_is_said_in_both_languages(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    fixed(number, officer, customs_value="200000")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
+    goods = [message["goods_items"][0] | {"unit_price": "1.2000", "invoice_amount": "24000.0000"}]
+    lodgement.amend(
+        number=number, message=message | {"goods_items": goods}, reason="price", principal=make.principal(firm)
+    )
+    make.settle()
+    assert fixing.latest(number).reason == (
+        "报关单第 2 版；1 项商品已变更，其海关核定内容失效 / "
+        "declaration version 2; what customs had fixed fell away for 1 changed item(s)"
+    )
