@@ -236,6 +236,7 @@ def link(*, number: str, principal: Principal, kind: str, paper: str) -> Paper:
                 )
             ]
         )
+    paper = found.number if found else paper  # a declaration has two numbers, and is linked once
     made, new = Paper.objects.get_or_create(bill=bill, kind=kind, number=paper)
     if new:
         _touch(bill)
@@ -254,10 +255,11 @@ def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
     """Take a paper from under the bill. A declaration that stands and names the bill stays: delivery waits for it."""
     bill = recording.lock(number, principal)
     _keeper(bill, principal)
-    found = Paper.objects.select_for_update().filter(bill=bill, kind=kind, number=paper).first()
+    said = sources.declared(paper) if kind in DIRECTIONS else None
+    numbers = {paper, said.number if said else paper}
+    found = Paper.objects.select_for_update().filter(bill=bill, kind=kind, number__in=numbers).first()
     if found is None:
         raise not_found()
-    said = sources.declared(paper) if kind in DIRECTIONS else None
     if bill.ended or (said is not None and said.stands and _fits(bill, kind, said)):
         raise conflict(
             "paper-stands",
@@ -268,7 +270,7 @@ def unlink(*, number: str, principal: Principal, kind: str, paper: str) -> None:
     append(
         type="bill.paper_unlinked", subject=("bill", bill.number), actor=principal.actor,
         audience={pk for pk in (bill.issuer_id, bill.holder_id, principal.organisation_id) if pk},
-        data={"kind": kind, "number": paper},
+        data={"kind": kind, "number": found.number},
     )  # fmt: skip
 
 

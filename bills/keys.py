@@ -155,12 +155,21 @@ def _keep_private(owner: str, organisation: Organisation | None) -> SigningKey:
 
 
 # Commands ---------------------------------------------------------------------------------------------------------
+def hold_acts(owner: str, *, shared: bool = False) -> None:
+    """Until the end of the transaction no key of ``owner`` changes (``shared``: several acts at once may ask for that), or no act
+    of it is recorded: an act is dated and signed by keys that still count when it is kept."""
+    lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {lock}(hashtext('bills.keys'), hashtext(%s))", [owner])
+
+
 @transaction.atomic
 def register_key(*, principal: Principal, jwk: dict[str, Any] | None = None, replace: bool = False) -> SigningKey:
     """Register the caller's public key, or (without ``jwk``) let the register make and keep one for it. ``replace``
     retires the keys it had: what they signed still verifies, what they sign from now on does not count."""
-    organisation = Organisation.objects.select_for_update().get(pk=principal.organisation_id or 0)
+    organisation = Organisation.objects.get(pk=principal.organisation_id or 0)
     owner = party_key(party_of(organisation))
+    hold_acts(owner)
     if jwk is None:
         row = _keep_private(owner, organisation)
     else:
@@ -195,13 +204,12 @@ def _after_its_acts(organisation: Organisation | None, now: datetime) -> datetim
 @transaction.atomic
 def revoke_key(*, principal: Principal, kid: str, reason: str = "") -> SigningKey:
     """What this key signs from now on does not count. It cannot be taken back."""
-    row = (
-        SigningKey.objects.select_for_update(of=("self",))
-        .filter(kid=kid, organisation_id=principal.organisation_id or 0, organisation__isnull=False)
-        .first()
-    )
+    own = SigningKey.objects.filter(organisation_id=principal.organisation_id or 0, organisation__isnull=False)
+    row = own.filter(kid=kid).first()
     if row is None:
         raise not_found()
+    hold_acts(row.owner)
+    row.refresh_from_db()
     if row.revoked_at is not None:
         raise conflict("key-revoked", T("此密钥已停用", "This key is revoked already"))
     row.revoked_at, row.reason = _after_its_acts(row.organisation, timezone.now()), reason[:200]
@@ -212,6 +220,7 @@ def revoke_key(*, principal: Principal, kid: str, reason: str = "") -> SigningKe
 
 
 def _say(type_: str, organisation: Organisation, row: SigningKey, principal: Principal) -> None:
+    Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)  # its events have one order
     append(
         type=f"organisation.{type_}",
         subject=("organisation", str(organisation.pk)),

@@ -203,9 +203,10 @@ def record(
     """Add one act to the chain of ``bill``, whose row is locked. ``actor`` None is the platform. Raises Problem 409."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("an act is recorded in the transaction that holds the bill")
-    now = timezone.now()
     party = keys.party_of(actor) if actor else keys.platform_party()
     owner = party_key(party) if actor else settings.EBL_PLATFORM
+    keys.hold_acts(owner, shared=True)
+    now = timezone.now()
     to = recipient_party or (keys.party_of(recipient) if recipient else None)
     if bill.acts >= chain.MAX_ACTS and code not in chain.ENDING_ACTS:
         raise conflict(

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 
 class Declared(NamedTuple):
-    """A declaration as it is now. ``bill`` is the transport document it names, ``direction`` is I or E, ``containers`` are
+    """A declaration as it is now. ``number`` is the one its events name it by, ``bill`` is the transport document it names, ``direction`` is I or E, ``containers`` are
     those it lists; one that was withdrawn or rejected does not stand."""
 
+    number: str
     bill: str
     direction: str
     released_at: datetime | None = None

@@ -5,9 +5,10 @@ Lock order: the message, the voyage, the manifest, its consignments by bill numb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -244,6 +245,14 @@ COMPARED: tuple[tuple[str, Any], ...] = (
     ("gross_mass", T("毛重（千克）", "Gross mass (kg)")), ("value", T("价值", "Value")), ("currency", T("币制", "Currency")),
     ("consignee", T("收货人", "Consignee")), ("consignor", T("发货人", "Consignor")),
 )  # fmt: skip
+COMPARED_OF_BOXES = (
+    ("seal", T("封志号", "seal")), ("packages", T("件数", "packages")), ("gross_mass", T("货重（千克）", "goods' mass (kg)")),
+)  # fmt: skip
+COMPARED_OF_ITEMS = (
+    ("description", T("货名", "description")), ("code", T("商品编号", "commodity code")),
+    ("un_number", T("危险品编号", "UN number")), ("gross_mass", T("毛重（千克）", "gross mass (kg)")),
+    ("packages", T("件数", "packages")), ("package_unit", T("包装种类", "package unit")),
+)  # fmt: skip
 
 
 class Change(NamedTuple):
@@ -288,16 +297,33 @@ def _differences(known: Consignment, bill: Message) -> list[tuple[Any, Any, Any]
         if bill.get(name) is not None and bill[name] != getattr(known, name)
     ]
     if bill["equipment"]:
-        before = ", ".join(sorted(one.equipment_id for one in known.stuffings.all()))
-        after = ", ".join(sorted(box["number"] for box in bill["equipment"]))
-        if before != after:
-            found.append((T("集装箱", "Containers"), before, after))
-    if bill["items"] and _plain(bill)["items"] != known.items:
-        before, after = (
-            "; ".join(one.get("description", "") for one in items) for items in (known.items, bill["items"])
-        )
-        found.append((T("货物", "Goods"), before, after))
+        found += _differences_of_boxes({one.equipment_id: one for one in known.stuffings.all()}, bill["equipment"])
+    if bill["items"]:
+        found += _differences_of_items(known.items, _plain(bill)["items"])
     return found
+
+
+def _differences_of_boxes(before: dict[str, Stuffing], equipment: list[Message]) -> Iterator[tuple[Any, Any, Any]]:
+    after = {box["number"]: box for box in equipment}
+    for number in sorted(before.keys() | after.keys()):
+        if number not in before or number not in after:
+            yield T("集装箱", "Container"), number if number in before else None, number if number in after else None
+            continue
+        for name, label in COMPARED_OF_BOXES:
+            old, new = getattr(before[number], name), after[number].get(name)
+            if new is not None and new != old:
+                yield T("集装箱 {n} {what}", "Container {n} {what}", n=number, what=label), old, new
+
+
+def _differences_of_items(before: list[Message], after: list[Message]) -> Iterator[tuple[Any, Any, Any]]:
+    for nth, (old, new) in enumerate(zip_longest(before, after), start=1):
+        if old is None or new is None:
+            gone, come = (None if one is None else one.get("description") or f"#{nth}" for one in (old, new))
+            yield T("货物", "Goods"), gone, come
+            continue
+        for name, label in COMPARED_OF_ITEMS:
+            if old.get(name) != new.get(name):
+                yield T("货物 {n} {what}", "Goods {n} {what}", n=nth, what=label), old.get(name), new.get(name)
 
 
 def _live(message: Message, bill_number: str, sender_id: int) -> Consignment | None:

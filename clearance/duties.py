@@ -23,6 +23,7 @@ from common.days import legal_day, today
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T
 from declarations.checks import Context, Finding, Severity, register
+from declarations.decisions import require_in_charge
 from declarations.message import item_numbers
 from declarations.models import Declaration, GoodsItem
 from declarations.moves import lock
@@ -451,12 +452,20 @@ def fall_away(number: str) -> None:
             _tell(declaration, "duty.fell_away", {})
 
 
+def at_the_desk(number: str, principal: Principal) -> Declaration:
+    """The declaration, locked, for an officer who sees to its duties: one of the office it was declared at. Raises Problem
+    404, 403."""
+    declaration = lock(number, principal)
+    if not (principal.is_officer and principal.has_duty(Officer.Duty.DUTIES)):
+        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+    require_in_charge(declaration, principal, Officer.Duty.DUTIES)
+    return declaration
+
+
 def settle_by_hand(*, number: str, reason: str, principal: Principal) -> Declaration:
     """An officer says that duties the system cannot work out have been seen to. Raises Problem 404, 403, 409 or 422."""
     with transaction.atomic():
-        declaration = lock(number, principal)
-        if not (principal.is_officer and principal.has_duty(Officer.Duty.DUTIES)):
-            raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
+        declaration = at_the_desk(number, principal)
         if not isinstance(reason, str) or not 0 < len(reason.strip()) <= REASON:
             raise invalid([
                 Fault("/reason", "required", T("须说明理由（不超过 255 字）", "A reason is needed, of at most 255 characters"))

@@ -6,11 +6,9 @@ from __future__ import annotations
 from django.db import transaction
 
 from clearance import duties, requests
-from common.problems import Problem, conflict
+from common.problems import conflict
 from common.text import T
 from declarations.models import Declaration
-from declarations.moves import lock
-from parties.models import Officer
 from parties.principals import Principal
 from tariffs import fixing, memos, payments, refunds
 from tariffs.guarantees import covering
@@ -31,7 +29,7 @@ def pay_by_hand(*, number: str, reference: str, principal: Principal) -> Payment
     """Record that the open memo was paid at the counter, today, by this receipt (税单核注); a late charge is reckoned as for
     any payment. Raises Problem 404, 403, 409, 422."""
     with transaction.atomic():
-        declaration = _at_the_desk(number, principal)
+        declaration = duties.at_the_desk(number, principal)
         return payments.at_counter(subject=declaration.unified_number, reference=reference, actor=principal.actor)
 
 
@@ -39,7 +37,7 @@ def give_back_by_hand(*, number: str, reference: str, principal: Principal) -> R
     """Record that what was paid too much at the counter was given back there, today, by this voucher. Raises Problem 404, 403,
     409, 422."""
     with transaction.atomic():
-        declaration = _at_the_desk(number, principal)
+        declaration = duties.at_the_desk(number, principal)
         return refunds.at_counter(subject=declaration.unified_number, reference=reference, actor=principal.actor)
 
 
@@ -50,7 +48,7 @@ def override(
     version of its assessment, and a memo or a refund for what it changes. ``version`` is the one the officer has looked at, 0
     where none could be made. Raises Problem 404, 403, 409, 422."""
     with transaction.atomic():
-        declaration = _at_the_desk(number, principal)
+        declaration = duties.at_the_desk(number, principal)
         if not may_be_fixed(declaration):
             raise conflict("not-for-fixing", T("此报关单的税费现在不能核定", "Its duties cannot be fixed now"))
         fixing.lock(declaration.unified_number)
@@ -83,7 +81,7 @@ def may_be_fixed(declaration: Declaration) -> bool:
 def secure(*, number: str, guarantee: str, principal: Principal) -> DutyMemo:
     """Draw the payer's guarantee for what is open: the memo is issued anew against it. Raises Problem 404, 403, 409, 422."""
     with transaction.atomic():
-        declaration = _at_the_desk(number, principal)
+        declaration = duties.at_the_desk(number, principal)
         fixing.lock(declaration.unified_number)
         memo = _open_memo(declaration)
         made = memos.issue(
@@ -96,13 +94,6 @@ def secure(*, number: str, guarantee: str, principal: Principal) -> DutyMemo:
         )
         assert made is not None  # an open memo leaves something to pay
     return made
-
-
-def _at_the_desk(number: str, principal: Principal) -> Declaration:
-    declaration = lock(number, principal)
-    if not (principal.is_officer and principal.has_duty(Officer.Duty.DUTIES)):
-        raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    return declaration
 
 
 def _open_memo(declaration: Declaration) -> DutyMemo:

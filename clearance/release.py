@@ -15,6 +15,7 @@ from clearance.models import Case, GateMove, Hold, InspectionOrder, Release
 from clearance.modes import MODES
 from common.problems import Fault, Problem
 from common.text import T
+from declarations.decisions import require_in_charge
 from declarations.models import Declaration
 from declarations.moves import move
 from events.log import append
@@ -86,13 +87,15 @@ def to_close() -> QuerySet[Declaration]:
 
 
 def review(*, number: str, principal: Principal) -> Case:
-    """An officer has looked at what selection sent to review; release may follow by itself."""
+    """An officer of the office of declaration has looked at what selection sent to review; release may follow by itself.
+    Raises Problem 404, 403."""
     seen = cases.visible(number, principal)
     if not (principal.is_officer and principal.has_duty("examination")):
         raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
     with transaction.atomic():
         declaration = references.locked(seen.unified_number)
         assert declaration is not None
+        require_in_charge(declaration, principal, "examination")
         case = cases.open_case(declaration)
         if case.reviewed_at is None:
             case.reviewed_at = timezone.now()

@@ -12,9 +12,10 @@ from clearance.models import ChangeRequest
 from common.problems import Fault, Problem, conflict, invalid, not_found
 from common.text import T, pick
 from declarations import lodgement
+from declarations.decisions import require_in_charge
 from declarations.fields import blocks
 from declarations.models import Declaration
-from declarations.moves import move, revise
+from declarations.moves import ASKED_FOR, move, revise, tell_former
 from events.log import append
 from parties.principals import Principal
 
@@ -32,6 +33,8 @@ def ask(
         if declaration is None:
             raise not_found()
         lodgement.require_lodger(declaration, principal)
+        if kind not in ASKED_FOR:
+            raise invalid([Fault("/kind", "kind", T("应为 amend 或 withdraw", "Write amend or withdraw"))])
         _possible(declaration, kind)
         faults = []
         if not reason.strip() or len(reason) > 255:
@@ -57,8 +60,6 @@ def ask(
                 difference = lodgement.differences(declaration.message, message)
                 if not faults and not difference:
                     faults.append(Fault("/message", "nothing-changed", T("内容没有变化", "Nothing has changed")))
-        elif kind != ChangeRequest.Kind.WITHDRAW:
-            faults.append(Fault("/kind", "kind", T("应为 amend 或 withdraw", "Write amend or withdraw")))
         if faults:
             raise invalid(faults)
         if declaration.change_requests.filter(state=ChangeRequest.State.PENDING).exists():
@@ -126,14 +127,13 @@ def _possible(declaration: Declaration, kind: str) -> None:
         raise conflict(
             "inspection", T("海关已决定查验，不得修改或撤销", "An inspection is ordered: no amendment, no withdrawal")
         )
-    if declaration.state in AFTER_RELEASE and kind == ChangeRequest.Kind.AMEND:
-        return
-    if declaration.state not in ("accepted", "held") or (kind == ChangeRequest.Kind.WITHDRAW and _gone(declaration)):
+    if declaration.state not in ASKED_FOR[kind] or (kind == ChangeRequest.Kind.WITHDRAW and _gone(declaration)):
         raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
 
 
 def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> ChangeRequest:
-    """An officer decides; approval makes the new version, or withdraws. Raises Problem 404, 403, 409."""
+    """An officer of the office of declaration decides; approval makes the new version, or withdraws. Raises Problem 404, 403,
+    409."""
     found = ChangeRequest.objects.filter(pk=pk).select_related("declaration").first()
     if found is None:
         raise not_found()
@@ -143,6 +143,7 @@ def decide(*, pk: int, approve: bool, note: str = "", principal: Principal) -> C
     with transaction.atomic():
         declaration = references.locked(found.declaration.unified_number)
         assert declaration is not None
+        require_in_charge(declaration, principal, "examination")
         row = ChangeRequest.objects.select_for_update().get(pk=pk)
         if row.state != ChangeRequest.State.PENDING:
             raise conflict("decided", T("此申请已由 {who} 审核", "{who} has decided this request", who=row.decided_by))
@@ -188,12 +189,13 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
     revise(declaration, message)
     declaration.version += 1
     declaration.versions.create(version=declaration.version, message=message, reason=row.reason, actor=row.actor)
-    declaration.save(update_fields=["version"])
+    declaration.amended_at = declaration.updated_at
+    declaration.save(update_fields=["version", "amended_at"])
     append(
         type="declaration.corrected",
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=sorted({*former, *declaration.parties}),
+        audience=declaration.parties,
         data={
             "state": declaration.state,
             "version": declaration.version,
@@ -203,6 +205,7 @@ def _correct(row: ChangeRequest, declaration: Declaration, principal: Principal)
             "changed": [one["pointer"] for one in row.difference][:200],
         },
     )
+    tell_former(declaration, former, principal)
     duties.assess(declaration.unified_number, AFTER_RELEASE)
 
 

@@ -47,7 +47,8 @@ def complete(
             raise conflict("state", T("概要申报尚未被接受", "The summary is not accepted (yet)"))
         faults = _binding(message, declaration)
         faults += lodgement.faults_of(message, "declare", style)
-        if faults:
+        # A summary may name its party by the customs code alone: the credit code that is added must be the same party's.
+        if faults := faults or lodgement.bound_faults(message, declaration):
             raise invalid(faults)
         former = declaration.parties
         revise(declaration, message, counted=False)

@@ -1,7 +1,8 @@
-"""JSON bodies in and out: size-limited, without NUL characters, decimals as strings."""
+"""JSON bodies in and out: size-limited, without what cannot be stored, decimals as strings."""
 
 from __future__ import annotations
 
+import re
 from typing import IO, Any
 
 import orjson
@@ -41,15 +42,18 @@ def _too_deep(value: Any) -> bool:
     return True
 
 
-def _nul_pointer(value: Any, pointer: str = "") -> str | None:
-    """Where a NUL character stands: PostgreSQL can store none."""
-    if isinstance(value, str):
-        return pointer if "\x00" in value else None
+def _unstorable(value: Any, pointer: str = "") -> Fault | None:
+    """The first value that could not be stored, or not be told again: a NUL character (PostgreSQL keeps none), or a number past 64
+    bits (read as a float, kept as a whole number that no JSON of ours can hold)."""
+    if isinstance(value, str) and "\x00" in value:
+        return Fault(pointer, "nul-character", T("不得含有空字符（NUL）", "NUL characters are not allowed"))
+    if isinstance(value, float) and abs(value) >= 2**63:
+        return Fault(pointer, "number-too-large", T("数值超出 64 位", "The number does not fit into 64 bits"))
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in items:
         if isinstance(key, str) and "\x00" in key:
-            return pointer
-        if (found := _nul_pointer(child, f"{pointer}/{key}")) is not None:
+            return _unstorable(key, pointer)
+        if (found := _unstorable(child, f"{pointer}/{key}")) is not None:
             return found
     return None
 
@@ -64,31 +68,36 @@ def decode(body: bytes) -> Any:
         ) from error
 
 
-def require_sound(value: Any, *, nested: bool, nul: bool) -> Any:
-    """``value`` if it can be walked and stored; ``nested`` and ``nul`` say what its source leaves possible.
+def require_sound(value: Any, *, nested: bool, unstorable: bool) -> Any:
+    """``value`` if it can be walked and stored; ``nested`` and ``unstorable`` say what its source leaves possible.
 
-    Raises Problem 400 (nested too deep) or 422 (NUL characters)."""
+    Raises Problem 400 (nested too deep) or 422 (NUL characters, numbers past 64 bits)."""
     if nested and _too_deep(value):
         raise Problem(
             400,
             "too-deep",
             T("JSON 嵌套超过 {n} 层", "The JSON is nested deeper than {n} levels", n=MAX_DEPTH),
         )
-    if nul and (pointer := _nul_pointer(value)) is not None:
-        raise invalid([Fault(pointer, "nul-character", T("不得含有空字符（NUL）", "NUL characters are not allowed"))])
+    if unstorable and (fault := _unstorable(value)) is not None:
+        raise invalid([fault])
     return value
 
 
-def may_hold_nul(body: bytes) -> bool:
-    """Whether a JSON text may stand for a NUL character: it can only be escaped."""
-    return b"\\u0000" in body
+#: A number that is long, or has an exponent.
+_LARGE_NUMBER = re.compile(rb"[:,\[\s]-?\d(?:[\d.]{18}|[\d.]*[eE])")
+
+
+def may_hold_unstorable(body: bytes) -> bool:
+    """Whether a JSON text may stand for what cannot be stored: a NUL character can only be escaped."""
+    return b"\\u0000" in body or _LARGE_NUMBER.search(body) is not None
 
 
 def parse_json(body: bytes) -> Any:
-    """Decode a JSON body. Raises Problem 400 (not JSON, or nested too deep) or 422 (NUL characters)."""
+    """Decode a JSON body. Raises Problem 400 (not JSON, or nested too deep) or 422 (NUL characters, numbers past 64 bits)."""
     value = decode(body)
     # Most bodies have fewer brackets than levels are allowed, and need no walk.
-    return require_sound(value, nested=body.count(b"{") + body.count(b"[") > MAX_DEPTH, nul=may_hold_nul(body))
+    nested = body.count(b"{") + body.count(b"[") > MAX_DEPTH
+    return require_sound(value, nested=nested, unstorable=may_hold_unstorable(body))
 
 
 class JSONParser(parsers.BaseParser):

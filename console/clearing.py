@@ -21,6 +21,7 @@ from common.problems import Problem, not_found
 from common.text import T
 from console import decisions
 from console.pages import who
+from declarations.decisions import in_charge
 from declarations.models import Declaration
 from parties.principals import Principal
 from tariffs import fixing, memos
@@ -40,8 +41,7 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         and case.lane == Case.Lane.REVIEW
         and case.reviewed_at is None
         and declaration.state == "accepted"
-        and principal.is_officer
-        and principal.has_duty("examination"),
+        and _decides(declaration, principal, "examination"),
         "holds": Hold.objects.standing().filter(reference__in=references.of(declaration)),
         "may_hold": [kind for kind in Hold.Kind.choices if kind[0] in holds.kinds(principal)]
         if principal.is_officer
@@ -54,8 +54,13 @@ def beside(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         "duties": _duties(declaration, principal),
         "request_pending": pending,
         "request_difference": requests.readable(pending.difference) if pending else [],
-        "may_decide_request": principal.is_officer and principal.has_duty("examination"),
+        "may_decide_request": _decides(declaration, principal, "examination"),
     }
+
+
+def _decides(declaration: Declaration, principal: Principal, duty: str) -> bool:
+    """Whether this officer has the duty, at the office that decides."""
+    return principal.is_officer and principal.has_duty(duty) and in_charge(declaration, principal, duty)
 
 
 def _steps(case: Case, principal: Principal) -> list[dict[str, Any]]:
@@ -110,9 +115,8 @@ def _in_hand(request: HttpRequest, number: str, work: Any, done: Any) -> HttpRes
 def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     """The memos of the declaration, and what this officer may do about its duties."""
     memos_of = list(DutyMemo.objects.filter(subject=declaration.unified_number).order_by("pk"))
-    due = declaration.state in duties.STATES and duties.applies()
-    officer = principal.is_officer and principal.has_duty("duties")
-    may = due and officer
+    sees_to = _decides(declaration, principal, "duties")
+    may = sees_to and declaration.state in duties.STATES and duties.applies()
     open_ = next((memo for memo in memos_of if memo.state == DutyMemo.State.OPEN), None)
     refund = DutyRefund.objects.filter(
         subject=declaration.unified_number, state=DutyRefund.State.DUE, channel=None
@@ -120,12 +124,12 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
     assessment = fixing.latest(declaration.unified_number)
     return {
         "memos": [(memo, memos.late_on(memo, today())) for memo in memos_of],
-        "refund": refund if officer else None,
+        "refund": refund if sees_to else None,
         "assessment": assessment,
         "version": assessment.number if assessment is not None else 0,
         "items": [(item.position, item.commodity_code) for item in declaration.goodsitem_set.all()],
         "by_hand": may and duty_desk.needs_hand(declaration),
-        "open": open_ if officer else None,  # after release too: what was asked for since is paid then
+        "open": open_ if sees_to else None,  # after release too: what was asked for since is paid then
         "guarantees": duty_desk.guarantees(open_) if may and open_ else [],
     }
 

@@ -90,7 +90,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
                 "desk": desk,
                 "count": counts[key],
                 "url": f"{reverse('admin:queue')}?desk={key}",
-                "mine": any(principal.has_duty(duty) for duty in desk.duties),
+                "mine": queue.works_at(principal, desk.key),
             }
             for key, desk in queue.DESKS.items()
             if key in counts

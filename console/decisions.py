@@ -15,7 +15,7 @@ from common import casework
 from common.problems import Problem, not_found, standard
 from common.text import T
 from console import queue
-from console.pages import name_of, page, who
+from console.pages import came_from, case_url, hand_out, name_of, page, who
 from declarations import decisions, moves, reasons
 from declarations.checks import registry
 from declarations.lifecycle import LIFECYCLE, step
@@ -147,17 +147,19 @@ def decide(request: HttpRequest, number: str, command: str) -> HttpResponse:
             ),
         )
         if request.POST.get("next") == "1":
-            return _next(request, queue.desk_of(found.state), principal)
-    return redirect("admin:declaration", number=number)
+            return _next(request, found.state, principal)
+    return redirect(case_url(number, came_from(request.POST)))
 
 
-def _next(request: HttpRequest, desk: str, principal: Principal) -> HttpResponse:
-    """The next case of the desk the last one lay on."""
-    number = queue.take_next(queue.Filters(desk=desk), principal, name_of(principal))
-    if number is None:
-        messages.info(request, T("此队列已无可领取的报关单。", "Nothing is left to take in this queue."))
-        return redirect(f"/console/queue/?desk={desk}")
-    return redirect("admin:declaration", number=number)
+def _next(request: HttpRequest, state: str, principal: Principal) -> HttpResponse:
+    """The next case of the desk that the last one was opened from, or else of the one where it lay in ``state``; back to the
+    queue where that is not this officer's work."""
+    came = came_from(request.POST)
+    desk = came.get("desk") or queue.desk_of(state)
+    if queue.works_at(principal, desk):
+        return hand_out(request, desk, came.get("office", ""), principal)
+    messages.info(request, T("此队列不属您的职责，未领取。", "This desk is not among your duties: nothing was taken."))
+    return redirect("admin:queue")
 
 
 @require_POST

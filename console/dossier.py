@@ -12,7 +12,7 @@ from common import casework, reading
 from common.problems import not_found
 from common.text import T
 from console import clearing, compare, content, decisions, queue
-from console.pages import page, who
+from console.pages import came_from, page, who
 from declarations.lifecycle import LIFECYCLE
 from declarations.models import Declaration, Severity
 from events.models import Event
@@ -68,6 +68,7 @@ def show(request: HttpRequest, number: str) -> HttpResponse:
         mine=mine,
         buttons=decisions.buttons(declaration, principal),
         goes_on=mine,
+        came_from=came_from(request.GET),
         **context,
     )
 
@@ -158,6 +159,7 @@ _EVENTS: dict[str, Any] = {
     "declaration.checked": T("检查完成", "Checks done"),
     "declaration.duty_due": T("应缴税款", "Duties are due"),
     "declaration.corrected": T("放行后修改", "Corrected after release"),
+    "declaration.party_dropped": T("已告知不再列名的单位", "Those no longer named were told"),
 } | {row.event: row.label for row in LIFECYCLE.transitions.values()}
 _GOOD = {"declaration.accepted", "declaration.released", "declaration.cleared"}
 _BAD = {"declaration.rejected", "declaration.returned", "declaration.held", "declaration.withdrawn"}

@@ -40,8 +40,8 @@ def _fields() -> tuple[Field, ...]:
         Field("name", T("名称", "Name"), most=200, required=True),
         Field("name_en", T("英文名称", "English name"), most=200),
         Field(
-            "social_credit_code", T("统一社会信用代码", "Social credit code"), most=18,
-            hint=T("18 位，含校验码", "18 characters, the last one a check character"),
+            "social_credit_code", T("统一社会信用代码", "Social credit code"), most=30,
+            hint=T("18 位，含校验码；空格、连字符不计", "18 characters, the last one a check character; blanks and hyphens do not count"),
         ),
         Field("customs_code", T("海关注册编码", "Customs registration code"), most=10),
         Field("roles", T("角色", "Roles"), "checks", required=True, wide=True, options=OrganisationRole.choices),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,7 +69,7 @@ def show(request: HttpRequest) -> HttpResponse:
         rows=rows,
         filters=filters,
         desk=desk,
-        decides=any(principal.has_duty(duty) for duty in desk.duties),
+        decides=queue.works_at(principal, filters.desk),
         bulk=filters.desk == "accepted" and principal.has_duty("release"),
         tabs=[
             {
@@ -81,6 +82,7 @@ def show(request: HttpRequest) -> HttpResponse:
         ],
         modes=[(code, mode.label) for code, mode in MODES.items()],
         lanes=Case.Lane.choices,
+        opened_from=urlencode({"desk": filters.desk} | ({"office": filters.office} if filters.office else {})),
         my_offices=queue.offices_of(principal),
         next_page="?" + urlencode({"desk": filters.desk} | query | {"after": more}) if more else "",
         first_page="?" + urlencode({"desk": filters.desk} | query) if request.GET.get("after") else "",
@@ -94,13 +96,31 @@ def take_next(request: HttpRequest) -> HttpResponse:
     """Take the oldest free case of the desk and open it."""
     principal = who(request)
     filters = queue.Filters.of(request.POST, principal)
-    if not any(principal.has_duty(duty) for duty in queue.DESKS[filters.desk].duties):
+    if not queue.works_at(principal, filters.desk):
         raise standard(403)
-    number = queue.take_next(filters, principal, name_of(principal))
+    return hand_out(request, filters.desk, filters.office, principal)
+
+
+def hand_out(request: HttpRequest, desk: str, office: str, principal: Principal) -> HttpResponse:
+    """Take the oldest free case of a desk where this officer works and open it; back to the queue where there is none."""
+    number = queue.take_next(queue.Filters(desk=desk, office=office), principal, name_of(principal))
+    came = {"desk": desk, "office": office}
     if number is None:
         messages.info(request, T("此队列已无可领取的报关单。", "Nothing is left to take in this queue."))
-        return redirect(reverse("admin:queue") + "?" + urlencode({"desk": filters.desk, "office": filters.office}))
-    return redirect("admin:declaration", number=number)
+        return redirect(reverse("admin:queue") + "?" + urlencode(came))
+    return redirect(case_url(number, came))
+
+
+def came_from(given: Mapping[str, str]) -> dict[str, str]:
+    """The desk, and the office chosen there, that a case was opened from: its page carries them on to the next case."""
+    desk = given.get("desk", "")
+    return {"desk": desk, "office": given.get("office", "")[:4]} if desk in queue.DESKS else {}
+
+
+def case_url(number: str, came: dict[str, str]) -> str:
+    """The page of a case that was opened from there (:func:`came_from`)."""
+    query = urlencode({name: value for name, value in came.items() if value})
+    return reverse("admin:declaration", args=[number]) + (f"?{query}" if query else "")
 
 
 @require_POST

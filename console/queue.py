@@ -114,12 +114,14 @@ DESKS = {
 }
 
 
+def works_at(principal: Principal, desk: str) -> bool:
+    """Whether the work of the desk is among this officer's duties."""
+    return any(principal.has_duty(duty) for duty in DESKS[desk].duties)
+
+
 def first_desk(principal: Principal) -> str:
     """Where this officer's work lies."""
-    for desk in DESKS.values():
-        if any(principal.has_duty(duty) for duty in desk.duties):
-            return desk.key
-    return "review"
+    return next((desk for desk in DESKS if works_at(principal, desk)), "review")
 
 
 def desk_of(state: str) -> str:

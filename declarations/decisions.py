@@ -35,16 +35,26 @@ def allowed(declaration: Declaration, principal: Principal) -> list[str]:
         for command in LIFECYCLE.allowed(declaration.state)
         if OFFICER in step(command).by
         and principal.has_duty(step(command).duty)
-        and in_charge(declaration, command, principal)
+        and in_charge(declaration, principal, step(command).duty)
     ]
 
 
-def in_charge(declaration: Declaration, command: str, principal: Principal) -> bool:
-    """Whether this officer's office decides it: the one it was declared at. The office of entry or exit sees it too, and
-    has a say in the inspection of the goods that lie there."""
+def in_charge(declaration: Declaration, principal: Principal, duty: str) -> bool:
+    """Whether this officer's office decides what ``duty`` has to decide: the one it was declared at. The office of entry or
+    exit sees it too, and has a say in the inspection of the goods that lie there."""
     if principal.is_superuser or declaration.customs_office in principal.offices:
         return True
-    return step(command).duty == "inspection" and declaration.border_customs_office in principal.offices
+    return duty == "inspection" and declaration.border_customs_office in principal.offices
+
+
+def require_in_charge(declaration: Declaration, principal: Principal, duty: str) -> None:
+    """Raises Problem 403 where another office decides."""
+    if not in_charge(declaration, principal, duty):
+        raise Problem(
+            403,
+            "not-your-office",
+            T("由申报地海关决定", "The customs office of declaration decides this"),
+        )
 
 
 @transaction.atomic
@@ -72,12 +82,8 @@ def decide(
         permitted = OFFICER in row.by and principal.is_officer and principal.has_duty(row.duty)
     if not permitted:
         raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
-    if principal is not principals.SYSTEM and not in_charge(declaration, command, principal):
-        raise Problem(
-            403,
-            "not-your-office",
-            T("由申报地海关决定", "The customs office of declaration decides this"),
-        )
+    if principal is not principals.SYSTEM:
+        require_in_charge(declaration, principal, row.duty)
     target(declaration, command, principal)
     if standing := [fault for guard in GUARDS.get(command, ()) for fault in guard(declaration)]:
         raise Problem(

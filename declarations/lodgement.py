@@ -130,11 +130,13 @@ def _over_draft(number: str, message: Message, principal: Principal) -> Lodged |
     try:
         with transaction.atomic():
             declaration = lock(number, principal)
-            if declaration.state != State.DRAFT:
+            if declaration.versions.filter(message=message).exists():
+                pass  # while this one waited for the lock, a twin of it did what it asks for
+            elif declaration.state != State.DRAFT:
                 return _refusal("different", number)
-            if faults := _same_document(message, declaration):
+            elif faults := _same_document(message, declaration):
                 return invalid(faults)
-            if messages.purpose_of(message) == "save":
+            elif messages.purpose_of(message) == "save":
                 _replace_draft(declaration, message, principal)
             else:
                 declaration.versions.filter(version=declaration.version).update(message=message)
@@ -262,6 +264,8 @@ def update_draft(
 
 
 def _replace_draft(declaration: Declaration, message: Message, principal: Principal) -> None:
+    if message == declaration.message:
+        return
     revise(declaration, message)
     declaration.versions.filter(version=declaration.version).update(message=message)
     append(
@@ -363,7 +367,7 @@ def versions_for(declaration: Declaration, principal: Principal) -> list[Declara
 
 @transaction.atomic
 def withdraw(*, number: str, reason: str, principal: Principal, if_match: str | None = None) -> Declaration:
-    """Take a declaration back. Raises Problem 404, 403, 409 (accepted: customs must return it first), 412 or 422."""
+    """Take a declaration back. Raises Problem 404, 403, 409 (accepted: customs must be asked), 412 or 422."""
     declaration = _own(number, principal, if_match)
     target(declaration, "withdraw", principal)
     if faults := [fault for holds in HELD_TO for fault in holds(declaration, None)]:

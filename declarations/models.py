@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from common.text import T
@@ -380,14 +380,9 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def visible_to(self, principal: Principal) -> Self:
         return self.filter(organisation_id=principal.organisation_id)
 
-    def counted(self) -> Self:
-        """With ``total``, ``processed`` and ``lodged``: how many files there are and what became of them. Without the
-        archive, which may be large."""
-        return self.defer("archive", "names").annotate(
-            total=F("names__len"),
-            processed=Count("files"),
-            lodged=Count("files", filter=Q(files__status__lt=300)),
-        )
+    def without_archive(self) -> Self:
+        """Without the archive and its directory, which may be large."""
+        return self.defer("archive", "names")
 
 
 class Upload(models.Model):
@@ -408,6 +403,10 @@ class Upload(models.Model):
     archive = models.BinaryField()
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.WAITING)
     names: ArrayField = ArrayField(models.CharField(max_length=255), default=list)
+    #: How many files there are, and what became of those worked off; counted once, as each step ends.
+    total = models.PositiveIntegerField(T("文件数", "files"), default=0)
+    processed = models.PositiveIntegerField(T("已处理", "processed"), default=0)
+    lodged = models.PositiveIntegerField(T("已受理", "lodged"), default=0)
     #: How often in a row the present step broke.
     attempts = models.PositiveSmallIntegerField(T("中断次数", "attempts that broke"), default=0)
     created_at = models.DateTimeField(T("上传时间", "uploaded at"), default=timezone.now)

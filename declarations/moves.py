@@ -67,8 +67,12 @@ def revise(declaration: Declaration, message: dict[str, Any], *, counted: bool =
     declaration.refresh_from_db(fields=_FILLED)
 
 
-#: States in which customs has accepted a declaration and not given it back (Customs Law art. 26).
-_ACCEPTED = frozenset({State.ACCEPTED, State.HELD, State.UNDER_INSPECTION, State.RELEASED, State.CLEARED})
+#: What customs may allow once it has accepted a declaration (Customs Law art. 26), and in which states it is asked for: not
+#: while an inspection is ordered; a withdrawal not once the goods are released.
+ASKED_FOR = {
+    "amend": frozenset({State.ACCEPTED, State.HELD, State.RELEASED, State.CLEARED}),
+    "withdraw": frozenset({State.ACCEPTED, State.HELD}),
+}
 
 
 def target(declaration: Declaration, command: str, principal: Principal) -> str:
@@ -77,7 +81,7 @@ def target(declaration: Declaration, command: str, principal: Principal) -> str:
     try:
         return LIFECYCLE.target(declaration.state, command, commands_of(side))
     except Problem as problem:
-        if side == DECLARANT and command in ("amend", "withdraw") and declaration.state in _ACCEPTED:
+        if side == DECLARANT and declaration.state in ASKED_FOR.get(command, ()):
             path = f"/api/v1/clearance/{declaration.unified_number}/change-requests"
             problem.errors.append(
                 Fault(
@@ -102,8 +106,8 @@ def move(
     former: Iterable[int] = (),
     **columns: Any,
 ) -> None:
-    """Take the locked declaration one step: state, time stamp, revision and event, of which its ``former`` parties are
-    told as well. Raises Problem 409."""
+    """Take the locked declaration one step: state, time stamp, revision and event; its ``former`` parties are told where
+    they are none any more. Raises Problem 409."""
     row = step(command)
     now = timezone.now()
     before = declaration.state
@@ -122,7 +126,7 @@ def move(
         type=row.event,
         subject=("declaration", declaration.unified_number),
         actor=principal.actor,
-        audience=sorted({*declaration.parties, *former}),
+        audience=declaration.parties,
         data={
             "state": declaration.state,
             "from": before,
@@ -132,6 +136,20 @@ def move(
         | ({"customs_number": declaration.customs_number} if declaration.customs_number else {})
         | (data or {}),
     )
+    tell_former(declaration, former, principal)
+
+
+def tell_former(declaration: Declaration, former: Iterable[int], principal: Principal) -> None:
+    """Tell those of the ``former`` parties whom the present version does not name that it is so: what it says of others is not
+    theirs to read."""
+    if dropped := set(former).difference(declaration.parties):
+        append(
+            type="declaration.party_dropped",
+            subject=("declaration", declaration.unified_number),
+            actor=principal.actor,
+            audience=dropped,
+            data={"state": declaration.state, "version": declaration.version},
+        )
 
 
 def customs_number(declaration: Declaration) -> str:

@@ -49,6 +49,7 @@ def receive(*, archive: bytes, file_name: str, principal: Principal) -> Upload:
             file_name=_shown(file_name)[:255] or "upload.zip",
             archive=archive,
             names=names,
+            total=len(names),
         )
         append(
             type="upload.received",
@@ -130,11 +131,13 @@ def _step(upload_id: Any) -> bool:
         _file(upload, start + index, name, result)
         for index, (name, result) in enumerate(zip(names, _lodge(upload, names, principal), strict=True))
     )
-    more = start + len(names) < len(upload.names)
+    upload.processed = start + len(names)
+    upload.lodged = upload.files.filter(status__lt=300).count()
+    more = upload.processed < len(upload.names)
     upload.state, upload.attempts = Upload.State.WORKING, 0
     if not more:
         _finish(upload, Upload.State.DONE)
-    upload.save(update_fields=["state", "attempts", "finished_at", "archive"])
+    upload.save(update_fields=["processed", "lodged", "state", "attempts", "finished_at", "archive"])
     return more
 
 
@@ -152,13 +155,12 @@ def _broke(upload_id: Any) -> None:
 
 def _finish(upload: Upload, state: Upload.State) -> None:
     upload.state, upload.finished_at, upload.archive = state, timezone.now(), b""
-    counts: Any = Upload.objects.counted().get(pk=upload.pk)
     append(
         type="upload.worked_off" if state == Upload.State.DONE else "upload.failed",
         subject=("upload", str(upload.pk)),
         actor=upload.actor,
         audience=[upload.organisation_id],
-        data={"lodged": counts.lodged, "refused": counts.processed - counts.lodged},
+        data={"lodged": upload.lodged, "refused": upload.processed - upload.lodged},
     )
 
 

@@ -94,7 +94,7 @@ def _does(endpoint: Endpoint) -> tuple[str, str]:
     """How an endpoint's chip looks, and what it says."""
     name = endpoint.get_state_display()
     if endpoint.state == Endpoint.State.DISABLED:
-        return "bad", f"{name} {endpoint.state_reason}".strip()
+        return "bad", f"{name} {endpoint.get_state_reason_display()}".strip()
     if endpoint.failures:
         name += str(T("，连续失败 {n}", ", {n} failures in a row", n=endpoint.failures))
     if endpoint.spared_until and endpoint.spared_until > timezone.now():

@@ -7,6 +7,7 @@ the order of the numbers' bytes. Events never change, so equal lines mean equal 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, NamedTuple
@@ -92,6 +93,16 @@ def bucket_of(number: str) -> int:
 def as_json(group: Group) -> dict[str, Any]:
     given: dict[str, Any] = {"kind": group.kind, "day": group.day, "count": group.count, "hash": group.hash}
     return given if group.bucket is None else given | {"bucket": group.bucket}
+
+
+def fewest_differing(own: Iterable[Group], theirs: Iterable[Group]) -> int:
+    """How many subjects differ at least, by what the sums count of each kind."""
+    more: Counter[str] = Counter()
+    for group in own:
+        more[group.kind] += group.count
+    for group in theirs:
+        more[group.kind] -= group.count
+    return sum(map(abs, more.values()))
 
 
 def differing(own: Iterable[Group], theirs: Iterable[Group]) -> list[tuple[str, date, int | None]]:

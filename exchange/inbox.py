@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from common.problems import Problem, conflict, standard
 from common.text import T
 from events.log import append
 from exchange import ledger, messages, signing, standards, vault
+from exchange.agreements import in_force
 from exchange.messages import Message
 from exchange.models import Agreement, InboxMessage, Mirror, MirrorEvent, Partner, Quarantine
 from exchange.terms import Terms, of_row
@@ -87,7 +89,7 @@ def not_agreed(message: Message) -> Problem:
     return Problem(
         403,
         "not-agreed",
-        T("协议不包含此类事件", "The agreement does not cover this event"),
+        T("协议不包含此类对象", "The agreement does not cover this kind of subject"),
         detail=f"{message.kind} / {message.type}",
     )
 
@@ -106,6 +108,7 @@ def receive(*, code: str, headers: Mapping[str, str], body: bytes) -> dict[str, 
             raise no_agreement()
         answer = take(partner, body, message_id)
         if partner.silent:
+            Partner.objects.filter(pk=partner.id, spared_until__isnull=False).update(spared_until=None)
             ledger.contacted(partner.id)
         return answer
     except Problem as problem:
@@ -123,7 +126,7 @@ def take(partner: Sender, body: bytes, message_id: str | None = None) -> dict[st
             raise
         return _quarantine_unread(partner, message_id, body, problem)
     reason = _not_understood(message)
-    if reason is None and not partner.terms.covers(message.kind, message.type):
+    if reason is None and not partner.terms.shares(message.kind):
         raise not_agreed(message)
     with transaction.atomic():
         if reason is not None:
@@ -161,7 +164,7 @@ def _not_understood(message: Message) -> tuple[str, str] | None:
 def _file(partner: Sender, message: Message, body: bytes) -> tuple[str, int, int]:
     """Only what the agreement lets in becomes part of the mirror."""
     assert partner.terms is not None
-    data = partner.terms.view(message.type, message.data)
+    data = partner.terms.let_through(message.kind, message.type, message.data)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT o_verdict, o_message, o_sequence FROM exchange_receive(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
@@ -191,24 +194,23 @@ def refold(partner_id: int, kind: str, number: str) -> None:
         cursor.execute("SELECT exchange_refold(%s, %s, %s)", [partner_id, kind, number])
 
 
-def obey(batch: int = 1000) -> int:
-    """Cut mirrors down to what a new agreement still lets in: kinds it does not name go, and so do fields. Returns how many
-    mirrors changed."""
-    changed = 0
+def obey(*, seconds: float = 20.0, batch: int = 500) -> int:
+    """Cut mirrors down to what a new agreement still lets in: kinds it does not name go, and so do fields. A short while at a
+    time: the next run goes on where this one stopped. Returns how many mirrors changed."""
+    until, changed = monotonic() + seconds, 0
     for partner in Partner.objects.filter(state=Partner.State.ACTIVE):
-        agreement = Agreement.objects.filter(partner=partner, direction=Agreement.Direction.IN).on(today()).first()  # type: ignore[attr-defined]
-        if agreement is None or agreement.version == partner.obeyed:
+        agreement = in_force(partner.pk, Agreement.Direction.IN)
+        if agreement is None or (agreement.version == partner.obeyed and partner.obeyed_to is None):
             continue
-        terms = agreement.terms()
-        last = 0
-        while True:
-            mirrors = list(Mirror.objects.filter(partner=partner, pk__gt=last).order_by("pk")[:batch])
-            for mirror in mirrors:
-                changed += _cut_down(mirror, terms)
-            if not mirrors:
-                break
-            last = mirrors[-1].pk
-        Partner.objects.filter(pk=partner.pk).update(obeyed=agreement.version)
+        terms, version = agreement.terms(), agreement.version
+        done: int | None = partner.obeyed_to or 0 if version == partner.obeyed else 0
+        while done is not None:
+            mirrors = list(Mirror.objects.filter(partner=partner, pk__gt=done).order_by("pk")[:batch])
+            changed += sum(_cut_down(mirror, terms) for mirror in mirrors)
+            done = mirrors[-1].pk if mirrors else None
+            Partner.objects.filter(pk=partner.pk).update(obeyed=version, obeyed_to=done)
+            if done is not None and monotonic() > until:
+                return changed
     return changed
 
 
@@ -222,7 +224,7 @@ def _cut_down(mirror: Mirror, terms: Terms) -> bool:
     fewer = []
     if terms.shares(mirror.subject_kind):
         for event in events:
-            data = terms.view(event.type, event.data) if terms.covers(mirror.subject_kind, event.type) else {}
+            data = terms.let_through(mirror.subject_kind, event.type, event.data)
             if data != event.data:
                 event.data, event.links = data, messages.links(mirror.subject_number, data)
                 fewer.append(event)
@@ -269,7 +271,7 @@ def run_again(*, quarantine_id: int, actor: Principal) -> Quarantine:
         message = messages.read(bytes(found.message.body), found.message.message_id)
         if reason := _not_understood(message):
             raise Problem(422, reason[0], reason[1])
-        if partner.terms is None or not partner.terms.covers(message.kind, message.type):
+        if partner.terms is None or not partner.terms.shares(message.kind):
             raise not_agreed(message)
         InboxMessage.objects.filter(pk=found.message_id).update(digest=message.digest)
         verdict, _, _ = _file(partner, message, bytes(found.message.body))

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from common.days import today
 from events.log import append
 from exchange import vault
+from exchange.models import Endpoint
 from exchange.terms import Terms, of_row
 
 #: Seconds to wait before the 2nd, 3rd, … try, each ± 10 %.
@@ -299,7 +300,7 @@ def settle(outcomes: list[Outcome]) -> None:
         if told := [outcome for outcome in outcomes if outcome.endpoint in failed or outcome.wait]:
             _note_failures(told, failed, cursor)
         for endpoint in sorted({str(outcome.endpoint) for outcome in outcomes if outcome.gone}):
-            disable(UUID(endpoint), "410 Gone")
+            disable(UUID(endpoint), Endpoint.Reason.GONE.value)
 
 
 @transaction.atomic
@@ -394,7 +395,7 @@ def disable_dead() -> int:
             {"term": TERM_SECONDS, "recent": max(SCHEDULE) * 1.1 + 3600},
         )
         dead = [endpoint for (endpoint,) in cursor.fetchall()]
-    return sum(disable(endpoint, "no success within the term") for endpoint in dead)
+    return sum(disable(endpoint, Endpoint.Reason.DEAD.value) for endpoint in dead)
 
 
 def unblock() -> int:

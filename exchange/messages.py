@@ -76,13 +76,11 @@ def _fitting(message: dict[str, Any]) -> str:
 
 
 def narrowed(text: str, terms: Terms) -> str | None:
-    """A body made under earlier terms as today's let it out: what both name, and None where they share nothing of its kind. Of an
-    event whose type they cover no more the frame is left, so that the order of its subject stays whole."""
+    """A body made under earlier terms as today's let it out: what both name, and None where they share nothing of its kind."""
     message = orjson.loads(text)
     if not terms.shares(message["subjectkind"]):
         return None
-    covered = terms.covers(message["subjectkind"], message["type"])
-    data = terms.view(message["type"], message["data"]) if covered else {}
+    data = terms.let_through(message["subjectkind"], message["type"], message["data"])
     return text if data == message["data"] else orjson.dumps(message | {"data": data}).decode()
 
 

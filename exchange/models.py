@@ -55,7 +55,9 @@ class Partner(models.Model):
     #: While its whole feed is read again: read to here. 0: nothing of that kind is under way.
     pulled_to = models.BigIntegerField(T("已拉取至", "pulled to"), default=0)
     #: Version of the agreement that its mirrors were last cut down to.
-    obeyed = models.PositiveIntegerField(default=0)
+    obeyed = models.PositiveIntegerField(T("已执行协议版本", "agreement obeyed"), default=0)
+    #: While they are cut down to that version: the last mirror done. Empty: all are.
+    obeyed_to = models.BigIntegerField(T("已裁减至", "obeyed to"), null=True, blank=True)
     #: Since when something is known to be missing; empty when nothing is.
     missing_since = models.DateTimeField(T("缺失自", "missing since"), null=True, blank=True)
     last_received_at = models.DateTimeField(T("最近收到", "last received"), null=True, blank=True)
@@ -65,6 +67,8 @@ class Partner(models.Model):
     last_error = models.TextField(T("最近错误", "last error"), blank=True)
     #: Until then it is not asked: it could not be the last time.
     spared_until = models.DateTimeField(T("暂缓至", "spared until"), null=True, blank=True)
+    #: How often in a row it could not be: the pause grows.
+    asked_in_vain = models.PositiveIntegerField(T("连续未果", "asked in vain"), default=0)
 
     class Meta:
         verbose_name = T("协作省份", "partner")
@@ -133,6 +137,12 @@ class Endpoint(models.Model):
         DISABLED = "disabled", T("停用", "disabled")
         DELETED = "deleted", T("已删除", "deleted")
 
+    class Reason(models.TextChoices):
+        """Why the system disabled it."""
+
+        GONE = "gone", T("已应答 410", "it answered 410")
+        DEAD = "no-success", T("期限内未成功一次", "no success within the term")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     organisation = models.ForeignKey(
         Organisation, models.PROTECT, related_name="endpoints", verbose_name=T("单位", "organisation")
@@ -149,7 +159,7 @@ class Endpoint(models.Model):
     rate_limit = models.PositiveIntegerField(T("限速（次/秒）", "rate limit (a second)"), null=True, blank=True)
     timeout = models.PositiveSmallIntegerField(T("超时（秒）", "timeout (s)"), default=15)
     state = models.CharField(T("状态", "state"), max_length=10, choices=State.choices, default=State.ACTIVE)
-    state_reason = models.CharField(T("原因", "reason"), max_length=200, blank=True)
+    state_reason = models.CharField(T("原因", "reason"), max_length=200, choices=Reason.choices, blank=True)
     created_at = models.DateTimeField(T("建立时间", "created at"), default=timezone.now)
     #: New, or back after it was disabled: what follows this position is queued for it in turn, until it has caught up with
     #: everybody's place in the log (empty).
@@ -220,8 +230,8 @@ class DeliveryQuerySet(Visible):
     def visible_to(self, principal: Principal) -> Self:
         """… and of a partner's only what today's agreement still shares with it."""
         found = super().visible_to(principal)
-        if principal.is_officer:
-            return found
+        if found is self:
+            return self
         shared = Agreement.objects.on(today()).filter(
             partner=OuterRef("endpoint__partner"),
             direction=Agreement.Direction.OUT,
@@ -348,6 +358,7 @@ class SharedSubject(Summary):
         constraints = [
             models.UniqueConstraint(fields=["partner", "subject_kind", "subject_number"], name="shared_subject_once")
         ]
+        indexes = [models.Index(fields=["partner", "subject_kind", "day", "bucket"], name="shared_subject_filed")]
 
 
 class Mirror(Summary):
@@ -374,6 +385,7 @@ class Mirror(Summary):
         indexes = [
             models.Index(fields=["subject_number"], name="mirror_number"),
             models.Index(fields=["partner"], condition=Q(missing__gt=0), name="mirror_missing"),
+            models.Index(fields=["partner", "subject_kind", "day", "bucket"], name="mirror_filed"),
         ]
 
     def __str__(self) -> str:

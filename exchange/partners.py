@@ -96,8 +96,8 @@ def change(*, partner: Partner, actor: Principal, base_url: str, client_id: str,
         found.client_secret = vault.seal(client_secret)
         changed.append("client_secret")
     if changed:
-        found.spared_until, found.last_error = None, ""
-        found.save(update_fields=[*changed, "spared_until", "last_error"])
+        found.spared_until, found.last_error, found.asked_in_vain = None, "", 0
+        found.save(update_fields=[*changed, "spared_until", "last_error", "asked_in_vain"])
         _say("changed", found, actor, changed=sorted(changed))
     return found
 

@@ -18,13 +18,13 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from common.days import last_time
+from common.days import last_time, legal_day
 from common.json import dumps
 from common.problems import Problem
 from events.log import append
 from exchange import addresses, digests, inbox, vault
 from exchange.digests import RECEIVED, Group
-from exchange.models import DigestReport, Mirror, MirrorEvent, Partner
+from exchange.models import Agreement, DigestReport, Mirror, MirrorEvent, Partner
 from parties.principals import Principal
 
 log = structlog.get_logger(__name__)
@@ -200,7 +200,7 @@ def _read_feed(line: Line, sender: inbox.Sender, partner: Partner) -> bool:
     for events, following in _pages(line, after):
         _take_all(sender, events)
         Partner.objects.filter(pk=partner.pk).update(pulled_to=following)
-        if monotonic() > until:
+        if events and monotonic() > until:
             return False
     Partner.objects.filter(pk=partner.pk).update(pulled_to=0)
     return True
@@ -219,12 +219,23 @@ def _pull_missing(partner: Partner) -> int:
     with Line(partner) as line:
         waiting = _with_gaps(timezone.now()).filter(partner=partner).values_list("pk", "subject_kind", "subject_number")
         for mirror, kind, number in list(waiting[:ONE_BY_ONE]):
-            fresh += _pull_subject(line, sender, kind, number)
-            Mirror.objects.filter(pk=mirror, missing__gt=0).update(asked_at=timezone.now())
+            # Beforehand: a gap that opens while we ask is news, and takes the note away.
+            asked = Mirror.objects.filter(pk=mirror, missing__gt=0)
+            asked.update(asked_at=timezone.now())
+            try:
+                fresh += _pull_subject(line, sender, kind, number)
+            except Unreachable:
+                asked.update(asked_at=None)
+                raise
     if not Mirror.objects.filter(partner=partner, missing__gt=0).exists():
         Partner.objects.filter(pk=partner.pk, missing_since=noticed).update(missing_since=None)
-    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
+    _answered(partner)
     return fresh
+
+
+def _answered(partner: Partner) -> None:
+    partner.asked_in_vain = 0
+    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="", asked_in_vain=0)
 
 
 def _with_gaps(now: datetime) -> QuerySet[Mirror]:
@@ -254,31 +265,46 @@ def _groups(answer: dict[str, Any]) -> list[Group]:
         raise Unreachable("/exchange/digest: not a digest") from error
 
 
-def _differing_subjects(line: Line, partner: Partner, kinds: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(kind, number) of every subject of ``kinds`` that is not the same on both sides, narrowed down step by step."""
-    found: list[tuple[str, str]] = []
+def _differing_days(line: Line, partner: Partner, kinds: tuple[str, ...]) -> tuple[int, list[tuple[str, date]]]:
+    """How many subjects of ``kinds`` differ at least, and the kinds and days to look for them."""
+    own = digests.groups(RECEIVED, partner, kinds=kinds)
     theirs = [group for group in _groups(line.get("/exchange/digest")) if group.kind in kinds]
-    for kind, day, _ in digests.differing(digests.groups(RECEIVED, partner, kinds=kinds), theirs):
+    return digests.fewest_differing(own, theirs), [(kind, day) for kind, day, _ in digests.differing(own, theirs)]
+
+
+def _differing_buckets(
+    line: Line, partner: Partner, days: list[tuple[str, date]]
+) -> Iterator[tuple[str, date, int | None]]:
+    for kind, day in days:
         own = digests.groups(RECEIVED, partner, kind=kind, day=day, buckets=True)
-        theirs = _groups(line.get("/exchange/digest", kind=kind, day=day))
-        for _, _, bucket in digests.differing(own, theirs):
-            assert bucket is not None
-            mine = {
-                row.number: (row.count, row.sequence, row.last_id)
-                for row in digests.lines(RECEIVED, partner, kind=kind, day=day, bucket=bucket)
-            }
-            answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
-            try:
-                other = {str(row["number"]): (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
-            except (KeyError, TypeError) as error:
-                raise Unreachable("/exchange/digest: not a digest") from error
-            found += [(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)]
-    return sorted(set(found))
+        yield from digests.differing(own, _groups(line.get("/exchange/digest", kind=kind, day=day)))
+
+
+def _differing_subjects(line: Line, partner: Partner, days: list[tuple[str, date]]) -> list[tuple[str, str]]:
+    """(kind, number) of every subject that is not the same on both sides, narrowed down bucket by bucket: of a few, or as many
+    as it takes to see that it is more than ``ONE_BY_ONE``."""
+    found: set[tuple[str, str]] = set()
+    for kind, day, bucket in _differing_buckets(line, partner, days):
+        assert bucket is not None
+        mine = {
+            row.number: (row.count, row.sequence, row.last_id)
+            for row in digests.lines(RECEIVED, partner, kind=kind, day=day, bucket=bucket)
+        }
+        answer = line.get("/exchange/digest", kind=kind, day=day, bucket=bucket)
+        try:
+            other = {str(row["number"]): (row["count"], row["seq"], row["last_id"]) for row in answer["subjects"]}
+        except (KeyError, TypeError) as error:
+            raise Unreachable("/exchange/digest: not a digest") from error
+        found |= {(kind, number) for number in mine.keys() | other.keys() if mine.get(number) != other.get(number)}
+        if len(found) > ONE_BY_ONE:
+            break
+    return sorted(found)
 
 
 def compare(partner: Partner) -> DigestReport:
     """Compare our mirror of ``partner`` with what it says it gave us, repair what differs, and report to both. Where very much
-    differs (a mirror that was wiped), the whole feed is read again, in as many rounds as it takes."""
+    differs (a mirror that was wiped), the whole feed is read again, in as many rounds as it takes; what differs is then not
+    looked for one by one, and the report counts it at least."""
     with _attending(partner):
         return _compare(partner)
 
@@ -298,29 +324,39 @@ def want(*, partner: Partner, actor: Principal) -> None:
 
 def _compare(partner: Partner) -> DigestReport:
     started, clock = timezone.now(), monotonic()
-    sender, repaired = _sender(partner), 0
+    sender = _sender(partner)
     assert sender.terms is not None
     kinds = tuple(kind for kind in sender.terms.kinds if sender.terms.shares(kind))
+    partner.refresh_from_db(fields=["pulled_to"])
     with Line(partner) as line:
-        differing = left_over = _differing_subjects(line, partner, kinds)
-        if len(differing) > ONE_BY_ONE and _read_feed(line, sender, partner):
-            left_over = _differing_subjects(line, partner, kinds)
-        for kind, number in left_over[:ONE_BY_ONE]:
-            _rebuild(line, sender, partner, kind, number)
-        left = set(_differing_subjects(line, partner, kinds)) if differing else set()
-        repaired = len(set(differing) - left)
+        found: list[tuple[str, str]] = []
+        left, remaining, whole = found, 0, True
+        differing, days = _differing_days(line, partner, kinds)
+        if not partner.pulled_to and differing <= ONE_BY_ONE:
+            found = left = _differing_subjects(line, partner, days)
+            differing = len(found)
+        if partner.pulled_to or differing > ONE_BY_ONE:
+            whole = _read_feed(line, sender, partner)
+            remaining, days = _differing_days(line, partner, kinds)
+            left = _differing_subjects(line, partner, days) if whole else []
+        if left:
+            for kind, number in left[:ONE_BY_ONE]:
+                _rebuild(line, sender, partner, kind, number)
+            remaining, days = _differing_days(line, partner, kinds)
+            again = _differing_subjects(line, partner, days)
+            # What differs now and did not before came meanwhile, and may be on its way.
+            left = again if len(again) > ONE_BY_ONE else sorted(set(left) & set(again))
+        if whole and len(left) <= ONE_BY_ONE:
+            remaining = len(left)
         report = _report(
             partner,
             started_at=started,
             seconds=round(monotonic() - clock, 3),
             subjects=sum(group.count for group in digests.groups(RECEIVED, partner, kinds=kinds)),
-            differing=len(differing),
-            repaired=repaired,
-            agrees=not left,
-            details={
-                "differing": [list(subject) for subject in differing[:200]],
-                "left": sorted(map(list, left))[:200],
-            },
+            differing=differing,
+            repaired=max(differing - remaining, 0),
+            agrees=whole and not left,
+            details={"differing": [list(one) for one in found[:200]], "left": [list(one) for one in left[:200]]},
         )
         try:
             line.post(
@@ -337,14 +373,16 @@ def _compare(partner: Partner) -> DigestReport:
             )
         except Unreachable as error:
             log.warning("report not delivered", partner=partner.code, reason=str(error))
-    Partner.objects.filter(pk=partner.pk).update(last_pulled_at=timezone.now(), last_error="")
+    _answered(partner)
     return report
 
 
 def _rebuild(line: Line, sender: inbox.Sender, partner: Partner, kind: str, number: str) -> None:
     """Pull a subject; where the partner's history is not the one we hold, ours gives way (the raw messages stay). What arrived
     while we asked is news that the answer could not hold."""
-    began = timezone.now()
+    with connection.cursor() as cursor:  # by the clock that ``received_at`` goes by
+        cursor.execute("SELECT now()")
+        (began,) = cursor.fetchone()
     events = [event for page, _ in _pages(line, 0, subject_kind=kind, subject_number=number) for event in page]
     ids = {str(event.get("id")) for event in events if isinstance(event, dict)}
     with transaction.atomic():
@@ -372,8 +410,9 @@ def _report(partner: Partner, **values: Any) -> DigestReport:
     return report
 
 
-#: Seconds until a partner that could not be asked is asked again.
+#: Seconds until a partner that could not be asked is asked again: at first, twice as many each time, and at most.
 PAUSE = 15.0
+MOST_PAUSE = 300.0
 #: Partners asked at the same time: one that hangs holds up no other.
 AT_ONCE = 4
 #: First half of the advisory lock that whoever attends to a partner holds (the second is its key).
@@ -381,15 +420,17 @@ _ATTENDING = 7230918
 
 
 def due(now: datetime, *, nightly: time | None, every: float, missing_after: float) -> QuerySet[Partner]:
-    """Partners to be asked: ``missing`` where something is known to be missing for ``missing_after`` seconds, ``old`` where
+    """Partners to be asked, of those from whom something may be taken: ``missing`` where something is known to be missing for ``missing_after`` seconds, ``old`` where
     the last comparison began before the hour ``nightly`` (legal time, so a night in which nothing ran is made up for) or
     ``every`` seconds ago, where that is given, where somebody wants it (:func:`want`), or where a feed is half read."""
     began = DigestReport.objects.filter(partner=OuterRef("pk"), made_by="own").order_by("-started_at")
+    agreed = Agreement.objects.filter(direction=Agreement.Direction.IN).on(legal_day(now))  # type: ignore[attr-defined]
     since = [now - timedelta(seconds=every)] if every else []
     if nightly is not None:
         since.append(last_time(nightly, now))
     return (
         Partner.objects.filter(state=Partner.State.ACTIVE)
+        .filter(Exists(agreed.filter(partner=OuterRef("pk"))))
         .exclude(base_url="")
         .exclude(spared_until__gt=now)
         .annotate(compared_at=Subquery(began.values("started_at")[:1]))
@@ -408,24 +449,24 @@ def due(now: datetime, *, nightly: time | None, every: float, missing_after: flo
 def attend(*, nightly: time | None = None, every: float = 0.0, missing_after: float = 1.0) -> None:
     """The sweep: pull where something is missing, compare with whom it is time to (:func:`due`)."""
     found = list(due(timezone.now(), nightly=nightly, every=every, missing_after=missing_after))
-    pause = min(PAUSE, every) if every else PAUSE
+    most = min(MOST_PAUSE, every) if every else MOST_PAUSE
     if len(found) == 1:
-        _attend(found[0], pause)
+        _attend(found[0], most)
     elif found:
         with ThreadPoolExecutor(AT_ONCE, "attend") as hands:
-            for told in [hands.submit(_attend_beside, partner, pause) for partner in found]:
+            for told in [hands.submit(_attend_beside, partner, most) for partner in found]:
                 told.result()
 
 
-def _attend_beside(partner: Any, pause: float) -> None:
+def _attend_beside(partner: Any, most_pause: float) -> None:
     """In a thread of its own, which ends without leaving a connection."""
     try:
-        _attend(partner, pause)
+        _attend(partner, most_pause)
     finally:
         connection.close()
 
 
-def _attend(partner: Any, pause: float) -> None:
+def _attend(partner: Any, most_pause: float) -> None:
     try:
         with _attending(partner):
             if partner.missing:
@@ -438,7 +479,10 @@ def _attend(partner: Any, pause: float) -> None:
         said = str(error) if isinstance(error, Unreachable) else type(error).__name__
         if not isinstance(error, Unreachable):
             log.exception("partner not understood", partner=partner.code)
+        pause = min(PAUSE * 2 ** min(partner.asked_in_vain, 10), most_pause)
         Partner.objects.filter(pk=partner.pk).update(
-            last_error=said[:500], spared_until=timezone.now() + timedelta(seconds=pause)
+            last_error=said[:500],
+            asked_in_vain=partner.asked_in_vain + 1,
+            spared_until=timezone.now() + timedelta(seconds=pause),
         )
         log.warning("partner not reached", partner=partner.code, reason=said)

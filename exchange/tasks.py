@@ -33,11 +33,15 @@ def check_conformance(run_id: str) -> None:
     conformance.run(UUID(run_id))
 
 
+@shared_task(name="exchange.tasks.obey")
+def obey() -> None:
+    inbox.obey()
+
+
 @shared_task(name="exchange.tasks.housekeeping")
 def housekeeping() -> None:
     ledger.unblock()
     ledger.disable_dead()
-    inbox.obey()
     for run in conformance.sweep():
         check_conformance.delay(str(run))
     now = timezone.now()

@@ -67,6 +67,11 @@ class Terms(NamedTuple):
         picked = _pick(data, tree)
         return picked if isinstance(picked, dict) else {}
 
+    def let_through(self, kind: str, event_type: str, data: Any) -> dict[str, Any]:
+        """What of an event of a kind that is shared may be known. Of one whose type is not covered (any more) only the frame is
+        left: without it every later event of its subject would look like a gap."""
+        return self.view(event_type, data) if self.covers(kind, event_type) else {}
+
 
 def of_row(kinds: list[str], types: list[str], fields: str | dict[str, list[str]]) -> Terms:
     """Terms out of a row's columns; ``fields`` as JSON or read already."""

@@ -62,7 +62,9 @@ def register_organisation(
     actor: Principal = SYSTEM,
     **details: Any,
 ) -> Organisation:
-    """Enter an organisation. Raises Problem 422 (faults) or 409 (already registered)."""
+    """Enter an organisation, its codes as declarations write them. Raises Problem 422 (faults) or 409 (already registered)."""
+    social_credit_code = uscc.compact(social_credit_code or "") or None
+    customs_code = (customs_code or "").strip().upper() or None
     faults = check_social_credit_code(social_credit_code) if social_credit_code else []
     if customs_code and not CUSTOMS_CODE.fullmatch(customs_code):
         faults.append(

@@ -365,8 +365,7 @@ def version_before(fee_list: FeeList) -> FeeList | None:
 def of_body(*, body_id: int, port: str, area: str, day: date) -> FeeList | None:
     """The list one body goes by in an area of a port on ``day``; the area empty is the whole port. Raises Problem 422 where
     it has lists for several areas and none was named."""
-    lists = of_area(FeeList.objects.public().on(day).filter(body_id=body_id, port=port), area)
-    found = [row for row in lists if row.area == area] or lists
+    found = of_area(FeeList.objects.public().on(day).filter(body_id=body_id, port=port), area)
     if len(found) > 1:
         raise invalid([Fault("/area", "area-missing", T("须指明港区", "The area has to be named"))])
     return found[0] if found else None
@@ -374,17 +373,19 @@ def of_body(*, body_id: int, port: str, area: str, day: date) -> FeeList | None:
 
 def of_area(lists: Iterable[FeeList], area: str) -> list[FeeList]:
     """Of a port's lists those that bind in ``area``: a body's own list of the area goes before its list of the whole port
-    (area empty). Without an area, all of them."""
+    (area empty). Without an area the list of the whole port, and of a body that has none all it has."""
     found = list(lists)
-    if not area:
-        return found
     own = {(row.body_id, row.body_class) for row in found if row.area == area}
-    return [row for row in found if row.area == area or (not row.area and (row.body_id, row.body_class) not in own)]
+    return [
+        row
+        for row in found
+        if row.area == area or ((not row.area or not area) and (row.body_id, row.body_class) not in own)
+    ]
 
 
 def in_force(port: str, day: date, area: str = "", bodies: Collection[int] = ()) -> list[FeeItem]:
     """Lines of the lists a journey over ``port`` pays by on ``day``: of each class of bodies one list, that of the chosen
-    body, or the only one. Government bodies each charge for something else: all of theirs apply (an assumption).
+    body, or the only one. Government bodies each charge for something else: one list of each applies (an assumption).
 
     Raises Problem 404 where there is no list, :class:`ChooseBody` where several bodies of a class remain."""
     public = FeeList.objects.public().on(day).filter(port=port).select_related("body").order_by("body_class", "number")
@@ -395,7 +396,8 @@ def in_force(port: str, day: date, area: str = "", bodies: Collection[int] = ())
     open_: list[FeeList] = []
     for body_class, lists in classes.items():
         found = [row for row in lists if row.body_id in bodies] or lists
-        if len(found) > 1 and body_class != BodyClass.GOVERNMENT:
+        payees = {row.body_id for row in found}
+        if len(found) > (len(payees) if body_class == BodyClass.GOVERNMENT else 1):
             open_ += found
         chosen += found
     if open_:

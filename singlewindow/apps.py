@@ -51,14 +51,16 @@ def _declared(number: str) -> Declared | None:
     if row := lodged.filter(Q(unified_number=number) | Q(customs_number=number)).first():
         stands = row.state not in (State.WITHDRAWN, State.REJECTED)
         boxes = Container.objects.filter(declaration=row).values_list("container_number", flat=True)
-        return Declared(row.transport_document_number, row.direction, row.released_at, stands, frozenset(boxes))
+        return Declared(
+            row.unified_number, row.transport_document_number, row.direction, row.released_at, stands, frozenset(boxes)
+        )
     told = {"subject_kind": "declaration", "subject_number": number}
     mirror = Mirror.objects.filter(**told).first()
     if mirror is None:
         return None
     released = MirrorEvent.objects.filter(**told, partner=mirror.partner, type="declaration.released").first()
     return Declared(
-        mirror.data.get("transport_document_number", ""), mirror.data.get("direction", ""),
+        number, mirror.data.get("transport_document_number", ""), mirror.data.get("direction", ""),
         released.occurred_at if released else None, mirror.data.get("state") not in (State.WITHDRAWN, State.REJECTED),
         frozenset(mirror.data.get("containers") or ()),
     )  # fmt: skip

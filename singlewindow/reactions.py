@@ -43,6 +43,7 @@ SWEEPS: dict[str, float] = {
     "bills.tasks.send_departures": 5.0,
     "exchange.tasks.deliver": 1.0,
     "exchange.tasks.attend": 5.0,
+    "exchange.tasks.obey": 30.0,
     "exchange.tasks.housekeeping": 300.0,
     "tariffs.tasks.bulk_load": 60.0,
     "declarations.tasks.bulk_sweep_uploads": 15.0,

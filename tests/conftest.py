@@ -16,6 +16,7 @@ from common import redis as redis_client
 from events.models import Event
 from exchange import standards
 from refdata import loading
+from tariffs import lookup
 from tests import make
 
 # How long an example takes says nothing on a machine that others use as well; what it finds does.
@@ -71,6 +72,12 @@ def _own_redis_database(settings) -> None:
     settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": settings.REDIS_URL}}
     redis_client.client.cache_clear()
     redis_client.client().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _no_tariff_of_another_test() -> None:
+    """The tariff is cached in the process, by a version that a test rolled back may have had."""
+    lookup.forget()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from lxml import etree
 from rest_framework import parsers, renderers
 from rest_framework.negotiation import DefaultContentNegotiation
 
-from common.formats import JSONParser, JSONRenderer, decode, may_hold_nul, parse_json, read_body, require_sound
+from common.formats import JSONParser, JSONRenderer, decode, may_hold_unstorable, parse_json, read_body, require_sound
 from common.json import dumps
 from common.problems import Fault, Problem
 from common.text import T
@@ -71,10 +71,10 @@ class ArrayParser(parsers.BaseParser):
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
         body = read_body(stream, MAX_BATCH)
-        value, nul = decode(body), may_hold_nul(body)
+        value, unstorable = decode(body), may_hold_unstorable(body)
         if not isinstance(value, list):
             return value
-        return _each(value, lambda entry: require_sound(entry, nested=True, nul=nul))
+        return _each(value, lambda entry: require_sound(entry, nested=True, unstorable=unstorable))
 
 
 class LinesParser(parsers.BaseParser):

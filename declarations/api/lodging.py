@@ -208,7 +208,8 @@ class LodgeDraft(View):
 )
 class Amendments(View):
     """A new version in place of the present one, which is kept; it is checked anew. Possible before acceptance, and after
-    customs returned it. As XML the whole body is the message, and the reason goes into `?reason=`."""
+    customs returned it; once it is accepted, ask customs: `POST /api/v1/clearance/{number}/change-requests`. As XML the whole
+    body is the message, and the reason goes into `?reason=`."""
 
     parser_classes = ONE
     scopes = {"POST": "declarations:write"}
@@ -247,7 +248,8 @@ class Amendments(View):
     )
 )
 class Withdrawal(View):
-    """Take a declaration back, with a reason. Once it is accepted, customs must return it first."""
+    """Take a declaration back, with a reason. Once it is accepted, ask customs:
+    `POST /api/v1/clearance/{number}/change-requests`."""
 
     scopes = {"POST": "declarations:write"}
     idempotent = True

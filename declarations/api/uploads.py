@@ -28,8 +28,7 @@ class ZipParser(parsers.BaseParser):
         return read_body(stream, uploads.MAX_ARCHIVE)
 
 
-def told(upload: Any) -> dict[str, Any]:
-    """An upload as ``Upload.objects.counted()`` reads it."""
+def told(upload: Upload) -> dict[str, Any]:
     return {
         "id": upload.pk,
         "file_name": upload.file_name,
@@ -53,8 +52,8 @@ def told_file(file: UploadedFile) -> dict[str, Any]:
     }
 
 
-def find(request: Request, pk: UUID) -> Any:
-    found = Upload.objects.visible_to(caller(request)).counted().filter(pk=pk).first()
+def find(request: Request, pk: UUID) -> Upload:
+    found = Upload.objects.visible_to(caller(request)).without_archive().filter(pk=pk).first()
     if found is None:
         raise not_found()
     return found
@@ -88,7 +87,7 @@ class Uploads(View):
     idempotent = True
 
     def get(self, request: Request) -> Response:
-        return self.paged(request, Upload.objects.visible_to(caller(request)).counted(), told)
+        return self.paged(request, Upload.objects.visible_to(caller(request)).without_archive(), told)
 
     def post(self, request: Request) -> Response:
         given: Any = request.data

@@ -1,21 +1,8 @@
-"""The day of declaration is that of the first lodgement; uploads that break are given up."""
+"""The day of declaration is that of the first lodgement; uploads that break are given up. What the log knows of both days is
+read in 0008: here it would keep everybody from the table while it reads."""
 
 from django.db import migrations, models
 from django.db.models import deletion
-
-#: Until now an amendment moved the day of declaration; the log knows the first.
-FIRST = """
-UPDATE declarations_declaration d
-SET lodged_at = said.first_lodged, amended_at = said.last_amended
-FROM (
-  SELECT subject_number, min(occurred_at) FILTER (WHERE type = 'declaration.lodged') AS first_lodged,
-    max(occurred_at) FILTER (WHERE type = 'declaration.amended') AS last_amended
-  FROM events_event
-  WHERE subject_kind = 'declaration' AND type IN ('declaration.lodged', 'declaration.amended')
-  GROUP BY subject_number
-) said
-WHERE said.subject_number = d.unified_number AND said.first_lodged IS NOT NULL AND said.last_amended IS NOT NULL
-"""
 
 
 class Migration(migrations.Migration):
@@ -32,7 +19,6 @@ class Migration(migrations.Migration):
             name="attempts",
             field=models.PositiveSmallIntegerField(default=0, verbose_name="中断次数"),
         ),
-        migrations.RunSQL(FIRST, migrations.RunSQL.noop),
         migrations.AlterField(
             model_name="upload",
             name="organisation",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import InternalError, close_old_connections, transaction
+from django.db import InternalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
 from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
@@ -17,6 +17,7 @@ from bills.models import Act, Bill, SigningKey
 from bills.wire import dcsa
 from common.problems import Problem
 from declarations import decisions, lodgement
+from declarations.models import Declaration
 from parties.principals import SYSTEM
 from tests import make
 from tests.bills import cast as cast_module
@@ -227,6 +228,16 @@ def test_a_declaration_released_before_it_is_linked_lets_the_goods_go(cast):
     assert events_of("bill", bill.number)[-3:] == ["bill.paper_linked", "bill.paper_released", "bill.delivery_ordered"]
 
 
+def test_a_declaration_linked_by_its_customs_number_is_linked_once_and_its_release_is_told(cast):
+    bill = accepted(cast)
+    paper = declared(bill, "accepted")
+    known = Declaration.objects.get(unified_number=paper)
+    link = {"number": bill.number, "principal": cast.p("buyer"), "kind": "import_declaration"}
+    assert journey.link(**link, paper=known.customs_number) == journey.link(**link, paper=paper)
+    decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
+    assert journey.note_releases([paper]) == 1
+
+
 def test_a_release_no_hint_told_of_is_seen_when_the_delivery_order_is_asked_for(cast):
     bill = accepted(cast)
     paper = declared(bill, "accepted")
@@ -345,6 +356,41 @@ def test_a_revoked_key_signs_nothing_more(cast):
     with pytest.raises(Problem):
         acts.act(**request, signed=signed + "x")
     refused("not-found", keys.revoke_key, principal=cast.p("buyer"), kid=signing.thumbprint(private))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", ["revoked", "rotated"])
+def test_a_key_changes_after_the_acts_under_way(change):
+    """Else an act would be recorded that is dated after the key stopped counting."""
+    cast = cast_module.assemble()
+    bill = issued(cast, "bearer")
+    private = own_key(cast, "shipper")
+
+    def at_work() -> None:
+        try:
+            if change == "revoked":
+                keys.revoke_key(principal=cast.p("shipper"), kid=signing.thumbprint(private), reason="lost")
+            else:
+                own_key(cast, "shipper")
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=at_work)
+    request = {"number": bill.number, "code": "TRANSFER", "principal": cast.p("shipper"), "recipient": cast.buyer.pk}
+    with transaction.atomic():
+        acts.act(**request, signed=signing.sign(acts.to_sign(**request), private))
+        thread.start()
+        while not waiting_for_a_lock():
+            assert thread.is_alive(), "the key changed beside the act"
+    thread.join()
+    assert SigningKey.objects.get(kid=signing.thumbprint(private)).revoked_at is not None
+    assert verify.verify(exporting.export(bill)).acts == 2
+
+
+def waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory')")
+        return bool(cursor.fetchone()[0])
 
 
 def test_an_act_dated_back_to_before_the_key_was_revoked_does_not_count(cast):

@@ -128,6 +128,42 @@ def test_a_change_an_officer_refuses_changes_nothing(carrier):
     assert Consignment.objects.live().exists()
 
 
+def test_an_officer_is_shown_everything_a_change_would_write(carrier):
+    """A seal, a mass or a code that is swapped is what a change is refused for."""
+    box, other, new = (container(serial) for serial in (101, 102, 103))
+    row = consignment(
+        carrier,
+        consignments=[
+            bill(
+                equipment=[{"number": box, "seal": "S1", "packages": 200}, {"number": other, "seal": "S2"}],
+                items=[{"sequence": 1, "description": "平板电脑", "code": "8471301000", "gross_mass": "5200"}],
+            )
+        ],
+    )
+    consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])
+    waiting = lodge(
+        carrier,
+        function="5",
+        consignments=[
+            bill(
+                equipment=[{"number": box, "seal": "S9", "packages": 200}, {"number": new}],
+                items=[
+                    {"sequence": 1, "description": "平板电脑", "code": "8517130000", "gross_mass": "5200"},
+                    {"sequence": 2, "description": "充电器"},
+                ],
+            )
+        ],
+    )
+    (change,) = manifests.changes(waiting)
+    assert [(str(label), before, after) for label, before, after in change.differences] == [
+        (f"集装箱 {box} 封志号", "S1", "S9"),
+        ("集装箱", other, None),
+        ("集装箱", None, new),
+        ("货物 1 商品编号", "8471301000", "8517130000"),
+        ("货物", None, "充电器"),
+    ]
+
+
 def claimed(carrier):
     row = consignment(carrier)
     consignments.claim(row.pk, declaration_number="800020261000000001", audience=[])

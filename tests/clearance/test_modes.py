@@ -424,6 +424,30 @@ def test_a_summary_is_picked_up_and_completed_under_its_number(carrier):
     assert caught.value.code == "no-summary"
 
 
+@pytest.mark.parametrize("whose", ["nobody's", "another firm's"])
+def test_the_full_declaration_is_of_the_firm_whose_summary_was_accepted(carrier, whose):
+    """A summary need not give the firm's credit code; the one that the full declaration adds cannot name somebody else."""
+    broker, firm, other = make.broker(), make.firm(), make.firm()
+    for one in (firm, other):
+        make.mandate(one, broker)
+    code = other.social_credit_code if whose == "another firm's" else make.credit_code()
+    summary = make.message(
+        firm, lodger=broker, transport_document_number=states.goods(carrier, "B1").bill_number,
+        document_type="  5   ", domestic_party_credit_code="",
+    )  # fmt: skip
+    number = lodgement.lodge(summary, make.principal(broker)).unified_number
+    assert running.run(number) == "accept"
+    full = summary | {"document_type": "  6   "}
+    call = {"number": number, "principal": make.principal(broker)}
+    with pytest.raises(Problem) as caught:
+        two_step.complete(message=full | {"domestic_party_credit_code": code}, **call)
+    assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [
+        ("/domestic_party_credit_code", "bound-by-number")
+    ]
+    done = two_step.complete(message=full | {"domestic_party_credit_code": firm.social_credit_code}, **call)
+    assert (done.firm_id, done.version) == (firm.pk, 2)
+
+
 def test_a_summary_without_full_declaration_is_warned_of_and_told_when_missed(carrier):
     import time_machine as clock
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,8 @@ from clearance import inspections, release, requests, risk, riskrules, selection
 from clearance.models import Appointment, Selection
 from common.days import today
 from common.problems import Problem
-from declarations import decisions
+from declarations import decisions, lodgement
+from declarations.lifecycle import State
 from events.models import Event
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
@@ -371,6 +373,7 @@ class TestChangeRequests:
         declaration.refresh_from_db()
         assert (declaration.state, declaration.version, declaration.contract_number) == ("released", 2, "HT-2026-2")
         assert declaration.versions.get(version=2).reason == "合同号有误"
+        assert declaration.amended_at == declaration.updated_at > declaration.released_at
         assert declaration.releases.count() == 1
         event = Event.objects.get(subject_number=number, type="declaration.corrected")
         assert (event.actor, event.data["changed"]) == (officer.actor, ["/contract_number"])
@@ -378,6 +381,52 @@ class TestChangeRequests:
         assert refused.state == "refused"
         declaration.refresh_from_db()
         assert declaration.version == 2
+
+    def test_who_is_not_named_after_a_correction_is_told_that_alone(self):
+        former, present = make.firm(), make.firm()
+        declaration = states.declared(owner_credit_code=former.social_credit_code)
+        assert states.proceed(declaration) == "released"
+        message = declaration.message | {"owner_credit_code": present.social_credit_code}
+        number, firm = declaration.unified_number, declaration.firm
+        row = requests.ask(number=number, kind="amend", reason="x", message=message, principal=make.principal(firm))
+        requests.decide(pk=row.pk, approve=True, principal=make.officer_principal())
+        corrected = Event.objects.get(subject_number=number, type="declaration.corrected")
+        assert corrected.audience == sorted([firm.pk, present.pk])
+        dropped = Event.objects.get(subject_number=number, type="declaration.party_dropped")
+        assert (dropped.audience, dropped.data) == ([former.pk], {"state": "released", "version": 2})
+
+    @pytest.mark.parametrize("kind", ["amend", "withdraw"])
+    @pytest.mark.parametrize("state", list(State))
+    def test_who_cannot_change_it_alone_is_sent_to_customs_where_customs_takes_the_request(self, state, kind):
+        """Customs Law art. 26. A refusal names no door that is shut."""
+        declaration = states.declared(state=state)
+        number, principal = declaration.unified_number, make.principal(declaration.firm)
+        message = declaration.message | {"contract_number": "HT-2"}
+        command, changes = {"amend": (lodgement.amend, {"message": message}), "withdraw": (lodgement.withdraw, {})}[
+            kind
+        ]
+        told = []
+        try:
+            with transaction.atomic():
+                command(number=number, reason="x", principal=principal, **changes)
+        except Problem as problem:
+            told = [fault.code for fault in problem.errors]
+        try:
+            requests.ask(number=number, kind=kind, reason="x", principal=principal, **changes)
+            taken = True
+        except Problem as problem:
+            assert problem.status == 409  # noqa: PT017
+            taken = False
+        assert told == (["ask-customs"] if taken else [])
+        open_states = {"accepted", "held"} | ({"released", "cleared"} if kind == "amend" else set())
+        assert taken == (state in open_states)
+
+    def test_what_is_asked_for_is_an_amendment_or_a_withdrawal(self):
+        declaration = states.declared()
+        principal = make.principal(declaration.firm)
+        with pytest.raises(Problem) as caught:
+            requests.ask(number=declaration.unified_number, kind="burn", reason="x", principal=principal)
+        assert [(fault.pointer, fault.code) for fault in caught.value.errors] == [("/kind", "kind")]
 
     def test_before_acceptance_nobody_need_ask_and_after_release_nobody_withdraws(self):
         for state, code in (("lodged", "not-needed"), ("released", "over")):

@@ -53,7 +53,7 @@ def test_an_officers_morning(browser: Browser) -> None:
     assert first.unified_number in browser.text("tr.at")
     browser.shot("queue")
     page.keyboard.press("n")
-    page.wait_for_url(f"**/declarations/{first.unified_number}/")
+    page.wait_for_url(f"**/declarations/{first.unified_number}/?desk=review")
     assert "我正在办理" in browser.text(".dossier")
     browser.shot("declaration")
 
@@ -82,7 +82,7 @@ def test_an_officers_morning(browser: Browser) -> None:
     browser.open("/console/queue/?desk=review")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/declarations/{second.unified_number}/")
+    page.wait_for_url(f"**/declarations/{second.unified_number}/?desk=review")
     page.keyboard.press("r")
     page.select_option("#reason-return", "documents")
     page.fill("#note-return", "请补传发票")

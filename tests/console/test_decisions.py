@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, transaction
+from django.urls import reverse
 
 from clearance import release, requests, selection
 from clearance.models import Confirmation
@@ -277,6 +280,37 @@ def test_decide_and_take_the_next() -> None:
     desk.post("take_next", desk="review")
     assert 'name="next"' in desk.page(first)
     answer = desk.decide(first, "accept", next="1")
-    assert answer.redirect_chain[-1][0].endswith(f"{second.unified_number}/")
+    assert answer.redirect_chain[-1][0].endswith(f"{second.unified_number}/?desk=review")
     assert casework.held_by("declaration", desk.actor)[-1] == second.unified_number
     assert "已无可领取" in desk.decide(second, "accept", next="1").content.decode()
+
+
+def test_the_next_case_is_of_the_desk_and_the_office_that_the_last_one_was_opened_from() -> None:
+    """Whoever works off one office's cases is not handed an older one of another office in between."""
+    here = [make.declaration(state="under_review", customs_office="8001") for _ in range(2)]
+    older = make.declaration(state="under_review", customs_office="8000")
+    Declaration.objects.filter(pk=older.pk).update(state_since=here[0].state_since - timedelta(days=1))
+    desk = Desk(offices=("8000", "8001"))
+    queue = desk.get("queue", desk="review", office="8001").content.decode()
+    opened = f"{reverse('admin:declaration', args=[here[0].unified_number])}?desk=review&amp;office=8001"
+    assert opened in queue
+    page = desk.http.get(opened.replace("&amp;", "&")).content.decode()
+    for carried in ('name="desk" value="review"', 'name="office" value="8001"', "&amp;office=8001&amp;view=compare"):
+        assert carried in page
+    answer = desk.decide(here[0], "accept", next="1", desk="review", office="8001")
+    assert answer.redirect_chain[-1][0].endswith(f"{here[1].unified_number}/?desk=review&office=8001")
+    answer = desk.decide(here[1], "accept", next="1", desk="review", office="8001")
+    assert "已无可领取" in answer.content.decode()
+    assert casework.held("declaration", [older.unified_number]) == {}
+
+
+@pytest.mark.parametrize("opened_from", [{}, {"desk": "accepted"}])
+def test_who_goes_on_to_the_next_is_given_no_case_outside_the_own_duties(opened_from: dict[str, str]) -> None:
+    """An examiner returns an accepted case; the desk it lay on is that of those who release."""
+    case, other = (make.declaration(state="accepted") for _ in range(2))
+    desk = Desk(duties=("examination",))
+    answer = desk.decide(case, "return", reason_code="documents", next="1", **opened_from)
+    assert state(case) == "returned"
+    assert "不属您的职责" in answer.content.decode()
+    assert answer.redirect_chain[-1][0] == reverse("admin:queue")
+    assert casework.held("declaration", [other.unified_number]) == {}

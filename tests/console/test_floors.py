@@ -21,7 +21,7 @@ from common.problems import Problem
 from console import ages
 from declarations.models import Declaration
 from events.models import Event
-from tariffs import lookup, memos
+from tariffs import memos
 from tariffs.models import DutyMemo
 from tests import make
 from tests.cargo.cargo_make import acting_for, container
@@ -39,9 +39,7 @@ LIST = {"document_type": "00000002", "document_id": "530120000000002IM0000000000
 def _apart(settings: Any, tmp_path: Any) -> Any:
     settings.MEDIA_ROOT = tmp_path
     cache.clear()
-    lookup.forget()
     yield
-    lookup.forget()
     cache.clear()
 
 

@@ -91,11 +91,11 @@ def test_an_age_is_fresh_then_due_then_late() -> None:
 def test_a_desk_takes_the_oldest_free_case() -> None:
     old, young = (aged(make.declaration(state="under_review"), hours) for hours in (3, 2))
     one, other, late = Desk(), Desk(), Desk()
-    assert one.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{old.unified_number}/")
-    assert other.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{young.unified_number}/")
+    assert one.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{old.unified_number}/?desk=review")
+    assert other.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{young.unified_number}/?desk=review")
     assert "已无可领取" in late.post("take_next", desk="review").content.decode()
     one.post("give_back", old.unified_number)
-    assert late.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{old.unified_number}/")
+    assert late.post("take_next", desk="review").redirect_chain[-1][0].endswith(f"{old.unified_number}/?desk=review")
     assert numbers(late, mine="1") == [old.unified_number]
 
 
@@ -148,12 +148,20 @@ def test_what_the_rules_sent_to_an_officer_lies_on_a_desk_of_examination_and_is_
     examiner, releaser = Desk(duties=("examination",)), Desk(duties=("release",))
     assert numbers(examiner, desk="selected") == [case.unified_number]
     assert "已无可领取" in releaser.post("take_next", desk="accepted").content.decode()
-    assert examiner.post("take_next", desk="selected").redirect_chain[-1][0].endswith(f"{case.unified_number}/")
+    assert (
+        examiner.post("take_next", desk="selected")
+        .redirect_chain[-1][0]
+        .endswith(f"{case.unified_number}/?desk=selected")
+    )
     assert queue.counts(make.officer_principal(examiner.officer))["selected"]["all"] == 1
     release.review(number=case.unified_number, principal=make.officer_principal(examiner.officer))
     assert numbers(examiner, desk="selected") == []
     casework.give_back(kind="declaration", numbers=[case.unified_number], holder=examiner.actor)
-    assert releaser.post("take_next", desk="accepted").redirect_chain[-1][0].endswith(f"{case.unified_number}/")
+    assert (
+        releaser.post("take_next", desk="accepted")
+        .redirect_chain[-1][0]
+        .endswith(f"{case.unified_number}/?desk=accepted")
+    )
 
 
 def test_what_waits_for_its_goods_its_payment_or_its_full_declaration_is_not_handed_out() -> None:
@@ -166,7 +174,9 @@ def test_what_waits_for_its_goods_its_payment_or_its_full_declaration_is_not_han
         aged(waiting, 5 + number)
     desk = Desk(duties=("release",))
     assert len(numbers(desk, desk="accepted")) == 3
-    assert desk.post("take_next", desk="accepted").redirect_chain[-1][0].endswith(f"{ready.unified_number}/")
+    assert (
+        desk.post("take_next", desk="accepted").redirect_chain[-1][0].endswith(f"{ready.unified_number}/?desk=accepted")
+    )
     assert "已无可领取" in Desk(duties=("release",)).post("take_next", desk="accepted").content.decode()
 
 

@@ -72,7 +72,12 @@ def test_a_party_reads_the_versions_that_name_it(firm, api, officer_client):
         principal=make.principal(firm),
     )  # fmt: skip
     event = Event.objects.get(subject_number=declaration.unified_number, type="declaration.amended")
-    assert event.audience == sorted([firm.pk, first.pk, second.pk]), "the former owner is told that it is so no more"
+    assert event.audience == sorted([firm.pk, second.pk])
+    told = Event.objects.filter(subject_number=declaration.unified_number, audience__contains=[first.pk])
+    assert [(event.type, event.audience) for event in told.order_by("sequence")] == [
+        ("declaration.lodged", sorted([firm.pk, first.pk])), ("declaration.party_dropped", [first.pk]),
+    ], "the former owner is told that it is one no more"  # fmt: skip
+    assert told.last().data == {"state": "lodged", "version": 2}, "and nothing of what is declared now"
     for caller in (api(firm), officer_client):
         assert [row["version"] for row in caller.get(f"{path}/versions").json()] == [1, 2]
     told = api(second).get(f"{path}/versions").json()

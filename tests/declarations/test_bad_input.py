@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import zipfile
 from datetime import timedelta
 
 import orjson
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -277,6 +280,33 @@ def test_ones_uploads_are_listed_newest_first(firm, api):
     listed = api(firm).get("/api/v1/uploads").json()["results"]
     assert [(row["file_name"], row["total"], row["processed"]) for row in listed] == [("b.zip", 1, 0), ("a.zip", 1, 0)]
     assert api(make.firm()).get("/api/v1/uploads").json()["results"] == []
+
+
+def test_what_a_page_of_uploads_costs_does_not_grow_with_their_files(firm, api):
+    files = {f"{n}.xml": decmessage.render(make.message(firm)) for n in range(3)} | {"bad.xml": b"<a/>"}
+    upload = uploads.receive(archive=archive(files), file_name="a.zip", principal=make.principal(firm))
+    caller, address = api(firm), f"/api/v1/uploads/{upload.pk}"
+    assert uploads.work(upload.pk) is False
+    for path in ("/api/v1/uploads", address, f"{address}/files?page_size=1"):
+        with CaptureQueriesContext(connection) as asked:
+            answer = caller.get(path).json()
+        assert not [one["sql"] for one in asked if "count(" in one["sql"].lower()], path
+        told = answer["results"][0] if "results" in answer else answer
+        if "total" in told:
+            assert [told[name] for name in ("total", "processed", "lodged", "refused")] == [4, 4, 3, 1]
+
+
+def test_the_migration_counts_the_files_of_uploads_before_it(firm):
+    files = {"good.xml": decmessage.render(make.message(firm)), "bad.xml": b"<a/>"}
+    done, waiting = (
+        uploads.receive(archive=archive(files), file_name="a.zip", principal=make.principal(firm)) for _ in range(2)
+    )
+    uploads.work(done.pk)
+    Upload.objects.update(total=0, processed=0, lodged=0)
+    with connection.cursor() as cursor:
+        cursor.execute(importlib.import_module("declarations.migrations.0008_filled_from_files_and_log").COUNTS)
+    counted = {row.pk: (row.total, row.processed, row.lodged) for row in Upload.objects.all()}
+    assert counted == {done.pk: (2, 2, 1), waiting.pk: (2, 0, 0)}
 
 
 def form(boundary: str, body: bytes) -> tuple[bytes, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from common.problems import Problem
 from declarations import lodgement
@@ -48,6 +49,46 @@ def test_two_identical_lodgements_at_once_are_one_declaration():
     assert len({result.unified_number for result in results}) == 1
     assert sum(result.created for result in results) == 1
     assert (Declaration.objects.count(), Event.objects.filter(type="declaration.lodged").count()) == (1, 1)
+
+
+@pytest.mark.parametrize("oper", ["declare", "save"])
+def test_identical_messages_over_one_draft_at_once_are_one_change_of_it(oper):
+    """Whoever was not answered in time sends the same again while the first is still being worked at."""
+    firm = make.firm()
+    draft, principal = make.declaration(firm, "draft"), make.principal(firm)
+    number, message = draft.unified_number, draft.message | {"oper": oper, "gross_weight": "20600.00000"}
+
+    locked = threading.Event()
+
+    def until_both_wait() -> int:
+        with transaction.atomic():
+            Declaration.objects.select_for_update().get(pk=draft.pk)
+            locked.set()
+            end = time.monotonic() + 30
+            while (found := waiting()) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+            return found
+
+    def send() -> lodgement.Lodged:
+        locked.wait()
+        return lodgement.lodge(dict(message), principal)
+
+    def waiting() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees the sessions of its first look
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return int(cursor.fetchone()[0])
+
+    waited, *results = at_once(until_both_wait, send, send)
+    assert waited == 2
+    state = "lodged" if oper == "declare" else "draft"
+    assert [(one.unified_number, one.state, one.created) for one in results] == [(number, state, False)] * 2
+    change = "declaration.lodged" if oper == "declare" else "declaration.draft_changed"
+    assert make.events_of("declaration", number) == ["declaration.drafted", change]
+    draft.refresh_from_db()
+    assert (draft.message["gross_weight"], draft.revision) == ("20600.00000", 2)
 
 
 def test_two_identical_requests_with_one_idempotency_key_lodge_once():

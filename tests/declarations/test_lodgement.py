@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import translation
 
 from common.days import today
@@ -15,6 +15,7 @@ from common.problems import Problem
 from declarations import decisions, lodgement
 from declarations.lodgement import Lodged
 from declarations.models import Declaration
+from events import log
 from events.models import Event
 from parties import registration
 from parties.principals import SYSTEM
@@ -314,18 +315,30 @@ def test_what_is_not_possible_is_told_in_words_with_what_the_caller_may_do_inste
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_finds_the_first_day_of_what_was_amended_before_it():
-    """Until then an amendment moved the day of declaration; the log knows the first."""
+def test_the_migration_finds_the_days_of_what_was_amended_or_corrected_before_it():
+    """An amendment once moved the day of declaration, and a correction after release was not noted; the log knows both."""
     firm = make.firm()
-    declaration, other = make.declaration(firm), make.declaration(firm)
+    declaration, corrected, other = make.declaration(firm), make.declaration(firm, "released"), make.declaration(firm)
     first = declaration.lodged_at
     call = {"number": declaration.unified_number, "principal": make.principal(firm), "reason": "x"}
     amended = lodgement.amend(message=declaration.message | {"remarks": "x"}, **call)
-    moved = Declaration.objects.filter(pk=declaration.pk)
-    moved.update(lodged_at=amended.amended_at, amended_at=None)
-    with connection.cursor() as cursor:
-        cursor.execute(importlib.import_module("declarations.migrations.0005_first_lodgement_stays").FIRST)
-    declaration.refresh_from_db()
-    assert first <= declaration.lodged_at < declaration.amended_at
-    other.refresh_from_db()
-    assert other.amended_at is None
+    Declaration.objects.filter(pk=declaration.pk).update(lodged_at=amended.amended_at, amended_at=None)
+    with transaction.atomic():
+        log.append(
+            type="declaration.corrected",
+            subject=("declaration", corrected.unified_number),
+            actor="test",
+            audience=[],
+            data={},
+        )
+    for _ in range(2):  # a database may have read its log for the first of the two before
+        with connection.cursor() as cursor:
+            cursor.execute(importlib.import_module("declarations.migrations.0008_filled_from_files_and_log").DAYS)
+        declaration.refresh_from_db()
+        assert first <= declaration.lodged_at < declaration.amended_at
+        lodged_at = corrected.lodged_at
+        corrected.refresh_from_db()
+        said = Event.objects.get(subject_number=corrected.unified_number, type="declaration.corrected")
+        assert (corrected.lodged_at, corrected.amended_at) == (lodged_at, said.occurred_at)
+        other.refresh_from_db()
+        assert other.amended_at is None

@@ -63,8 +63,8 @@ def test_the_page_of_partners_says_what_waits_fails_lacks_and_when_we_last_agree
     }  # fmt: skip
     Endpoint.objects.update(spared_until=timezone.now() + timedelta(minutes=5))
     assert "暂缓至" in row(desk)["hooks"]
-    Endpoint.objects.update(state="disabled", state_reason="410")
-    assert row(desk)["hooks"] == "停用 410"
+    Endpoint.objects.update(state="disabled", state_reason=Endpoint.Reason.GONE)
+    assert row(desk)["hooks"] == "停用 已应答 410"
     endpoints.resume(endpoint_id=endpoint.pk, principal=None)
     endpoints.delete(endpoint_id=endpoint.pk, principal=principal_of(partner.organisation))
     assert row(desk)["hooks"] == "—"

@@ -123,7 +123,7 @@ def test_410_disables_the_endpoint_and_tells_its_owner(receiver, subscribe):
     say("D2", audience=[firm.pk])
     deliver()
     endpoint.refresh_from_db()
-    assert (endpoint.state, endpoint.state_reason) == ("disabled", "410 Gone")
+    assert (endpoint.state, endpoint.state_reason) == ("disabled", "gone")
     notice = Event.objects.get(type="webhook_endpoint.disabled")
     assert notice.audience == [firm.pk]
     due_now()

@@ -221,6 +221,18 @@ def test_a_kind_the_agreement_does_not_name_is_refused(partner):
     assert InboxMessage.objects.count() == 0
 
 
+def test_of_a_type_the_agreement_does_not_cover_the_frame_is_taken_and_nothing_of_its_data(db):
+    partner = make_partner(secret=SECRET, incoming=TERMS | {"types": ["declaration.released"]})
+    assert send(message()).json() == {"status": "applied", "seq": 1}
+    assert send(message(seq=2, type="declaration.released")).json() == {"status": "applied", "seq": 2}
+    assert [event.data for event in MirrorEvent.objects.order_by("sequence")] == [{}, {"state": "s2"}]
+    send(message(seq=3, dataschema="x/9"))
+    waiting = Quarantine.objects.get()
+    InboxMessage.objects.filter(pk=waiting.message_id).update(body=orjson.dumps(message(seq=3)))
+    assert inbox.run_again(quarantine_id=waiting.pk, actor=SYSTEM).state == "applied"
+    assert Mirror.objects.get(partner=partner).data == {"state": "s2"}
+
+
 def test_a_five_megabyte_body_is_refused(partner):
     answer = send(message(data={"x": "y" * 5_000_000}))
     assert refused(answer, 413, "too-large")
@@ -247,6 +259,8 @@ def test_deep_nesting_waits_in_quarantine(partner):
         ({"specversion": "0.3"}, "validation-failed"),
         ({"subjectnumber": "x" * 81}, "validation-failed"),
         ({"data": {"state": "\x00"}}, "validation-failed"),
+        ({"data": {"state": 1e25}}, "validation-failed"),
+        ({"data": {"state": [-(10**20)]}}, "validation-failed"),
     ],
 )
 def test_what_cannot_be_understood_waits_in_quarantine(partner, changes, code):

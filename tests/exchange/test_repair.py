@@ -3,10 +3,15 @@ what we hold of it on the other."""
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from datetime import timedelta
 
 import orjson
 import pytest
+import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from exchange import agreements, digests, feeds, inbox, reconciliation, vault
@@ -14,7 +19,7 @@ from exchange.models import DigestReport, InboxMessage, Mirror, MirrorEvent, Par
 from parties import registration
 from parties.principals import SYSTEM
 from tests.exchange.conftest import TERMS, make_partner, say, share, terms_of
-from tests.exchange.test_inbox import message
+from tests.exchange.test_inbox import SECRET, message, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,6 +102,73 @@ def test_where_very_much_differs_the_whole_feed_is_read_in_as_many_rounds_as_it_
     assert held() == before
 
 
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """The paths asked of the partner, in turn."""
+    found: list[str] = []
+    ask = reconciliation.Line._ask
+
+    def note(line, method, path, **options):
+        found.append(path)
+        return ask(line, method, path, **options)
+
+    monkeypatch.setattr(reconciliation.Line, "_ask", note)
+    return found
+
+
+def many_mirrored(partner, count: int) -> None:
+    for n in range(count):
+        say(f"D{n}", data={"state": "lodged"})
+    share()
+    sender = inbox.sender(partner.code)
+    for _, body in feeds.read_after(partner, terms_of(partner), 0, limit=1000):
+        inbox.take(sender, body.encode())
+
+
+def test_a_mirror_wiped_whole_is_seen_by_its_sums_and_not_looked_for_bucket_by_bucket(partner, asked, monkeypatch):
+    many_mirrored(partner, 60)
+    before = held()
+    wipe()
+    monkeypatch.setattr(reconciliation, "ONE_BY_ONE", 10)
+    report = again(partner)
+    assert (report.differing, report.repaired, report.agrees, held() == before) == (60, 60, True, True)
+    assert asked.count("/exchange/digest") == 2
+
+
+def test_narrowing_ends_where_more_differs_than_is_asked_for_one_by_one(partner, asked, monkeypatch):
+    """As many subjects on both sides, but other sums: the counts of a day say nothing."""
+    many_mirrored(partner, 60)
+    Mirror.objects.update(count=9)
+    monkeypatch.setattr(reconciliation, "ONE_BY_ONE", 10)
+    report = again(partner)
+    assert (report.differing > 10, report.agrees) == (True, False)
+    assert asked.count("/exchange/digest") <= 3 * (2 + 11), "a day and eleven buckets, three times"
+    assert Mirror.objects.filter(count=1).count() == 10
+
+
+def test_a_feed_that_is_half_read_is_read_on_before_anything_is_narrowed_down(mirrored, asked, monkeypatch):
+    wipe()
+    Partner.objects.filter(pk=mirrored.pk).update(pulled_to=1)
+    monkeypatch.setattr(reconciliation, "PAGE", 2)
+    monkeypatch.setattr(reconciliation, "READ_SECONDS", -1.0)
+    assert not again(mirrored).agrees
+    assert asked.count("/exchange/digest") == 2, "what differs before and after, by the sums"
+
+
+def test_what_comes_while_a_difference_is_repaired_is_no_difference(mirrored, monkeypatch):
+    Mirror.objects.filter(subject_number="D1").update(count=9)
+    pages = reconciliation._pages
+
+    def and_then_one_more(*asked, **subject):
+        yield from pages(*asked, **subject)
+        say("D4", data={"state": "lodged"})
+        share()  # the partner counts it as given, and its delivery is on its way
+
+    monkeypatch.setattr(reconciliation, "_pages", and_then_one_more)
+    report = again(mirrored)
+    assert (report.differing, report.repaired, report.agrees, report.details["left"]) == (1, 1, True, [])
+
+
 def test_a_damaged_sum_and_events_of_another_history_give_way(mirrored):
     before = held()
     Mirror.objects.filter(subject_number="D1").update(count=9, data={"state": "never"})
@@ -112,7 +184,8 @@ def test_a_damaged_sum_and_events_of_another_history_give_way(mirrored):
     assert held() == before
 
 
-def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, monkeypatch):
+@pytest.mark.parametrize("minutes", [0, 10], ids=["clocks agree", "ours is ahead of the database's"])
+def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, monkeypatch, minutes):
     Mirror.objects.filter(subject_number="D1").update(count=9)
     sender, pages = inbox.sender(mirrored.code), reconciliation._pages
 
@@ -122,9 +195,51 @@ def test_an_event_that_comes_while_its_subject_is_repaired_is_kept(mirrored, mon
             inbox.take(sender, orjson.dumps(message("D1", 3, data={"state": "cleared"})))
 
     monkeypatch.setattr(reconciliation, "_pages", and_then_one_more)
-    again(mirrored)
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+        again(mirrored)
     one = Mirror.objects.get(subject_number="D1")
     assert (one.count, one.sequence, one.data["state"]) == (3, 3, "cleared")
+
+
+def waits_for_a_lock(process: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s", [process])
+        return cursor.fetchone()[0] > 0
+
+
+def test_an_event_that_is_pushed_while_its_subject_is_rebuilt_with_it_waits_and_is_known(mirrored, monkeypatch):
+    """Both take the mirror before the message: otherwise PostgreSQL would end one of them as a deadlock."""
+    say("D1", type="declaration.released", data={"state": "cleared"})
+    share()
+    (*_, (_, body)) = feeds.read_after(mirrored, terms_of(mirrored), 0, limit=100)
+    processes: queue.Queue[int] = queue.Queue()
+    answers: list[object] = []
+
+    def push() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            processes.put(cursor.fetchone()[0])
+        try:
+            answers.append(inbox.take(inbox.sender(mirrored.code), body.encode())["status"])
+        except Exception as error:
+            answers.append(error)
+        finally:
+            connection.close()
+
+    pushing = threading.Thread(target=push)
+    take_all = reconciliation._take_all
+
+    def when_the_push_waits(*given):
+        pushing.start()
+        process, started = processes.get(timeout=20), time.monotonic()
+        while not waits_for_a_lock(process) and time.monotonic() - started < 20:
+            time.sleep(0.01)
+        return take_all(*given)
+
+    monkeypatch.setattr(reconciliation, "_take_all", when_the_push_waits)
+    report = again(mirrored)
+    pushing.join()
+    assert (answers, report.differing, report.agrees) == (["duplicate"], 1, True)
 
 
 def test_a_gap_is_closed_by_pulling_its_subject(mirrored):
@@ -157,6 +272,72 @@ def test_an_owner_who_has_nothing_new_for_a_gap_is_not_asked_again_at_once(mirro
     assert reconciliation.due(now, nightly=None, every=0, missing_after=0).filter(missing=True).exists()
 
 
+def a_gap(partner: Partner, number: str) -> None:
+    MirrorEvent.objects.filter(subject_number=number, sequence=1).delete()
+    inbox.refold(partner.pk, "declaration", number)
+    Partner.objects.filter(pk=partner.pk).update(missing_since=timezone.now() - timedelta(seconds=5))
+    partner.refresh_from_db()
+
+
+def missing(partner: Partner) -> bool:
+    due = reconciliation.due(timezone.now(), nightly=None, every=0, missing_after=0)
+    return due.filter(pk=partner.pk, missing=True).exists()
+
+
+def test_a_gap_that_opens_while_its_subject_is_asked_for_is_asked_for_at_once(mirrored, monkeypatch):
+    a_gap(mirrored, "D2")
+    sender, pages = inbox.sender(mirrored.code), reconciliation._pages
+
+    def and_then_another_gap(*asked, **subject):
+        inbox.take(sender, orjson.dumps(message("D2", 9, 8)))
+        yield from ((events[1:], following) for events, following in pages(*asked, **subject))
+
+    monkeypatch.setattr(reconciliation, "_pages", and_then_another_gap)
+    reconciliation.pull_missing(mirrored)
+    assert missing(mirrored)
+
+
+def test_a_gap_for_which_its_owner_could_not_be_asked_stays_due(mirrored, receiver):
+    a_gap(mirrored, "D2")
+    Partner.objects.filter(pk=mirrored.pk).update(base_url=receiver(lambda received, nth: 503).url)
+    mirrored.refresh_from_db()
+    with pytest.raises(reconciliation.Unreachable):
+        reconciliation.pull_missing(mirrored)
+    assert missing(mirrored)
+
+
+def test_a_partner_from_whom_nothing_may_be_taken_is_not_asked(mirrored, receiver):
+    hook = receiver()
+    make_partner("520000", incoming=None, base_url=hook.url)
+    reconciliation.attend(every=3600)
+    assert hook.received == []
+    assert not Partner.objects.exclude(last_error="").exists()
+
+
+def test_the_pause_grows_while_a_partner_cannot_be_asked_and_ends_when_it_is_heard_of(receiver):
+    hook = receiver(lambda received, nth: 503)
+    partner = make_partner(base_url=hook.url, secret=SECRET)
+    pauses = []
+    for _ in range(6):
+        Partner.objects.update(spared_until=None)
+        reconciliation.attend()
+        partner.refresh_from_db()
+        pauses.append(round((partner.spared_until - timezone.now()).total_seconds(), -1))
+    assert (pauses[-1], partner.asked_in_vain) == (reconciliation.MOST_PAUSE, 6)
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 20
+    send(message())
+    partner.refresh_from_db()
+    assert partner.spared_until is None
+
+
+def test_a_partner_that_answers_again_begins_with_the_shortest_pause(mirrored):
+    Partner.objects.filter(pk=mirrored.pk).update(asked_in_vain=5, last_error="HTTP 503")
+    again(mirrored)
+    mirrored.refresh_from_db()
+    assert (mirrored.asked_in_vain, mirrored.last_error) == (0, "")
+
+
 def test_what_a_partner_answers_that_is_no_digest_spares_it_and_stops_nobody_else(mirrored, receiver):
     hook = receiver()
     other = make_partner("520000", base_url=hook.url)
@@ -184,6 +365,19 @@ def test_a_narrower_agreement_cuts_down_the_mirrors(mirrored):
     assert InboxMessage.objects.exists(), "what came is kept as it came"
 
 
+def test_cutting_down_goes_on_where_the_last_run_stopped(mirrored):
+    narrow = TERMS | {"fields": {"declaration.*": ["state"]}}
+    agreements.agree(partner=mirrored, direction="in", actor=SYSTEM, **narrow)
+    assert [inbox.obey(seconds=-1, batch=2) for _ in range(2)] == [2, 1]
+    narrower = TERMS | {"fields": {"declaration.*": ["port"]}}
+    agreements.agree(partner=mirrored, direction="in", actor=SYSTEM, **narrower)
+    assert inbox.obey(seconds=-1, batch=2) == 2, "another version begins with the first mirror"
+    assert inbox.obey(seconds=-1, batch=2) == 1
+    assert inbox.obey(seconds=-1, batch=2) == 0
+    mirrored.refresh_from_db()
+    assert (mirrored.obeyed, mirrored.obeyed_to) == (3, None)
+
+
 def test_mirrors_agree_after_the_owner_narrowed_what_it_shares(mirrored):
     narrow = TERMS | {"fields": {"declaration.*": ["state"]}}
     agreements.agree(partner=mirrored, direction="out", actor=SYSTEM, **narrow)
@@ -192,6 +386,21 @@ def test_mirrors_agree_after_the_owner_narrowed_what_it_shares(mirrored):
     assert report.agrees
     assert {str(data) for data in Mirror.objects.values_list("data", flat=True)} == {"{'state': 'released'}"}
     assert digests.groups(digests.GIVEN, mirrored) == digests.groups(digests.RECEIVED, mirrored)
+
+
+def test_a_type_taken_out_on_both_sides_leaves_the_frame_and_both_agree(mirrored):
+    fewer = TERMS | {"types": ["declaration.released", "bill.*"]}
+    for direction in ("out", "in"):
+        agreements.agree(partner=mirrored, direction=direction, actor=SYSTEM, **fewer)
+    inbox.obey()
+    assert again(mirrored).agrees
+    before = held()
+    wipe()
+    report = again(mirrored)
+    assert (report.differing, report.repaired, report.agrees) == (3, 3, True)
+    assert held() == before
+    assert held()[0] == ("D1", 2, 2, 0, {"state": "released"}, "declaration.released")
+    assert MirrorEvent.objects.filter(type="declaration.lodged", data={}).count() == 3
 
 
 def test_a_comparison_an_operator_wants_is_made_by_the_sweep(mirrored):

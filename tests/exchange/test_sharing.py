@@ -269,6 +269,17 @@ def test_a_report_of_the_other_side_is_kept_beside_ours(partner, api):
     assert api(stranger.organisation).get("/api/v1/exchange/reports").json()["results"] == []
 
 
+def test_a_number_past_64_bits_is_refused_and_the_reports_can_still_be_read(api):
+    """Kept as a whole number, it could be told to nobody any more: every page that holds it would fail."""
+    caller = api(make_partner().organisation)
+    report = {"started_at": "2026-11-23T18:00:00Z", "agrees": True, "details": {"n": [1, 1e25]}}
+    refused = caller.post("/api/v1/exchange/reports", report)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/details/n/1")
+    kept = {"started_at": "2026-11-23T18:00:00Z", "agrees": True, "details": {"n": 2**64 - 1, "x": 1.5e18}}
+    assert caller.post("/api/v1/exchange/reports", kept).status_code == 201
+    assert caller.get("/api/v1/exchange/reports").json()["results"][0]["details"] == kept["details"]
+
+
 def test_nothing_is_handed_out_twice_and_nobody_listening_costs_nothing(db):
     make.firm()
     log.publish()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import importlib
 from datetime import date
 
 import pytest
+from django.apps import apps
 
 from common.problems import Problem
 from parties import registration
@@ -33,6 +35,43 @@ def test_an_organisation_is_registered_once():
     with pytest.raises(Problem) as refused:
         make.firm(social_credit_code=code)
     assert (refused.value.status, refused.value.code) == (409, "organisation-exists")
+
+
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [str.lower, lambda code: code.translate(FULL_WIDTH), lambda code: f" {code[:8]}-{code[8:17]}-{code[17:]} "],
+    ids=["lower case", "full-width digits", "hyphens and blanks"],
+)
+def test_codes_are_kept_as_declarations_write_them_however_they_are_typed(typed):
+    """GB 32100 knows one way of writing a code; lodgement finds a party by that alone."""
+    code = make.credit_code()
+    firm = make.firm(social_credit_code=typed(code), customs_code=" 50019abcde")
+    firm.refresh_from_db()
+    assert (firm.social_credit_code, firm.customs_code) == (code, "50019ABCDE")
+    assert registration.find_registered(code, None) == firm.pk
+    with pytest.raises(Problem) as refused:
+        make.firm(social_credit_code=code)
+    assert refused.value.code == "organisation-exists"
+
+
+def test_what_is_left_of_a_code_without_its_blanks_may_be_nothing():
+    assert make.firm(social_credit_code=" - ", customs_code=" ").social_credit_code is None
+
+
+def test_codes_kept_as_they_were_typed_are_written_as_declared():
+    migration = importlib.import_module("parties.migrations.0005_credit_codes_as_declared")
+    typed, twin, plain = make.firm(), make.firm(), make.firm()
+    code = typed.social_credit_code
+    for firm, kept in ((typed, code.lower()), (twin, plain.social_credit_code.lower())):
+        Organisation.objects.filter(pk=firm.pk).update(social_credit_code=kept)
+    migration.write_as_declared(apps, None)
+    found = dict(Organisation.objects.values_list("pk", "social_credit_code"))
+    assert found == {
+        typed.pk: code, twin.pk: plain.social_credit_code.lower(), plain.pk: plain.social_credit_code,
+    }  # fmt: skip
 
 
 def test_registration_is_an_event_the_organisation_may_read():

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from portfees import sheets, sources
+from portfees.models import BodyClass
 from tests import make
 from tests.portfees.conftest import item
 from tests.portfees.test_catalogues import draft, published
@@ -155,7 +156,16 @@ def test_the_area_decides_between_the_lists_of_a_body(terminal, api, firm, dolla
     published(terminal, item(rate=Decimal(300)), area="East")
     assert quoted(api, firm, area="East")[0]["total_cny"] == "600.00"
     assert quoted(api, firm, area="West")[0]["total_cny"] == "1000.00"
-    assert quoted(api, firm)[0]["problem"]["code"] == "choose-body"
+    assert quoted(api, firm)[0]["total_cny"] == "1000.00", "the list of the whole port, as for an invoice"
+
+
+@pytest.mark.parametrize("body_class", [BodyClass.TERMINAL, BodyClass.GOVERNMENT])
+def test_of_a_body_with_lists_of_areas_alone_the_area_is_asked_for(terminal, api, firm, dollar, body_class):
+    for area, rate in (("West", 500), ("East", 300)):
+        published(terminal, item(rate=Decimal(rate)), area=area, body_class=body_class)
+    found = quoted(api, firm)[0]["problem"]
+    assert (found["code"], {one["area"] for one in found["choices"]}) == ("choose-body", {"West", "East"})
+    assert quoted(api, firm, area="East")[0]["total_cny"] == "600.00"
 
 
 def test_a_port_without_a_whole_price_says_why_beside_the_others(terminal, api, firm, dollar):

@@ -28,13 +28,6 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared real t
 HEAD = "code,kind,origin,rate,valid_from,last_day\n"
 
 
-@pytest.fixture(autouse=True)
-def _no_old_book():
-    lookup.forget()
-    yield
-    lookup.forget()
-
-
 def write(tmp_path: Path, text: str, name: str = "measures.csv", encoding: str = "utf-8") -> Path:
     path = tmp_path / name
     path.write_bytes(text.encode(encoding))
