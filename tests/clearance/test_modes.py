@@ -401,7 +401,16 @@ def test_a_summary_is_picked_up_and_completed_under_its_number(carrier):
     with pytest.raises(Problem) as caught:
         complete(transport_document_number="OTHER", document_type="  5   ")
     assert set(codes(caught)) >= {"not-full", "differs-from-summary"}
+    other = [{"container_number": container(), "container_type": "11", "item_numbers": "1", "shared_load": "0"}]
+    for changes in (
+        {"containers": []}, {"containers": other}, {"containers": [*full["containers"], *other]},
+        {"declarant_code": "5001960002"},
+    ):  # fmt: skip
+        with pytest.raises(Problem) as caught:
+            complete(**changes)
+        assert "released-with-it" in codes(caught), "a hold on what was picked up stays a hold on the declaration"
     number = declaration.customs_number
+    full["containers"] = [box | {"goods_weight": "20000"} for box in full["containers"]]
     assert complete().state == "lodged"
     # The goods are gone: what they were let go for stands, though the full declaration is not accepted yet.
     with pytest.raises(Problem) as caught:
