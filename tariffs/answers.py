@@ -6,7 +6,7 @@ from typing import Any
 
 from common.text import side
 
-from .assessment import TAXES, Assessment, ItemResult
+from .assessed import TAXES, Assessment, ItemResult
 from .basis import FORMULAS
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from common.problems import Problem
 from common.text import side
-from tariffs.assessment import Assessment, assess
+from tariffs.assessed import Assessment
+from tariffs.assessment import assess
 from tariffs.book import Measure
 from tariffs.inputs import from_json
 from tariffs.rates import parse
