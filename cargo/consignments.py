@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cargo.models import Consignment
 from events.log import append
+from events.models import Event
 from parties.principals import Principal
 
 
@@ -37,10 +38,21 @@ def claim(consignment_id: int, *, declaration_number: str, audience: Iterable[in
     return row
 
 
-def unclaim(consignment_id: int, *, declaration_number: str, heir: str = "") -> None:
+def unclaim(consignment_id: int, *, declaration_number: str, heir: str = "", audience: Iterable[int] = ()) -> None:
     """A declaration claims these goods no more (withdrawn, rejected, of another bill now): they are ``heir``'s, another
-    one that declares a part of them, or free."""
-    Consignment.objects.filter(pk=consignment_id, declaration_number=declaration_number).update(declaration_number=heir)
+    one that declares a part of them, or free. Seen from now on by those of the manifest, as its event named them, and by
+    ``audience``, the parties of the declarations that still claim them.
+
+    Called in the caller's transaction; locks the consignment."""
+    row = Consignment.objects.select_for_update().get(pk=consignment_id)
+    if row.declaration_number == declaration_number:
+        row.declaration_number = heir
+    declared = Event.objects.filter(
+        subject_kind="consignment", subject_number=row.reference, type="consignment.declared"
+    ).first()
+    if declared is not None:
+        row.audience = sorted({*declared.audience, *audience})
+    row.save(update_fields=["declaration_number", "audience"])
 
 
 def release(consignment_id: int, *, declaration_number: str, at: datetime, principal: Principal) -> None:

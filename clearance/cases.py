@@ -11,7 +11,7 @@ from django.utils import timezone
 from cargo import places
 from cargo.models import Consignment, Place
 from clearance import goods, references
-from clearance.models import Case, Confirmation
+from clearance.models import Case, Confirmation, InspectionOrder
 from clearance.modes import MODES, STEPS, of_message
 from common.days import legal_day, today
 from common.problems import Fault, Problem, conflict, invalid, not_found
@@ -106,6 +106,10 @@ def choose_mode(*, number: str, mode: str, place: str = "", principal: Principal
             raise invalid(faults)
         if declaration.state in OVER:
             raise conflict("over", T("报关单已放行或撤销", "The declaration is released or withdrawn"))
+        if InspectionOrder.objects.open().filter(declaration=declaration).exists():
+            raise conflict(
+                "inspection-open", T("查验尚未完成，不能更改模式", "An inspection is open; the mode cannot be changed")
+            )
         if case.mode in ("two_step", "transit") or case.confirmations.exists():
             raise conflict(
                 "mode-begun", T("现有模式已开始，不能更改", "The present mode has begun; it cannot be changed")
@@ -171,7 +175,10 @@ def _confirmable(number: str, step: str, principal: Principal) -> str:
             raise Problem(403, "not-your-duty", T("不属您的职责", "This is not among your duties"))
         return visible(number, principal).unified_number
     if principal.is_customs or principal is SYSTEM:
-        return number
+        found = Declaration.objects.declared().numbered(number, principal).first()
+        if found is None:
+            raise not_found()
+        return found.unified_number
     if STEPS[step][1] == "customs":
         raise Problem(403, "not-permitted", T("此步骤由海关确认", "Customs confirms this step"))
     case = (

@@ -11,6 +11,7 @@ from clearance.conditions import manifest_required
 from declarations.checks.registry import Context, Finding, Severity, register
 from declarations.models import Declaration
 from tariffs import lookup
+from tariffs.book import FULL_CODE
 
 
 @register(
@@ -93,8 +94,8 @@ def goods_of_some_kinds_need_a_designated_site(declaration: Declaration, context
 
 #: Supervision conditions that ask for an inspection, not for a licence (监管条件 A、B).
 NOT_LICENCES = frozenset("AB")
-#: What a summary says of goods to be inspected beyond their nine items.
-OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose")
+#: What a summary says of goods to be inspected beyond their nine items, the ten-digit code and the container apart.
+OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose", "goods_limits")
 
 
 @register(
@@ -110,6 +111,10 @@ OF_INSPECTED = ("inspection_name", "goods_attributes", "purpose")
             "商品 {code} 涉检，概要申报缺少：{missing}",
             "Goods of code {code} are inspected; the summary does not say: {missing}",
         ),
+        "summary-code": (
+            "编码 {code} 项下有涉证或涉检商品，概要申报须填十位商品编号",
+            "Some goods under code {code} need a licence or are inspected; the summary must give the ten-digit code",
+        ),
         "summary-container": (
             "涉证、涉检商品 {code} 未与集装箱对应",
             "No container is said to hold the goods of code {code}, which need a licence or inspection",
@@ -121,7 +126,8 @@ def a_summary_says_more_of_licensed_and_inspected_goods(
     declaration: Declaration, context: Context
 ) -> Iterator[Finding]:
     """Beyond the nine items of every summary, restricted goods say two and goods to be inspected five more (GACC 2019 No. 127);
-    which goods these are is asked of the tariff, not of the declarant. An officer looks at what is missing."""
+    which goods these are is asked of the tariff, not of the declarant: of all goods under a code of six digits. An officer looks
+    at what is missing."""
     if not duties.applies() or not duties.is_summary(declaration):
         return
     book = lookup.current()
@@ -132,18 +138,19 @@ def a_summary_says_more_of_licensed_and_inspected_goods(
     held = {number.strip() for numbers in boxes for number in numbers}
     declared = context.message.get("goods_items") or []
     for index, item in enumerate(context.items):
-        line = book.commodity(item.commodity_code, context.day)
-        if line is None:
-            continue
+        lines = book.goods_of(item.commodity_code, context.day)
         at, said = f"/goods_items/{index}", declared[index] if index < len(declared) else {}
-        licensed = "".join(code for code in line.documents if code not in NOT_LICENCES)
+        licensed = "".join(sorted({code for line in lines for code in line.documents} - NOT_LICENCES))
+        inspected = any(line.inspection for line in lines)
+        if (licensed or inspected) and len(item.commodity_code) < FULL_CODE:
+            yield Finding("summary-code", Severity.REVIEW, f"{at}/commodity_code", {"code": item.commodity_code}, 20)
         if licensed and not _licence(declaration, context, said):
             params = {"code": item.commodity_code, "documents": licensed}
             yield Finding("summary-licence", Severity.REVIEW, at, params, 20)
-        if line.inspection and (missing := [name for name in OF_INSPECTED if not said.get(name)]):
+        if inspected and (missing := [name for name in OF_INSPECTED if not said.get(name)]):
             params = {"code": item.commodity_code, "missing": ", ".join(missing)}
             yield Finding("summary-inspection", Severity.REVIEW, at, params, 20)
-        if (licensed or line.inspection) and boxes and str(item.item_number) not in held:
+        if (licensed or inspected) and boxes and str(item.item_number) not in held:
             yield Finding("summary-container", Severity.REVIEW, at, {"code": item.commodity_code}, 20)
 
 

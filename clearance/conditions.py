@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from django.conf import settings
 
 from cargo import places
-from clearance import duties, goods, references
+from clearance import duties, goods, references, summary_goods
 from clearance.models import Case, ChangeRequest, Hold, InspectionOrder, PenaltyCase
 from clearance.modes import MODES
-from common.days import legal_day, today
-from common.problems import Fault, Problem
+from common.days import legal_day
+from common.problems import Fault
 from common.text import T
 from declarations.checks.registry import render
 from declarations.models import Declaration
-from tariffs import fixing
-from tariffs.models import Guarantee
 
 Condition = Callable[[Declaration, Case], Fault | None]
 
@@ -122,25 +119,10 @@ def duty_paid(declaration: Declaration, case: Case) -> Fault | None:
 
 
 def summary_guarantee(declaration: Declaration, case: Case) -> Fault | None:
-    """Dutiable goods of a summary go only against a guarantee that covers them (GACC 2019 No. 127). What they will owe is
-    asked of the tariff; where a summary says too little for that, some of a guarantee must be free."""
-    if not duties.applies() and declaration.message.get("guarantee_release") != "1":
-        return None
-    due = _owed(declaration) if duties.applies() else None
-    if due == 0:
-        return None
-    rows = Guarantee.objects.filter(organisation_id__in=declaration.parties)
-    if any(row.holds_on(today()) and (row.free() >= due if due is not None else row.free() > 0) for row in rows):
+    """Dutiable goods of a summary go only against a guarantee that covers them (GACC 2019 No. 127)."""
+    if summary_goods.covered(declaration):
         return None
     return _missing("guarantee", "涉税概要申报须有足额有效担保", "A dutiable summary needs a guarantee that covers it")
-
-
-def _owed(declaration: Declaration) -> Decimal | None:
-    """What the goods owe by the tariff of today; None where the summary does not say enough to work it out."""
-    try:
-        return fixing.quote(duties.request_of(declaration)).payable
-    except Problem:
-        return None
 
 
 def site(declaration: Declaration, case: Case) -> Fault | None:

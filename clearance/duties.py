@@ -15,8 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone, translation
 
 from cargo.models import Consignment
@@ -32,9 +31,9 @@ from events.log import append
 from events.models import Event
 from parties.models import Officer
 from parties.principals import SYSTEM, Principal
-from tariffs import fixing, inputs, lookup, memos
+from tariffs import fixing, guarantees, inputs, lookup, memos
 from tariffs.inputs import Adjustment, AssessmentInput, Fee, Item
-from tariffs.models import DutyMemo, Guarantee, StoredAssessment
+from tariffs.models import DutyMemo, StoredAssessment
 
 #: States in which duties are fixed: accepted, and not released yet.
 STATES = ("accepted", "held", "under_inspection")
@@ -337,7 +336,8 @@ def assess(number: str, states: tuple[str, ...] = STATES) -> StoredAssessment | 
         previous, last = fixing.latest(number), _last(declaration)
         try:
             request = request_of(declaration)
-            if previous is not None and previous.request == inputs.to_json(request):
+            same = previous is not None and previous.request == inputs.to_json(request)
+            if previous is not None and same and not memos.fell_away(number):  # what fell away is owed anew
                 if last is None or last.type == "duty.not_assessed":
                     _tell(declaration, "duty.confirmed", {"assessment": previous.number})
                 return None
@@ -376,10 +376,13 @@ def _tell(declaration: Declaration, kind: str, data: dict[str, Any], actor: str 
 
 
 def _reason(declaration: Declaration, previous: StoredAssessment | None, kept: fixing.Overrides) -> str:
-    """Why there is a new version; an officer must see that values or rates they fixed fell away with their item."""
-    reason = f"declaration version {declaration.version}"
-    dropped = len(previous.overrides) - len(kept) if previous is not None else 0
-    return f"{reason}; what customs had fixed fell away for {dropped} changed item(s)" if dropped else reason
+    """Why there is a new version, in both languages, for it is kept as text; an officer must see that values or rates they fixed
+    fell away with their item."""
+    zh, en = f"报关单第 {declaration.version} 版", f"declaration version {declaration.version}"
+    if dropped := len(previous.overrides) - len(kept) if previous is not None else 0:
+        zh += f"；{dropped} 项商品已变更，其海关核定内容失效"
+        en += f"; what customs had fixed fell away for {dropped} changed item(s)"
+    return f"{zh} / {en}"
 
 
 def issue(declaration: Declaration, stored: StoredAssessment, *, actor: str) -> None:
@@ -398,7 +401,7 @@ def issue(declaration: Declaration, stored: StoredAssessment, *, actor: str) -> 
         completed_on=day,
         audience=declaration.parties,
         actor=actor,
-        guarantee=_guarantee(declaration, payer, stored, day),
+        guarantee=_guarantee(declaration, payer, stored),
     )
     if memo is None or memo.state != DutyMemo.State.OPEN or memo.assessment_id != stored.pk:
         return  # nothing to pay, nothing to pay yet, or the memo that was told of stands
@@ -421,20 +424,13 @@ def _day(stored: StoredAssessment) -> date:
     return date.fromisoformat(stored.request["completed_on"])
 
 
-def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment, day: date) -> str | None:
+def _guarantee(declaration: Declaration, payer: int, stored: StoredAssessment) -> str | None:
     """The payer's guarantee that suffices, where release against one was asked for (担保验放标志). What the declaration itself
     draws on it does not count against it: a new memo takes the place of the old one."""
     if declaration.message.get("guarantee_release") != "1":
         return None
-    own = Sum(
-        "guaranteedraw__amount",
-        filter=Q(guaranteedraw__restored_at=None, guaranteedraw__memo__subject=declaration.unified_number),
-    )
-    accounts = Guarantee.objects.filter(organisation_id=payer).annotate(own=Coalesce(own, Decimal(0)))
-    for account in accounts.order_by("-summary", "number"):
-        if account.holds_on(day) and account.free() + account.own >= stored.payable:
-            return account.number
-    return None
+    found = guarantees.covering([payer], stored.payable, subject=declaration.unified_number)
+    return found[0].number if found else None
 
 
 def fall_away(number: str) -> None:
@@ -477,6 +473,7 @@ def settle_by_hand(*, number: str, reason: str, principal: Principal) -> Declara
         last = _last(declaration)
         if declaration.state not in STATES or last is None or last.type != "duty.not_assessed":
             raise conflict("not-for-hand", T("此报关单无须人工核定税费", "Its duties need no settling by hand"))
+        guarantees.restore(guarantees.goods_of(declaration.unified_number))
         _tell(declaration, "duty.settled_by_hand", {"reason": reason.strip()}, principal.actor)
         return declaration
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from django.db import transaction
 
 from clearance import duties, requests
-from common.days import today
 from common.problems import conflict
 from common.text import T
 from declarations.models import Declaration
 from parties.principals import Principal
 from tariffs import fixing, memos, payments, refunds
+from tariffs.guarantees import covering
 from tariffs.models import DutyMemo, Guarantee, Payment, RefundConfirmation, StoredAssessment
 
 
@@ -22,8 +22,7 @@ def needs_hand(declaration: Declaration) -> bool:
 
 def guarantees(memo: DutyMemo) -> list[Guarantee]:
     """The payer's accounts that would secure the memo today."""
-    rows = Guarantee.objects.filter(organisation_id=memo.payer_id).order_by("-summary", "number")
-    return [row for row in rows if row.holds_on(today()) and row.free() >= memo.amount]
+    return covering([memo.payer_id], memo.amount, subject=memo.subject)
 
 
 def pay_by_hand(*, number: str, reference: str, principal: Principal) -> Payment:

@@ -6,6 +6,7 @@ of them are released. A withdrawn or rejected declaration lays no claim to goods
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -69,9 +70,10 @@ def _means(declaration: Declaration, row: Consignment) -> bool:
 def bind_to(case: Case, declaration: Declaration, found: Consignment | None) -> None:
     if found is None:
         return
-    first = found.declaration_number
-    if first and not claimants(found.pk).filter(unified_number=first).exists():
-        consignments.unclaim(found.pk, declaration_number=first)
+    if first := found.declaration_number:
+        others = list(claimants(found.pk))
+        if all(one.unified_number != first for one in others):
+            consignments.unclaim(found.pk, declaration_number=first, audience=_parties(others))
     claimed = consignments.claim(found.pk, declaration_number=declaration.unified_number, audience=declaration.parties)
     if claimed is None:
         return
@@ -96,11 +98,17 @@ def let_go(case: Case) -> None:
     case.save(update_fields=["consignment"])
     others = list(claimants(bound.pk))
     heir = others[0].unified_number if others else ""
-    consignments.unclaim(bound.pk, declaration_number=case.declaration.unified_number, heir=heir)
+    consignments.unclaim(
+        bound.pk, declaration_number=case.declaration.unified_number, heir=heir, audience=_parties(others)
+    )
     if others:
         release(bound.pk, principal=SYSTEM)
     else:
         Deadline.objects.filter(consignment=bound, missed_at=None).update(met_at=None)
+
+
+def _parties(declarations: Iterable[Declaration]) -> set[int]:
+    return {one for declaration in declarations for one in declaration.parties}
 
 
 def release(consignment_id: int, *, principal: Principal, at: datetime | None = None) -> None:
@@ -134,8 +142,9 @@ def in_container(consignment_ids: list[int], container: str) -> list[Declaration
 
 
 def differences(declaration: Declaration, row: Consignment) -> list[Finding]:
-    """Packages, weight and containers that are not those of the manifest bill; what several declarations of one bill
-    declare is added up, and an officer looks at what remains."""
+    """Packages, weight and containers that are not those of the manifest bill. What several declarations of one bill declare
+    is added up, and an officer looks at what remains; so with one that declares less alone, for the others may be yet to
+    come. More than the manifest's is none of them."""
     others = _sharing(declaration)
     found = [*_quantities(declaration, others, row)]
     listed = set(row.stuffings.values_list("equipment_id", flat=True))
@@ -152,10 +161,8 @@ def differences(declaration: Declaration, row: Consignment) -> list[Finding]:
         for one in Container.objects.filter(declaration__in=others).values_list("container_number", flat=True)
     }
     if missing := sorted(listed - set(declared) - elsewhere):
-        severity = Severity.REVIEW if others else Severity.ERROR
-        found.append(
-            Finding("manifest-container-missing", severity, "/containers", {"container": ", ".join(missing)}, 20)
-        )
+        params = {"container": ", ".join(missing)}
+        found.append(Finding("manifest-container-missing", Severity.REVIEW, "/containers", params, 20))
     return found
 
 
@@ -182,7 +189,8 @@ def _quantities(declaration: Declaration, others: list[Declaration], row: Consig
         if not others:
             if mine != listed:
                 params = {"declared": _plain(mine), "manifest": _plain(listed)}
-                found.append(Finding(f"manifest-{code}", Severity.ERROR, f"/{pointer}", params, 20))
+                severity = Severity.REVIEW if mine < listed else Severity.ERROR
+                found.append(Finding(f"manifest-{code}", severity, f"/{pointer}", params, 20))
             continue
         total = mine + sum(getattr(one, pointer) or 0 for one in others)
         if total != listed:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from cargo.models import Consignment
-from clearance import cases, conditions, goods, inspections, references, selection
+from clearance import cases, conditions, goods, inspections, references, selection, summary_goods
 from clearance.models import Case, GateMove, Hold, InspectionOrder, Release
 from clearance.modes import MODES
 from common.problems import Fault, Problem
@@ -39,6 +39,7 @@ def attempt_locked(declaration: Declaration, case: Case, principal: Principal = 
         mode.pickup
         and not declaration.releases.filter(stage="pickup").exists()
         and not conditions.missing(declaration, case, mode.pickup)
+        and ("summary_guarantee" not in mode.pickup or summary_goods.secure(declaration, principal))
     ):
         _pickup(declaration, case, principal)
         return "pickup"
@@ -111,8 +112,9 @@ def review(*, number: str, principal: Principal) -> Case:
 
 def guard(declaration: Declaration) -> list[Fault]:
     """What stands in the way of a release through whatever door (declarations.decisions asks this): everything the mode
-    asks for. Selection is made now where the worker has not come to it, so that nobody is quicker than the rules; what
-    it sends to inspection stays. An officer who releases what it sent to review has looked at it."""
+    asks for. Selection is made now where the worker has not come to it, so that nobody is quicker than the rules. What it
+    sends to inspection stops this release; the refusal takes the orders back with everything else, and the worker makes them
+    again. An officer who releases what it sent to review has looked at it."""
     references.lock(references.of(declaration))
     case = cases.open_case(declaration)
     selection.select_locked(declaration, case)

@@ -99,15 +99,13 @@ def _bound(declaration: Declaration, message: dict[str, Any], pointer: str = "/m
     if not _gone(declaration):
         return []
     now = declaration.message
-    return [
-        Fault(
-            f"{pointer}/{name}",
-            "released-with-it",
-            T("放行所依据的内容不得修改", "The release rests on it; it cannot be changed"),
-        )
-        for name in RESTS_ON
-        if (message.get(name) or None) != (now.get(name) or None)
-    ]
+    return [stays(f"{pointer}/{name}") for name in RESTS_ON if (message.get(name) or None) != (now.get(name) or None)]
+
+
+def stays(pointer: str) -> Fault:
+    """What is said of a member that a release rests on and that was changed."""
+    text = T("放行所依据的内容不得修改", "The release rests on it; it cannot be changed")
+    return Fault(pointer, "released-with-it", text)
 
 
 AFTER_RELEASE = ("released", "cleared")

@@ -73,6 +73,7 @@ TYPES: dict[str, tuple[str, str, bool]] = {
     "duty.paid": ("税款缴纳", "Duties paid", False),
     "duty.refund_due": ("应退税款", "Refund of duties due", False),
     "duty.refunded": ("税款已退", "Duties given back", False),
+    "duty.goods_guaranteed": ("概要申报货物税款担保", "Duties of the summary's goods guaranteed", False),
     "duty.guaranteed": ("税款担保", "Duties guaranteed", False),
     "deadline.near": ("期限临近", "Time limit near", False),
     "deadline.missed": ("逾期", "Time limit missed", False),

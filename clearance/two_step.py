@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from clearance import cases, references
+from clearance import cases, references, requests
 from clearance.models import Case, Deadline
 from common.days import today
 from common.problems import Fault, conflict, invalid, not_found
@@ -25,6 +25,9 @@ BOUND = (
     "direction", "customs_office", "transport_document_number", "voyage_number", "transport_mode", "customs_procedure",
     "domestic_party_code",
 )  # fmt: skip
+
+#: Members that a pick-up rests on besides; what the summary left out may be added.
+PICKED_UP_WITH = tuple(name for name in requests.RESTS_ON if name not in (*BOUND, "document_type", "client_reference"))
 
 
 def complete(
@@ -102,7 +105,23 @@ def _binding(message: Any, declaration: Declaration) -> list[Fault]:
         for name in BOUND
         if getattr(declaration, name) and (message.get(name) or "") != getattr(declaration, name)
     ]
+    if declaration.releases.exists():
+        now = declaration.message
+        faults += [
+            requests.stays(f"/{name}")
+            for name in PICKED_UP_WITH
+            if now.get(name) and _said(message, name) != _said(now, name)
+        ]
     return faults
+
+
+def _said(message: dict[str, Any], name: str) -> Any:
+    """A member as far as a pick-up rests on it: of the containers which they are."""
+    value = message.get(name)
+    if name != "containers":
+        return value
+    rows = value if isinstance(value, list) else []
+    return {row.get("container_number") for row in rows if isinstance(row, dict)}
 
 
 def due_on(case: Case) -> date | None:

@@ -129,7 +129,7 @@ def _duties(declaration: Declaration, principal: Principal) -> dict[str, Any]:
         "version": assessment.number if assessment is not None else 0,
         "items": [(item.position, item.commodity_code) for item in declaration.goodsitem_set.all()],
         "by_hand": may and duty_desk.needs_hand(declaration),
-        "open": open_ if may else None,
+        "open": open_ if sees_to else None,  # after release too: what was asked for since is paid then
         "guarantees": duty_desk.guarantees(open_) if may and open_ else [],
     }
 

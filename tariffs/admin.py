@@ -18,11 +18,11 @@ from common.admin import DutyAdmin, ReadOnlyAdmin, ReadOnlyInline, caller, has_d
 from common.asked import day_or
 from common.days import today
 from common.problems import Problem, standard
-from common.text import T, pick
+from common.text import T, pick, side
 from parties.models import Officer
 
 from . import changes, fixing, loads, lookup, maps, memos, payments
-from .basis import NOTICES, text
+from .basis import Notice
 from .models import (
     CalendarDay,
     CommodityLine,
@@ -129,7 +129,7 @@ class WarnsOfTheCalendar(DutyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         coming = today() + timedelta(days=60)
         if not lookup.current().calendar.covers(coming):
-            messages.warning(request, text(NOTICES["calendar-missing"], year=coming.year))
+            messages.warning(request, Notice("calendar-missing", params={"year": str(coming.year)}).text(side()))
         return super().changelist_view(request, extra_context)
 
 

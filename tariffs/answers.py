@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .assessment import TAXES, Assessment, ItemResult
-from .basis import FORMULAS, text
+from common.text import side
+
+from .assessed import TAXES, Assessment, ItemResult
+from .basis import FORMULAS
 
 
 def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
-    request = found.request
+    request, language = found.request, side()
     totals: dict[str, dict[str, Any]] = {}
     items = []
     for result in found.items:
@@ -41,7 +43,7 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
                 "customs_value": result.value,
                 "rate_taken": _rate_taken(result),
                 "taxes": taxes,
-                "candidates": [candidate.as_json() for candidate in result.selection.candidates],
+                "candidates": [candidate.as_json(language) for candidate in result.selection.candidates],
             }
         )
     answer: dict[str, Any] = {
@@ -58,7 +60,7 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
         "customs_value": found.customs_value,
         "items": items,
         "totals": [
-            {"tax": tax, "name": text(FORMULAS[tax][0]), **totals[tax]} for tax in TAXES if tax in totals
+            {"tax": tax, "name": FORMULAS[tax][0][language], **totals[tax]} for tax in TAXES if tax in totals
         ],
         "late_declaration_fee": found.late_declaration_fee,
         "days_late": found.days_late,
@@ -70,7 +72,7 @@ def as_json(found: Assessment, *, explain: bool = False) -> dict[str, Any]:
              "quoted_on": rate.quoted_on}
             for rate in found.exchange_rates.values()
         ],
-        "notices": [notice.as_json() for notice in found.notices],
+        "notices": [notice.as_json(language) for notice in found.notices],
     }  # fmt: skip
     if explain:
         answer["explanation"] = explanation(found)
@@ -87,4 +89,5 @@ def _rate_taken(result: ItemResult) -> dict[str, str] | None:
 
 
 def explanation(found: Assessment) -> list[dict[str, Any]]:
-    return [step.as_json() for step in found.steps]
+    language = side()
+    return [step.as_json(language) for step in found.steps]

@@ -17,13 +17,13 @@ from common.api import View
 from common.asked import asked_day
 from common.days import today
 from common.problems import Fault, Problem, conflict, invalid, not_found
-from common.text import T
+from common.text import T, side
 from parties.principals import caller
 from refdata import codes
 
 from . import answers, changes, fixing, inputs, lookup, memos, payments, rates, refunds, search
 from .assessment import assess
-from .basis import NOTICES, text
+from .basis import Notice
 from .book import Commodity, Measure, prefixes
 from .models import CommodityLine, DutyMemo, DutyRefund, Payment, PaymentChannel, StoredAssessment
 from .schemas import (
@@ -308,12 +308,9 @@ def memo_json(memo: DutyMemo) -> dict[str, Any]:
         "late_charge": memo.late_charge,
         "days_late": late.days,
         "late_charge_today": late.amount,
-        "late_charge_line": late.step.line() if late.step is not None else "",
+        "late_charge_line": late.step.line(side()) if late.step is not None else "",
         "payable_today": memo.amount + late.amount if waits else Decimal("0.00"),
-        "notices": [
-            {"code": notice["code"], "item": None, "text": text(NOTICES[notice["code"]], **notice["params"])}
-            for notice in memo.notices
-        ],
+        "notices": [Notice(notice["code"], params=notice["params"]).as_json(side()) for notice in memo.notices],
     }
 
 

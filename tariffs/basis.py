@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from common.text import pick
-
 from .rates import plain
 
 BASES: dict[str, tuple[str, str]] = {
@@ -199,11 +197,6 @@ NOTICES: dict[str, tuple[str, str]] = {
 }
 
 
-def text(pair: tuple[str, str], **params: Any) -> str:
-    """The text of the active language, made now: answers hold hundreds of them."""
-    return pick(pair[0], pair[1], **params)
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """One figure: how it was made, from what, rounded how, on what legal basis."""
@@ -216,12 +209,11 @@ class Step:
     rounding: str = "fen"
     inputs: dict[str, str] = field(default_factory=dict)
 
-    def line(self) -> str:
-        """One readable line in the active language."""
+    def line(self, side: int) -> str:
+        """One readable line in the language of that side (common.text.side)."""
         label, formula = FORMULAS[self.code]
         rounding, basis = ROUNDINGS[self.rounding], BASES[self.basis]
-        chinese = pick("zh", "en") == "zh"
-        side = 0 if chinese else 1
+        chinese = side == 0
         where = ""
         if self.item is not None:
             where = f"第{self.item}项 " if chinese else f"Item {self.item}: "
@@ -234,20 +226,20 @@ class Step:
     def shown(self) -> str:
         return self.result if isinstance(self.result, str) else f"{self.result:f}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, side: int) -> dict[str, Any]:
         label, formula = FORMULAS[self.code]
         return {
             "code": self.code,
             "item": self.item,
-            "label": text(label),
-            "formula": text(formula),
+            "label": label[side],
+            "formula": formula[side],
             "worked": self.worked,
             "inputs": self.inputs,
             "result": self.shown(),
             "rounding": self.rounding,
             "basis": self.basis,
-            "basis_text": text(BASES[self.basis]),
-            "line": self.line(),
+            "basis_text": BASES[self.basis][side],
+            "line": self.line(side),
         }
 
 
@@ -257,5 +249,8 @@ class Notice:
     item: int | None = None
     params: dict[str, str] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        return {"code": self.code, "item": self.item, "text": text(NOTICES[self.code], **self.params)}
+    def text(self, side: int) -> str:
+        return NOTICES[self.code][side].format(**self.params)
+
+    def as_json(self, side: int) -> dict[str, Any]:
+        return {"code": self.code, "item": self.item, "text": self.text(side)}

@@ -142,6 +142,10 @@ def most_specific(measures: Iterable[Measure], day: date) -> list[Measure]:
     return list(found.values())
 
 
+#: Digits of a code that says which goods they are; a summary may give six.
+FULL_CODE = 10
+
+
 def prefixes(code: str) -> list[str]:
     """The code and its parents: 2, 4, 6, 8 and 10 digits."""
     return [code[:length] for length in (2, 4, 6, 8, 10) if length <= len(code)]

@@ -24,9 +24,11 @@ from common.text import T
 from events.log import append
 
 from . import answers, inputs, lookup, retail
-from .assessment import KILOGRAM, Assessment, assess
+from .assessed import Assessment
+from .assessment import assess
 from .inputs import AssessmentInput
 from .models import QuotaDraw, RetailPurchase, StoredAssessment
+from .quotas import KILOGRAM
 from .rates import RateTextError, fen, parse
 
 LANGUAGES = ("zh-hans", "en")

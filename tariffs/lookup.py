@@ -20,7 +20,7 @@ from common.problems import conflict
 from common.text import T
 
 from . import models
-from .book import ALL, Commodity, Effect, ExchangeRate, Measure, most_specific, pick_effect, prefixes
+from .book import ALL, FULL_CODE, Commodity, Effect, ExchangeRate, Measure, most_specific, pick_effect, prefixes
 from .rates import parse
 from .workdays import Calendar
 
@@ -147,6 +147,18 @@ class DatabaseBook:
 
     def commodity(self, code: str, day: date) -> Commodity | None:
         return next((line for line in self._node(code)[0] if line.on(day)), None)
+
+    def goods_of(self, code: str, day: date) -> list[Commodity]:
+        """What a code may stand for that day: its own line, or those below it that have none below them. None where it is not known."""
+        if len(code) >= FULL_CODE:
+            line = self.commodity(code, day)
+            return [line] if line is not None else []
+        rows = models.CommodityLine.objects.known(self.version).on(day)
+        rows = rows.filter(code__gte=code, code__lte=code.ljust(10, "9")).order_by("code")
+        codes = list(rows.values_list("code", flat=True))
+        ends = [one for one, following in zip(codes, [*codes[1:], ""], strict=True) if not following.startswith(one)]
+        self.preload(ends)
+        return [line for one in ends if (line := self.commodity(one, day)) is not None]
 
     def ended_on(self, code: str, day: date) -> date | None:
         return max((line.end for line in self._node(code)[0] if line.end and line.end <= day), default=None)

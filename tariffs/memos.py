@@ -12,12 +12,13 @@ from django.db.backends.postgresql.psycopg_any import DateRange  # type: ignore[
 from django.db.models import Sum
 from django.utils import timezone
 
+from common.days import today
 from common.problems import Fault, Problem, conflict, invalid
 from common.text import T
 from events.log import append
 from events.models import Event
 
-from . import latefees, lookup, refunds, workdays
+from . import guarantees, latefees, lookup, refunds, workdays
 from .fixing import latest, lock
 from .models import DutyMemo, DutyRefund, Guarantee, GuaranteeDraw, QuotaDraw, RetailPurchase, StoredAssessment
 
@@ -55,12 +56,14 @@ def issue(
             _void(memo, actor)
         refunds.settle_due(subject=subject, amount=-amount, stored=stored, audience=audience, actor=actor)
         data: dict[str, Any] = {"declaration": subject, "version": stored.number, "paid": f"{paid:f}"}
+        if amount <= 0 or guarantee:
+            guarantees.restore(guarantees.goods_of(subject))  # paid, not owed, or secured by the memo from now on
         if amount <= 0:
             if amount == 0:
                 append(type="duty.nothing_due", subject=("duty", subject), actor=actor, audience=audience,
                        data=data | {"amount": "0.00"})  # fmt: skip
             return None
-        account = _account(guarantee, payer_id, completed_on, amount) if guarantee else None
+        account = _account(guarantee, payer_id, amount) if guarantee else None
         book = lookup.current()
         due_on = workdays.payment_due(
             completed_on,
@@ -93,7 +96,7 @@ def issue(
         append(type="duty.memo_issued", subject=("duty", subject), actor=actor, audience=audience, data=data)
         if account:
             Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn + amount)
-            GuaranteeDraw.objects.create(guarantee=account, memo=memo, amount=amount)
+            GuaranteeDraw.objects.create(guarantee=account, subject=subject, memo=memo, amount=amount)
             append(type="duty.guaranteed", subject=("duty", subject), actor=actor, audience=audience,
                    data=data | {"guarantee": account.number})  # fmt: skip
     return memo
@@ -133,28 +136,20 @@ def late_on(memo: DutyMemo, day: date) -> latefees.LatePayment:
     return latefees.late_payment(tax, memo.due_on, day, lookup.current())
 
 
-def _account(number: str, payer_id: int, day: date, amount: Decimal) -> Guarantee:
+def _account(number: str, payer_id: int, amount: Decimal) -> Guarantee:
+    """The account to draw on now: it is in force today, whatever day the memo counts from."""
     account = Guarantee.objects.select_for_update().filter(number=number, organisation_id=payer_id).first()
-    if account is None or not account.holds_on(day):
+    if account is None or not account.holds_on(today()):
         raise invalid([Fault("/guarantee", "no-such-guarantee", T(
-            "没有该担保或不在有效期内", "there is no such guarantee in force on that day"))])  # fmt: skip
+            "没有该担保或今日不在有效期内", "there is no such guarantee in force today"))])  # fmt: skip
     if account.free() < amount:
         raise invalid([Fault("/guarantee", "guarantee-too-small", T(
             "担保余额不足：余 {free} 元", "the guarantee does not suffice: {free} yuan left", free=account.free()))])  # fmt: skip
     return account
 
 
-def _restore(memo: DutyMemo) -> None:
-    """Give back what the memo drew on its guarantee."""
-    draw = GuaranteeDraw.objects.select_for_update().filter(memo=memo, restored_at=None).first()
-    if draw is not None:
-        account = Guarantee.objects.select_for_update().get(pk=draw.guarantee_id)
-        Guarantee.objects.filter(pk=account.pk).update(drawn=account.drawn - draw.amount)
-        GuaranteeDraw.objects.filter(pk=draw.pk).update(restored_at=timezone.now())
-
-
 def _void(memo: DutyMemo, actor: str) -> None:
-    _restore(memo)
+    guarantees.restore(GuaranteeDraw.objects.filter(memo=memo))
     DutyMemo.objects.filter(pk=memo.pk).update(state=State.VOID, voided_at=timezone.now())
     append(type="duty.memo_voided", subject=("duty", memo.subject), actor=actor, audience=memo.audience,
            data={"declaration": memo.subject, "memo": memo.number})  # fmt: skip
@@ -162,7 +157,7 @@ def _void(memo: DutyMemo, actor: str) -> None:
 
 def settle(memo: DutyMemo, *, paid_on: date, late_charge: Decimal, actor: str, data: dict[str, Any]) -> None:
     """Mark a locked memo as paid, restore its guarantee, append `duty.paid`."""
-    _restore(memo)
+    guarantees.restore(GuaranteeDraw.objects.filter(memo=memo) | guarantees.goods_of(memo.subject))
     DutyMemo.objects.filter(pk=memo.pk).update(state=State.PAID, paid_on=paid_on, late_charge=late_charge)
     append(
         type="duty.paid",
@@ -188,7 +183,7 @@ def count_in(subject: str, *, actor: str) -> None:
                 actor=actor, guarantee=draw.guarantee.number if draw is not None else None,
             )  # fmt: skip
             return
-        owed = Decimal(0) if _fell_away(subject) else stored.payable
+        owed = Decimal(0) if fell_away(subject) else stored.payable
         refunds.settle_due(
             subject=subject,
             amount=refunds.net_paid(subject) - owed,
@@ -198,7 +193,8 @@ def count_in(subject: str, *, actor: str) -> None:
         )
 
 
-def _fell_away(subject: str) -> bool:
+def fell_away(subject: str) -> bool:
+    """Nothing is owed any more by what was assessed last: the declaration was withdrawn or rejected since."""
     known = Event.objects.filter(
         subject_kind="duty", subject_number=subject, type__in=("duty.assessed", "duty.confirmed", "duty.fell_away")
     )

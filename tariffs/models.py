@@ -513,10 +513,12 @@ class Guarantee(Validity):
 
 
 class GuaranteeDraw(models.Model):
-    """A memo secured by a guarantee: drawn, and restored when it was paid or fell away."""
+    """A memo secured by a guarantee: drawn, and restored when it was paid or fell away. Without a memo: goods that were let go
+    before their duties were fixed."""
 
     guarantee = models.ForeignKey(Guarantee, models.PROTECT, verbose_name=T("担保账户", "guarantee"))
-    memo = models.OneToOneField(DutyMemo, models.PROTECT, verbose_name=T("税单", "memo"))
+    subject = models.CharField(T("报关单号", "declaration number"), max_length=40, db_index=True)
+    memo = models.OneToOneField(DutyMemo, models.PROTECT, null=True, blank=True, verbose_name=T("税单", "memo"))
     amount = models.DecimalField(T("金额", "amount"), max_digits=20, decimal_places=2)
     drawn_at = models.DateTimeField(T("占用时间", "drawn at"), auto_now_add=True)
     restored_at = models.DateTimeField(T("恢复时间", "restored at"), null=True, blank=True)
@@ -524,3 +526,8 @@ class GuaranteeDraw(models.Model):
     class Meta:
         verbose_name = T("担保占用", "guarantee draw")
         verbose_name_plural = T("担保占用", "guarantee draws")
+        constraints = [
+            models.UniqueConstraint(
+                name="tariffs_one_draw_for_goods", fields=["subject"], condition=Q(memo=None, restored_at=None)
+            )
+        ]

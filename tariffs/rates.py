@@ -95,10 +95,15 @@ class AdValorem:
     percent: Decimal
     over: int = 1
     part: str = ""
+    #: How it is written, made once: most rates are of this kind, and an answer shows hundreds.
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        share = plain(self.percent) + (f"/{self.over}" if self.over != 1 else "") + "%"
+        object.__setattr__(self, "_text", f"{share} on {self.part}" if self.part else share)
 
     def __str__(self) -> str:
-        share = plain(self.percent) + (f"/{self.over}" if self.over != 1 else "") + "%"
-        return f"{share} on {self.part}" if self.part else share
+        return self._text
 
     def base(self, goods: Goods) -> Decimal:
         if not self.part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -143,6 +144,10 @@ def _holds(archive: zipfile.ZipFile, info: zipfile.ZipInfo, mark: bytes) -> bool
     return False
 
 
+#: What a number format shows as it stands: "…" and \x. A percent sign in it multiplies nothing.
+_LITERAL = re.compile(r'"[^"]*"|\\.')
+
+
 def _cell(cell: Any) -> str:
     value = cell.value
     if value is None:
@@ -153,7 +158,7 @@ def _cell(cell: Any) -> str:
         return value.isoformat()
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, int | float) and "%" in (cell.number_format or ""):
+    if isinstance(value, int | float) and "%" in _LITERAL.sub("", cell.number_format or ""):
         return f"{(Decimal(repr(value)) * 100).normalize():f}%"  # 6.5 % is kept as 0.065
     if isinstance(value, float):
         # Excel keeps numbers as floats; repr gives the shortest decimal that is the number shown.

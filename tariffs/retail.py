@@ -9,17 +9,16 @@ is no retail import.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from common.problems import Fault
 from common.text import T
 
+from . import inland
+from .assessed import ItemResult, TaxLine
 from .basis import Notice, Step
 from .inputs import AssessmentInput
 from .rates import NOTHING, ZERO, fen, plain
-
-if TYPE_CHECKING:
-    from .assessment import ItemResult, TaxLine, _Assessor
+from .run import Run
 
 REGIMES = ("1210", "1239", "9610")
 
@@ -29,7 +28,7 @@ def applies(request: AssessmentInput) -> bool:
     return request.direction == "I" and request.regime in REGIMES and request.buyer is not None
 
 
-def levy(run: _Assessor, results: list[ItemResult]) -> None:
+def levy(run: Run, results: list[ItemResult]) -> None:
     """Replace what the ordinary rules made of the items by the composite tax, or by the full taxes of goods."""
     buyer = run.request.buyer
     assert buyer is not None
@@ -71,24 +70,24 @@ def levy(run: _Assessor, results: list[ItemResult]) -> None:
     run.each(results, lambda result: _taxes(run, result, share, "retail-2016-18"))
 
 
-def _taxes(run: _Assessor, result: ItemResult, share: Decimal, basis: str) -> None:
+def _taxes(run: Run, result: ItemResult, share: Decimal, basis: str) -> None:
     for line in result.taxes:
         if share == 100:
             line.due = line.payable = line.computed
             line.status = "levied"
-    found = run.consumption(result)
+    found = inland.consumption(run, result)
     if found is not None:
         base, amount, rate = found
         consumption = run.add(result, "consumption-tax", base, rate, amount, "levy")
-        base, amount, rate = run.vat(result)
+        base, amount, rate = inland.vat(run, result)
         _cut(run, result, consumption, share, basis, "retail-consumption-tax")
     else:
-        base, amount, rate = run.vat(result)
+        base, amount, rate = inland.vat(run, result)
     vat = run.add(result, "vat", base, rate, amount, "levy")
     _cut(run, result, vat, share, basis, "retail-vat")
 
 
-def _cut(run: _Assessor, result: ItemResult, line: TaxLine, share: Decimal, basis: str, code: str) -> None:
+def _cut(run: Run, result: ItemResult, line: TaxLine, share: Decimal, basis: str, code: str) -> None:
     if share == 100:
         return
     line.due = line.payable = fen(line.computed * share / 100)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from .basis import BASES, text
+from .basis import BASES
 from .book import ALL, MFN_GROUP, REMEDY_KINDS, Measure
 from .rates import ZERO, Goods, RateMissing
 
@@ -98,12 +98,12 @@ class Candidate:
     reason: str
     amount: Decimal | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        article, zh, en = REASONS[self.reason]
+    def as_json(self, side: int) -> dict[str, Any]:
+        article, *texts = REASONS[self.reason]
         measure = self.measure
         return {
             "kind": measure.kind,
-            "kind_text": text(KIND_NAMES[measure.kind]),
+            "kind_text": KIND_NAMES[measure.kind][side],
             "code": measure.code,
             "origin": measure.group,
             "agreement": measure.agreement,
@@ -115,9 +115,9 @@ class Candidate:
             "taken": self.taken,
             "amount": None if self.amount is None else f"{self.amount:f}",
             "reason": self.reason,
-            "reason_text": text((zh, en)),
+            "reason_text": texts[side],
             "article": article,
-            "article_text": text(BASES[article]),
+            "article_text": BASES[article][side],
         }
 
 
@@ -387,12 +387,6 @@ def _not_taken(kind: str, taken_kind: str, taken_reason: str, entitled: bool) ->
     if kind in REMEDY_KINDS:
         return "other-exporter"
     return "entitled-better"
-
-
-def taken_json(chosen: Selection) -> dict[str, Any] | None:
-    if chosen.duty is None:
-        return None
-    return {"kind": chosen.duty.kind, "rate": str(chosen.duty.rate), "reason": chosen.reason}
 
 
 __all__ = ["KIND_NAMES", "REASONS", "Candidate", "Claim", "Selection", "amount_of", "select_export", "select_import"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 
 from common.problems import Fault
 from common.text import T
@@ -18,6 +19,8 @@ from .inputs import ADDITIONS, AssessmentInput, Fee
 from .rates import ZERO, AdValorem, Choice, Goods, Rate, RateMissing, Specific, Sum, fen, plain
 
 HUNDRED = Decimal(100)
+#: What a customs value is made of, in order.
+PARTS = ("price", "freight", "insurance", "misc", "adjustments")
 
 #: trade terms -> (freight is not in the price, insurance is not in the price)
 IMPORT_TERMS = {
@@ -78,9 +81,10 @@ def build(
             continue
         out.prices.append(price)
         if item.currency != "CNY":
+            invoiced = plain(item.total)
             out.steps.append(
-                Step("price", item.number, f"{plain(item.total)} {item.currency} × {describe(item.currency)}", price,
-                     "order-272-13", inputs={"total": plain(item.total), "currency": item.currency})
+                Step("price", item.number, f"{invoiced} {item.currency} × {describe(item.currency)}", price,
+                     "order-272-13", inputs={"total": invoiced, "currency": item.currency})
             )  # fmt: skip
     if out.faults:
         return out
@@ -120,12 +124,13 @@ def build(
                 ))
             )  # fmt: skip
         if not export:
-            worked = " + ".join(f"{part:f}" if part >= 0 else f"({part:f})" for part in parts if part)
+            said = [f"{part:f}" for part in parts]
+            worked = " + ".join(
+                text if part >= 0 else f"({text})" for part, text in zip(parts, said, strict=True) if part
+            )
             out.steps.append(
-                Step("customs-value", item.number, worked, value, "tariff-law-24", inputs={
-                    "price": f"{parts[0]:f}", "freight": f"{parts[1]:f}", "insurance": f"{parts[2]:f}",
-                    "misc": f"{parts[3]:f}", "adjustments": f"{parts[4]:f}",
-                })
+                Step("customs-value", item.number, worked, value, "tariff-law-24",
+                     inputs=dict(zip(PARTS, said, strict=True)))
             )  # fmt: skip
     return out
 
@@ -313,17 +318,17 @@ def _adjustments(
 def _say_shares(
     request: AssessmentInput, out: Build, charges: dict[str, Decimal], shares: Sequence[Sequence[Decimal]]
 ) -> None:
-    whole = sum(out.prices, ZERO)
+    prices = [f"{price:f}" for price in out.prices]
+    running = [f"{price:f}" for price in accumulate(out.prices)]
+    whole = running[-1]
     for (name, charge), parts in zip(charges.items(), shares, strict=True):
         if not charge:
             continue
-        running = given = ZERO
-        for item, price, share in zip(request.items, out.prices, parts, strict=True):
-            running += price
-            worked = f"{charge:f} × {running:f} ÷ {whole:f} − {given:f}"
+        total, given = f"{charge:f}", ZERO
+        for item, price, so_far, share in zip(request.items, prices, running, parts, strict=True):
             out.steps.append(
-                Step("share", item.number, worked, share, "split", inputs={
-                    "charge": name, "total": f"{charge:f}", "price": f"{price:f}",
+                Step("share", item.number, f"{total} × {so_far} ÷ {whole} − {given:f}", share, "split", inputs={
+                    "charge": name, "total": total, "price": price,
                 })
             )  # fmt: skip
             given += share

@@ -183,9 +183,13 @@ def advance(story: Demo) -> None:
 
 
 def two_step(story: Demo) -> None:
-    # Goods that are inspected say more in a summary (GACC 2019 No. 127): what they are called, their attribute, their use.
+    # Goods that are inspected say more in a summary (GACC 2019 No. 127): what they are called, their attribute, their use and
+    # their qualification.
+    qualified = {"licence_type": "401", "licence_number": "SW-2026-401-0001"}
     items = [
-        item | {"inspection_name": item["goods_name"], "goods_attributes": "19", "purpose": "99"}
+        item
+        | {"inspection_name": item["goods_name"], "goods_attributes": "19", "purpose": "99"}
+        | {"goods_limits": [qualified | {"item_number": item["item_number"]}]}
         for item in example("import")["goods_items"]
     ]
     number, container, _ = lodge(story, "Two-step declaration (两步申报)", document_type="  5   ", goods_items=items)

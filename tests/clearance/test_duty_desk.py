@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -206,6 +207,19 @@ def test_in_the_console_a_refund_is_given_back_at_the_counter_even_of_a_released
     assert address not in client.get(reverse("admin:declaration", args=[number])).content.decode()
 
 
+def test_in_the_console_what_is_asked_for_after_release_is_paid_at_the_counter(client, firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    make.settle()
+    assert state_of(number) in ("released", "cleared")
+    fixed(number, officer, customs_value="200000")
+    client.force_login(make.officer(duties=("duties",)).user)
+    address = reverse("admin:see_to_duties", args=[number, "pay"])
+    assert address in client.get(reverse("admin:declaration", args=[number])).content.decode()
+    client.post(address, {"reference": "R-2", "etag": Declaration.objects.get(unified_number=number).etag})
+    assert [state for state, _ in memos_of(number)] == ["paid", "paid"]
+
+
 def test_in_the_console_an_overdue_memo_shows_what_it_costs_today(client, firm):
     number = lodged(firm, worked_example(firm)).unified_number
     client.force_login(make.officer(duties=("duties",)).user)
@@ -236,3 +250,101 @@ def test_an_amendment_of_a_declaration_under_a_quota_may_use_its_own_draw(firm):
     make.settle()
     assert state_of(number) == "accepted"
     assert QuotaDraw.objects.get(subject=number).quantity == 45000
+
+
+def test_a_guarantee_opened_after_the_memo_secures_it(firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=True):
+        memos.open_guarantee(
+            number="G1", organisation_id=firm.pk, amount=Decimal(100000), valid_from=today(), last_day=None,
+            summary=False, actor="tests",
+        )  # fmt: skip
+        offered = duty_desk.guarantees(DutyMemo.objects.get(subject=number))
+        assert [account.number for account in offered] == ["G1"]
+        duty_desk.secure(number=number, guarantee="G1", principal=officer)
+        make.settle()
+    assert memos_of(number) == [("void", OWED), ("guaranteed", OWED)]
+    assert Guarantee.objects.get().drawn == OWED
+    assert state_of(number) in ("released", "cleared")
+
+
+def test_a_guarantee_that_has_ended_secures_no_memo_of_its_time(firm, officer):
+    number = lodged(firm, worked_example(firm)).unified_number
+    memos.open_guarantee(
+        number="G1", organisation_id=firm.pk, amount=Decimal(100000), valid_from=today(), last_day=today(),
+        summary=False, actor="tests",
+    )  # fmt: skip
+    with time_machine.travel(timezone.now() + timedelta(days=1), tick=True), pytest.raises(Problem) as told:
+        duty_desk.secure(number=number, guarantee="G1", principal=officer)
+    assert [fault.code for fault in told.value.errors] == ["no-such-guarantee"]
+    assert memos_of(number) == [("open", OWED)]
+
+
+def rejected(number: str, firm: Any, message: dict[str, Any]) -> None:
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
+    lodgement.amend(
+        number=number, message=message | {"goods_location": "另一堆场"}, reason="place", principal=make.principal(firm)
+    )
+    decisions.decide(command="reject", number=number, principal=SYSTEM, reason_code="checks-failed")
+    make.settle()
+
+
+def accepted_again(number: str, firm: Any, message: dict[str, Any]) -> None:
+    """Amended in what no duty depends on."""
+    lodgement.amend(
+        number=number, message=message | {"goods_location": "第三堆场"}, reason="place", principal=make.principal(firm)
+    )
+    make.settle()
+
+
+def test_what_is_accepted_again_after_a_rejection_owes_its_duties_anew(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    rejected(number, firm, message)
+    assert memos_of(number) == [("void", OWED)]
+    accepted_again(number, firm, message)
+    assert memos_of(number) == [("void", OWED), ("open", OWED)]
+    assert state_of(number) == "accepted"
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    make.settle()
+    assert state_of(number) in ("released", "cleared")
+
+
+def test_what_was_paid_before_a_rejection_is_not_given_back_once_the_declaration_is_accepted_again(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    with transaction.atomic():  # the hint to release is not taken up before the declaration is returned
+        duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    rejected(number, firm, message)
+    assert DutyRefund.objects.get().state == "due"
+    accepted_again(number, firm, message)
+    assert state_of(number) in ("released", "cleared")
+    assert DutyRefund.objects.get().state == "void"
+    assert refunds.net_paid(number) == OWED
+
+
+def test_what_was_given_back_after_a_rejection_is_asked_for_again_when_the_declaration_is_accepted(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    duty_desk.pay_by_hand(number=number, reference="R-1", principal=officer)
+    rejected(number, firm, message)
+    duty_desk.give_back_by_hand(number=number, reference="T-1", principal=officer)
+    accepted_again(number, firm, message)
+    assert memos_of(number) == [("paid", OWED), ("open", OWED)]
+    assert state_of(number) == "accepted"
+
+
+def test_why_a_version_is_new_and_what_fell_away_with_it_is_said_in_both_languages(firm, officer):
+    message = worked_example(firm)
+    number = lodged(firm, message).unified_number
+    fixed(number, officer, customs_value="200000")
+    decisions.decide(command="return", number=number, principal=SYSTEM, reason_code="checks-failed")
+    goods = [message["goods_items"][0] | {"unit_price": "1.2000", "invoice_amount": "24000.0000"}]
+    lodgement.amend(
+        number=number, message=message | {"goods_items": goods}, reason="price", principal=make.principal(firm)
+    )
+    make.settle()
+    assert fixing.latest(number).reason == (
+        "报关单第 2 版；1 项商品已变更，其海关核定内容失效 / "
+        "declaration version 2; what customs had fixed fell away for 1 changed item(s)"
+    )

@@ -6,16 +6,33 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from cargo import places, voyages
-from clearance import cases, checks, conditions, deadlines, gates, inspections, release, requests, two_step
+from clearance import (
+    cases,
+    checks,
+    conditions,
+    deadlines,
+    duties,
+    duty_desk,
+    gates,
+    inspections,
+    release,
+    requests,
+    summary_goods,
+    two_step,
+)  # fmt: skip
 from clearance.models import Deadline
+from common.days import today
 from common.problems import Problem
-from declarations import lodgement
+from declarations import decisions, lodgement
 from declarations.checks import Context, running
-from tariffs import lookup, memos
-from tariffs.models import CommodityLine
+from parties.models import OrganisationRole
+from parties.principals import SYSTEM
+from tariffs import fixing, lookup, memos
+from tariffs.models import CommodityLine, DutyMemo, Guarantee, GuaranteeDraw
 from tests import make
 from tests.cargo.cargo_make import acting_for, container
 from tests.clearance import states
@@ -70,6 +87,33 @@ def test_direct_loading_is_for_exports(carrier):
     assert "direction" in codes(caught)
     choose(declaration, "direct_loading", "QZHDL")
     assert states.proceed(declaration) == "released"
+
+
+def test_the_mode_is_not_changed_under_an_open_inspection(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    officer = make.officer_principal()
+    there = inspections.order(number=declaration.unified_number, stage="destination", principal=officer)
+    with pytest.raises(Problem) as caught:
+        choose(declaration, "two_stage")
+    assert (caught.value.status, caught.value.code) == (409, "inspection-open")
+    inspections.finish(pk=there.pk, passed=True, principal=officer)
+    assert choose(declaration, "two_stage").mode == "two_stage"
+
+
+def test_a_customs_office_confirms_under_either_number_and_is_told_when_there_is_none(carrier):
+    declaration = states.declared(states.goods(carrier, "B1"))
+    choose(declaration, "two_stage")
+    office = acting_for(make.organisation(OrganisationRole.CUSTOMS_OFFICE, social_credit_code=None))
+    at = timezone.now() - timedelta(hours=1)
+    rows = [
+        cases.confirm(number=number, step="allowed_in", at=at, principal=office)
+        for number in (declaration.customs_number, declaration.unified_number)
+    ]
+    assert rows[0].pk == rows[1].pk
+    for number in ("I20260000000000999", "800020261999999999", "x"):
+        with pytest.raises(Problem) as caught:
+            cases.confirm(number=number, step="allowed_in", at=at, principal=office)
+        assert caught.value.status == 404
 
 
 def test_transit_waits_for_departure_and_arrival_in_their_order(carrier):
@@ -166,19 +210,122 @@ def test_a_dutiable_summary_is_picked_up_only_against_a_guarantee_that_covers_it
         states.proceed(declaration)
         return [fault.code for fault in conditions.missing(declaration, declaration.case, ("summary_guarantee",))]
 
-    def guarantee(number, amount):
-        memos.open_guarantee(
-            number=number, organisation_id=declaration.firm_id, amount=Decimal(amount), valid_from=date(2020, 1, 1),
-            last_day=None, summary=True, actor="tests",
-        )  # fmt: skip
-
     assert waits() == ["guarantee"]
-    guarantee("G-SMALL", "100")
+    guarantee(declaration.firm, "100", "G-SMALL")
     assert waits() == ["guarantee"]
     assert not declaration.releases.exists()
-    guarantee("G-LARGE", "1000000")
+    guarantee(declaration.firm, "1000000", "G-LARGE")
     assert waits() == []
     assert declaration.releases.get().stage == "pickup"
+
+
+def guarantee(firm, amount, number="G1"):
+    return memos.open_guarantee(
+        number=number, organisation_id=firm.pk, amount=Decimal(amount), valid_from=date(2020, 1, 1), last_day=None,
+        summary=False, actor="tests",
+    )  # fmt: skip
+
+
+def dutiable(carrier, bill, firm, code="8509801000"):
+    """A summary of dutiable goods, accepted, as the worker leaves it."""
+    item = make.message(firm)["goods_items"][0] | {"commodity_code": code, "origin_country": "DEU"}
+    made = states.declared(states.goods(carrier, bill), firm=firm, document_type="  5   ", goods_items=[item])
+    states.proceed(made)
+    return made
+
+
+def drawn():
+    return Guarantee.objects.get().drawn
+
+
+def completed(declaration):
+    """Its full declaration, of the same goods, accepted and assessed."""
+    two_step.complete(
+        number=declaration.unified_number,
+        message=declaration.message | {"document_type": "  6   "},
+        principal=make.principal(declaration.firm),
+    )
+    assert running.run(declaration.unified_number) == "accept"
+    duties.assess(declaration.unified_number)
+    return DutyMemo.objects.get(subject=declaration.unified_number, state="open")
+
+
+def test_what_a_summary_will_owe_is_drawn_at_pick_up_and_lets_no_second_one_go(carrier):
+    """GACC 2019 No. 127: a guarantee covers the goods that are out, not each of them anew."""
+    make.tariff()
+    firm = make.firm()
+    guarantee(firm, "40000")
+    first, second = dutiable(carrier, "B1", firm), dutiable(carrier, "B2", firm)
+    assert first.releases.get().stage == "pickup"
+    owed = drawn()
+    assert 20000 < owed < 40000
+    assert not second.releases.exists()
+    assert [fault.code for fault in conditions.missing(second, second.case, ("summary_guarantee",))] == ["guarantee"]
+    memo = completed(first)
+    assert drawn() == owed, "the goods are out, and nobody has paid"
+    with transaction.atomic():
+        fixing.lock(memo.subject)
+        memos.settle(memo, paid_on=today(), late_charge=Decimal(0), actor="bank", data={})
+    assert drawn() == 0
+    states.proceed(second)
+    assert second.releases.get().stage == "pickup"
+
+
+def test_the_memo_of_the_full_declaration_takes_the_place_of_what_was_drawn_at_pick_up(carrier):
+    make.tariff()
+    firm = make.firm()
+    guarantee(firm, "40000")
+    first = dutiable(carrier, "B1", firm)
+    memo = completed(first)
+    officer = make.officer_principal(make.officer(duties=("duties",)))
+    assert [account.number for account in duty_desk.guarantees(memo)] == ["G1"]
+    duty_desk.secure(number=first.unified_number, guarantee="G1", principal=officer)
+    assert drawn() == memo.amount
+    assert GuaranteeDraw.objects.get(restored_at=None).memo.state == "guaranteed"
+
+
+def test_a_rejected_full_declaration_leaves_the_guarantee_drawn_for_the_goods_that_are_out(carrier):
+    make.tariff()
+    firm = make.firm()
+    guarantee(firm, "40000")
+    first = dutiable(carrier, "B1", firm)
+    owed = drawn()
+    completed(first)
+    decisions.decide(command="return", number=first.unified_number, principal=SYSTEM, reason_code="checks-failed")
+    first.refresh_from_db()
+    lodgement.amend(
+        number=first.unified_number, message=first.message | {"goods_location": "另一堆场"}, reason="place",
+        principal=make.principal(firm),
+    )  # fmt: skip
+    decisions.decide(command="reject", number=first.unified_number, principal=SYSTEM, reason_code="checks-failed")
+    duties.fall_away(first.unified_number)
+    assert drawn() == owed > 0
+
+
+def test_a_code_of_six_digits_is_secured_as_the_dearest_goods_below_it(carrier):
+    make.tariff()
+    firm = make.firm()
+    guarantee(firm, "40000")
+    first = dutiable(carrier, "B1", firm, code="850980")
+    assert first.releases.get().stage == "pickup"
+    lines = lookup.current().goods_of("850980", today())
+    assert len(lines) > 1
+
+    def alone(line):
+        item = first.message["goods_items"][0] | {"commodity_code": line.code}
+        return summary_goods.owed(make.declaration(firm, "accepted", goods_items=[item]))
+
+    assert drawn() == max(alone(line) for line in lines) > 0
+
+
+def test_a_summary_that_says_too_little_takes_all_that_is_free_of_a_guarantee(carrier):
+    make.tariff()
+    firm = make.firm()
+    guarantee(firm, "40000")
+    first = dutiable(carrier, "B1", firm, code="0000000000")
+    assert summary_goods.owed(first) is None
+    assert first.releases.get().stage == "pickup"
+    assert drawn() == 40000
 
 
 def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
@@ -189,7 +336,8 @@ def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
     item = make.message(make.firm())["goods_items"][0]
     beef = item | {"commodity_code": "0202300000", "goods_name": "冻去骨牛肉", "origin_country": "DEU"}
     mixer = item | {"commodity_code": "8509801000", "item_number": 2}
-    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99"}
+    admitted = [{"item_number": 1, "licence_type": "800", "licence_number": "M-1"}]
+    said = {"inspection_name": "冻去骨牛肉", "goods_attributes": "13", "purpose": "99", "goods_limits": admitted}
 
     def found(kind="  5   ", **changes):
         declaration = states.declared(state="lodged", document_type=kind, **changes)
@@ -200,6 +348,12 @@ def test_a_summary_says_more_of_goods_that_need_a_licence_or_are_inspected():
     bare = {"goods_items": [beef, mixer]}
     assert found(**bare) == ["summary-inspection", "summary-licence", "summary-inspection", "summary-container"]
     assert found("  0   ", **bare) == []
+    six = {"goods_items": [beef | {"commodity_code": "020230"}, mixer | {"commodity_code": "850980"}]}
+    assert found(**six) == [
+        "summary-code", "summary-inspection", "summary-code", "summary-licence", "summary-inspection", "summary-container",
+    ], "of goods below that code"  # fmt: skip
+    qualified = {name: value for name, value in said.items() if name != "goods_limits"}
+    assert "summary-inspection" in found(goods_items=[beef | qualified])
     boxes = [{"container_number": "CSQU3054383", "container_type": "11", "item_numbers": "1,2", "shared_load": "0"}]
     assert found(goods_items=[beef | said, mixer | said], licence_number="24-01-100001", containers=boxes) == []
 
@@ -247,7 +401,16 @@ def test_a_summary_is_picked_up_and_completed_under_its_number(carrier):
     with pytest.raises(Problem) as caught:
         complete(transport_document_number="OTHER", document_type="  5   ")
     assert set(codes(caught)) >= {"not-full", "differs-from-summary"}
+    other = [{"container_number": container(), "container_type": "11", "item_numbers": "1", "shared_load": "0"}]
+    for changes in (
+        {"containers": []}, {"containers": other}, {"containers": [*full["containers"], *other]},
+        {"declarant_code": "5001960002"},
+    ):  # fmt: skip
+        with pytest.raises(Problem) as caught:
+            complete(**changes)
+        assert "released-with-it" in codes(caught), "a hold on what was picked up stays a hold on the declaration"
     number = declaration.customs_number
+    full["containers"] = [box | {"goods_weight": "20000"} for box in full["containers"]]
     assert complete().state == "lodged"
     # The goods are gone: what they were let go for stands, though the full declaration is not accepted yet.
     with pytest.raises(Problem) as caught:

@@ -26,7 +26,7 @@ from clearance import (
 from clearance.models import Case, Deadline, GateMove, Hold, Release
 from common.problems import Problem
 from declarations import decisions, lodgement
-from declarations.checks import Context
+from declarations.checks import Context, running
 from declarations.models import Declaration
 from parties.models import OrganisationRole
 from parties.principals import SYSTEM
@@ -288,6 +288,50 @@ def test_what_several_declarations_of_one_bill_declare_is_added_up(carrier):
     (found,) = checks.a_declaration_agrees_with_its_manifest(two, context)
     assert (found.code, found.severity) == ("manifest-shared-packages", "review")
     assert found.params == {"declared": 401, "count": 2, "manifest": 400}
+
+
+def test_of_two_declarations_of_one_bill_lodged_one_after_the_other_none_is_returned(carrier):
+    """The first says less than the manifest: the rest may be yet to come, which an officer sees."""
+    boxes = [container(), container()]
+    goods = states.goods(carrier, "B1", boxes=boxes)
+
+    def part(box, packages, weight):
+        containers = [{"container_number": box, "container_type": "11", "item_numbers": "1", "shared_load": "0"}]
+        made = states.declared(
+            goods, state="lodged", package_count=packages, gross_weight=weight, net_weight="1.00000",
+            containers=containers,
+        )  # fmt: skip
+        done = running.run(made.unified_number)
+        return done, sorted(made.check_results.filter(check_name="manifest").values_list("code", "severity"))
+
+    assert part(boxes[0], 150, "10000.00000") == (
+        "review",
+        [("manifest-container-missing", "review"), ("manifest-packages", "review"), ("manifest-weight", "review")],
+    )
+    assert part(boxes[1], 250, "10500.00000") == ("accept", [])
+
+
+def test_more_than_the_manifest_says_is_returned(carrier):
+    goods = states.goods(carrier, "B1")
+    made = states.declared(goods, state="lodged", package_count=401, gross_weight="20500.00001")
+    assert running.run(made.unified_number) == "return"
+    found = made.check_results.filter(check_name="manifest").values_list("code", "severity")
+    assert sorted(found) == [("manifest-packages", "error"), ("manifest-weight", "error")]
+
+
+def test_who_gave_up_a_bill_sees_it_no_more_and_who_still_declares_a_part_of_it_does(carrier):
+    goods, _, one, two = shared(carrier)
+    of_the_manifest = set(goods.audience)
+    for declaration in (one, two):
+        selection.select(declaration.unified_number)
+    goods.refresh_from_db()
+    assert set(goods.audience) == of_the_manifest | set(one.parties) | set(two.parties)
+    decisions.decide(command="return", number=one.unified_number, principal=SYSTEM, reason_code="declarant-asks")
+    lodgement.withdraw(number=one.unified_number, reason="x", principal=make.principal(one.firm))
+    make.settle()
+    goods.refresh_from_db()
+    assert set(goods.audience) == of_the_manifest | set(two.parties)
+    assert one.firm_id not in goods.audience
 
 
 def test_a_manifest_that_changes_after_acceptance_stops_the_release_until_they_agree(carrier):

@@ -9,6 +9,8 @@ from importlib import import_module
 
 import orjson
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from standardwebhooks import Webhook
 
@@ -218,12 +220,13 @@ def test_a_guarantee_is_drawn_and_restored_by_payment():
     ]  # fmt: skip
 
 
-def test_a_guarantee_too_small_or_not_in_force_is_refused():
+def test_a_guarantee_too_small_or_not_in_force_is_refused(time_machine_on):
     fix()
     guarantee(amount="100")
-    for completed_on, code in ((date(2026, 10, 12), "guarantee-too-small"), (date(2027, 1, 4), "no-such-guarantee")):
+    for day, code in (("2026-12-31", "guarantee-too-small"), ("2027-01-01", "no-such-guarantee")):
+        time_machine_on(f"{day}T10:00:00+08:00")
         with pytest.raises(Problem) as caught:
-            issue(guarantee="G1", completed_on=completed_on)
+            issue(guarantee="G1")
         assert [fault.code for fault in caught.value.errors] == [code]
     assert DutyMemo.objects.count() == 0
 
@@ -462,6 +465,19 @@ def test_items_of_a_declaration_draw_on_a_quota_together():
     assert sum(QuotaDraw.objects.values_list("quantity", flat=True)) == 50000000
 
 
+def test_a_quota_is_asked_about_once_however_many_items_come_in_under_it():
+    """Two queries a quota and declaration: its volume, and what was drawn."""
+    more = wheat("1000")
+    item = more.pop("item")
+
+    def asked(count):
+        with CaptureQueriesContext(connection) as queries:
+            fixing.quote(make.assessment_request(items=[item] * count, **more))
+        return len([one for one in queries if 'FROM "tariffs_quota' in one["sql"]])
+
+    assert asked(1) == asked(20) == 2
+
+
 def test_goods_within_a_quota_need_their_weight():
     more = wheat("1")
     more["item"]["quantities"] = {"001": "7"}
@@ -513,8 +529,6 @@ def test_a_retail_buyers_year_is_counted_over_declarations_without_keeping_the_n
 def test_a_payment_reported_by_many_at_once_is_one_payment(transactional_db):
     from concurrent.futures import ThreadPoolExecutor
 
-    from django.db import connection
-
     make.tariff()
     fix()
     memo, bank = issue(), channel()
@@ -535,8 +549,6 @@ def test_a_payment_reported_by_many_at_once_is_one_payment(transactional_db):
 @pytest.mark.django_db(transaction=True)
 def test_versions_fixed_at_once_come_one_after_another(transactional_db):
     from concurrent.futures import ThreadPoolExecutor
-
-    from django.db import connection
 
     make.tariff()
 

@@ -9,8 +9,12 @@ from decimal import Decimal
 import pytest
 
 from common.problems import Problem
-from tariffs.assessment import Assessment, assess
+from common.text import side
+from tariffs.assessed import Assessment
+from tariffs.assessment import assess
+from tariffs.book import Measure
 from tariffs.inputs import from_json
+from tariffs.rates import parse
 from tariffs.selection import REASONS
 from tests.tariffs import golden
 
@@ -92,7 +96,7 @@ def test_golden(case, book):
     codes = [notice.code for notice in found.notices]
     assert [code for code in case.get("notices", []) if code not in codes] == []
     for step in found.steps:
-        assert step.line()
+        assert step.line(side())
         assert step.inputs, step.code
         assert all(isinstance(value, str) for value in step.inputs.values())
     if not case.get("nothing_levied"):  # what is not levied has no figure that could name the article
@@ -124,3 +128,23 @@ def _given(found: Assessment) -> set[str]:
     """What the answer gives as grounds: of each figure, and of each rate taken or not taken."""
     candidates = [candidate for result in found.items for candidate in result.selection.candidates]
     return {step.basis for step in found.steps} | {REASONS[candidate.reason][0] for candidate in candidates}
+
+
+def asked(book, **item) -> Assessment:
+    item = {"code": "2804690000", "total": "100000", "currency": "CNY"} | item
+    return assess(from_json({"completed_on": "2026-10-12", "items": [item]}), book)
+
+
+def test_remedies_on_goods_of_unknown_origin_stand_on_article_19(book):
+    """关税法 19: whatever proof of origin is said to be held."""
+    for origin, article in (("USA", "tariff-law-16"), ("ZZZ", "tariff-law-19")):
+        found = asked(book, origin=origin, origin_proven=True)
+        assert {step.basis for step in found.steps if step.code == "anti-dumping"} == {article}
+
+
+def test_two_remedies_of_one_kind_are_both_in_the_inputs_of_the_base_of_vat(book):
+    more = Measure(10**9, "2804690000", "safeguard", "USA", parse("10%"))
+    found = asked(replace(book, all_measures=[*book.all_measures, more]), origin="USA")
+    (base,) = [step for step in found.steps if step.code == "vat-base"]
+    assert base.inputs["safeguard"] == "30000.00"
+    assert sum(Decimal(part) for part in base.inputs.values()) == base.result == Decimal("193100.00")

@@ -15,7 +15,7 @@ from openpyxl import Workbook
 
 from common.problems import Problem
 from events.models import Event
-from tariffs import loading, lookup, maps
+from tariffs import loading, lookup, maps, reading
 from tariffs.models import CommodityLine, MonthlyRate, TariffMeasure, Version
 from tariffs.rates import parse
 
@@ -263,6 +263,18 @@ ROWS = [["code", "kind", "origin", "rate", "valid_from"], ["85098010", "mfn", "M
 def test_a_spreadsheet_loads_like_its_csv(tmp_path):
     assert counts(load(sheet(tmp_path, ROWS))) == (1, 0, 0, 0)
     assert rates("85098010", date(2020, 1, 1)) == ["mfn 6.5%"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "value"),
+    [("0.0%", "6.5%"), ('0.0"%"', "0.065"), (r"0.0\%", "0.065"), ('"per cent: "0.0%', "6.5%")],
+)
+def test_only_a_percent_sign_that_is_no_literal_multiplies_what_a_cell_holds(tmp_path, shown, value):
+    def percent(page):
+        page.cell(2, 4, 0.065).number_format = shown
+
+    (_, (_, cells)) = list(reading.rows(sheet(tmp_path, ROWS, percent)))
+    assert cells[3] == value
 
 
 @pytest.mark.parametrize(
