@@ -222,7 +222,9 @@ def run() -> dict[str, float]:
             _lag(environment, sink, hanging=True, seconds=1.0)  # until the worker is up, and the hanging one hangs
             calm: list[float] = []
             factors: list[float] = []
-            for _ in range(3):  # in turn, so that neither has the quieter machine; a burst of others' work spoils one pair
+            for _ in range(
+                3
+            ):  # in turn, so that neither has the quieter machine; a burst of others' work spoils one pair
                 hung = _lag(environment, sink, hanging=True)
                 beside = _lag(environment, sink, hanging=False)
                 factors.append(_p95(hung) / _p95(beside))

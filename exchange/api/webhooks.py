@@ -19,6 +19,10 @@ from parties.principals import caller
 
 
 class EndpointSerializer(serializers.ModelSerializer):
+    state_reason = serializers.CharField(
+        read_only=True, help_text="停用原因 / why it is disabled: gone (410), no-success; else empty"
+    )
+
     class Meta:
         model = Endpoint
         fields = [
