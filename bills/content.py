@@ -6,6 +6,7 @@ ask for, and articles 73 and 80 of the Maritime Code; the standards' own texts w
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -134,6 +135,29 @@ def shape_faults(content: Any) -> list[tuple[str, str]]:
         if len(found) == 200:
             break
     return found
+
+
+#: The parties that stand alone, besides those to notify and the legs' carriers.
+ROLES = ("consignor", "consignee", "operator", "delivery_agent")
+
+
+def parties(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every party that ``content`` names, with what it is."""
+    people = content.get("parties", {})
+    found = [(role, people.get(role)) for role in ROLES]
+    found += [("notify", party) for party in people.get("notify", ())]
+    found += [("carrier", leg.get("carrier")) for leg in content.get("legs", ())]
+    return [(role, party) for role, party in found if party]
+
+
+def with_parties(content: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """``content`` with every party of it as ``change`` makes it."""
+    people = dict(content["parties"])
+    people |= {role: change(people[role]) for role in ROLES if people.get(role)}
+    if people.get("notify"):
+        people["notify"] = [change(party) for party in people["notify"]]
+    legs = [leg | ({"carrier": change(leg["carrier"])} if leg.get("carrier") else {}) for leg in content["legs"]]
+    return content | {"parties": people, "legs": legs}
 
 
 #: What the JT/T and GB/T lists call each part: Chinese, English, where it stands here.

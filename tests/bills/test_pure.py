@@ -142,6 +142,12 @@ def test_a_one_bill_that_tells_another_story_than_its_document_is_not_believed()
     assert found["kind"] == "sea"
 
 
+def test_a_one_bill_that_is_shaped_as_none_is_not_believed():
+    made = document(example.content())
+    made["oneBill"]["legs"][1]["carrier"] = "a name alone"
+    assert dcsa.from_document(made)["kind"] == "sea"
+
+
 def test_a_plain_dcsa_document_makes_content_of_the_right_shape():
     made = document(example.content())
     del made["oneBill"]

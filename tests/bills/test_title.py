@@ -11,9 +11,10 @@ import time_machine
 from django.db import InternalError, close_old_connections, transaction
 from django.utils import timezone
 
-from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills import acts, chain, exporting, issuing, journey, keys, sight, signing, title, verify
 from bills.canonical import parse
 from bills.models import Act, Bill, SigningKey
+from bills.sight import Sight
 from bills.wire import dcsa
 from common.problems import Problem
 from declarations import decisions, lodgement
@@ -483,6 +484,23 @@ def test_a_late_report_does_not_move_the_goods_back(cast):
     again = journey.report(**report, kind="departed", occurred_at=now - timedelta(days=1))
     assert bill.leg_events.count() == 4
     assert again.kind == "departed"
+
+
+def test_who_is_named_by_credit_code_alone_is_named(cast):
+    """A party to notify and the carrier of a leg, without the register's number for them."""
+
+    def of(organisation):
+        code = {"provider": "ZZZ", "list": "USCC", "code": organisation.social_credit_code}
+        return {"name": organisation.name, "identifiers": [code]}
+
+    given = content(cast)
+    given["parties"]["notify"] = [of(cast.third)]
+    given["legs"][1]["carrier"] = of(cast.carrier)
+    bill = issuing.draft(principal=cast.p("operator"), content=given)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    for who in ("third", "carrier"):
+        seen, version = sight.of(bill, cast.p(who))
+        assert (seen, version) == (Sight.NAMED, bill.versions.get())
 
 
 def test_strangers_do_not_see_a_bill(cast):
