@@ -6,7 +6,7 @@ import enum
 from typing import Any
 
 from bills.content import parties
-from bills.models import Act, Bill, Version, sees_all
+from bills.models import Act, Bill, Version
 from parties.principals import Principal
 
 
@@ -21,7 +21,7 @@ class Sight(enum.Enum):
 
 def in_hand(bill: Bill, principal: Principal) -> bool:
     own = principal.organisation_id
-    return sees_all(principal) or (own is not None and own in (bill.issuer_id, bill.holder_id, bill.pledgee_id))
+    return principal.is_authority or (own is not None and own in (bill.issuer_id, bill.holder_id, bill.pledgee_id))
 
 
 def names(content: dict[str, Any]) -> set[int]:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from cargo import consignments, manifests, places, voyages
 from cargo.models import Consignment, ManifestMessage, Voyage
 from common.problems import Problem
-from parties.models import OrganisationRole
+from parties.models import AUTHORITIES, OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
 from tests.cargo.cargo_make import acting_for, bill, consignment, container, lodge, message
@@ -279,6 +280,23 @@ def test_what_is_not_ones_own_is_not_there(carrier, api, firm):
     assert api(make.firm()).get(path).status_code == 404
     assert api(make.firm()).get("/api/v1/consignments?bill=CQBL20260001").json()["results"] == []
     assert api(firm).get("/api/v1/consignments?bill=CQBL20260001").json()["results"][0]["packages"] == 500
+
+
+@pytest.mark.parametrize("role", OrganisationRole.values)
+def test_officers_of_authorities_see_every_carriers_data_and_people_of_others_none_of_it(carrier, role):
+    """People of a bank or a firm work in the console too: on what is their own."""
+    row = consignment(carrier)
+    client = Client()
+    client.force_login(make.officer(organisation=make.organisation(role), offices=(), duties=()).user)
+    count = 1 if role in AUTHORITIES else 0
+    for path in ("manifests", "voyages", "consignments"):
+        assert len(client.get(f"/api/v1/{path}").json()["results"]) == count, path
+    for path, text in (
+        ("consignment", row.bill_number),
+        ("manifest", row.manifest.number),
+        ("voyage", row.voyage.number),
+    ):
+        assert (text in client.get(f"/console/cargo/{path}/").content.decode()) == bool(count), path
 
 
 def test_sites_by_category_code_and_day(api, firm):
