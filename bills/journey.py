@@ -322,13 +322,15 @@ def obstacles(bill: Bill) -> list[Fault]:
     papers = list(bill.papers.filter(kind=Paper.Kind.IMPORT))
     content = bill.versions.get(number=bill.version).content if bill.version else {}
     places = content.get("places", {})
-    ends = [places.get(name, {}).get("unlocode", "")[:2] for name in ("receipt", "delivery")]
-    if ends[0] != ends[1] and not papers:
+    ends = [places.get(name, {}) for name in ("receipt", "delivery")]
+    origin, destination = ((end.get("unlocode") or end.get("country", ""))[:2] for end in ends)
+    # What another country's customs asks for is not lodged here.
+    if destination == "CN" != origin and not papers:
         found.append(
             Fault(
                 "",
                 "no-declaration",
-                T("跨境货物名下没有进口报关单", "No import declaration stands under a bill across a border"),
+                T("进境货物名下没有进口报关单", "No import declaration stands under a bill into the country"),
             )
         )
     found += [

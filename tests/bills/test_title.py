@@ -237,6 +237,34 @@ def test_a_release_no_hint_told_of_is_seen_when_the_delivery_order_is_asked_for(
     assert bill.papers.get().released_at is not None
 
 
+@pytest.mark.parametrize(
+    ("receipt", "delivery", "needed"),
+    [
+        ("SGSIN", "CNCKG", True), ("HKHKG", "CNCKG", True), ("CNCKG", "SGSIN", False), ("CNCKG", "CNQZH", False),
+        ("SGSIN", "THBKK", False),
+    ],
+)  # fmt: skip
+def test_an_import_declaration_is_asked_for_where_goods_come_into_the_country(cast, receipt, delivery, needed):
+    """What another country's customs asks for at the other end is not lodged here."""
+    made = content(cast)
+    (made["legs"][0], made["legs"][-1]) = (
+        made["legs"][0] | {"from": {"unlocode": receipt}}, made["legs"][-1] | {"to": {"unlocode": delivery}},
+    )  # fmt: skip
+    made["places"] |= {"receipt": {"unlocode": receipt}, "delivery": {"unlocode": delivery}}
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    cast.does("shipper", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+    order = {"number": bill.number, "principal": cast.p("operator")}
+    if needed:
+        refused("no-declaration", journey.order_delivery, **order)
+        return
+    made_out = journey.order_delivery(**order)
+    journey.deliver(**order, order=made_out.number, to=cast.shipper.pk)
+    bill.refresh_from_db()
+    assert bill.state == "delivered"
+
+
 def test_only_a_declaration_that_names_the_bill_stands_under_it(cast):
     bill, other = accepted(cast), issued(cast)
     link = {"number": bill.number, "principal": cast.p("operator"), "kind": "import_declaration"}
