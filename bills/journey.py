@@ -154,14 +154,19 @@ def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
     return {"status": status, "leg": latest.leg, "place": place, "since": latest.occurred_at}
 
 
-def segment_of_damage(bill: Bill, occurred_at: datetime) -> int | None:
-    """The leg during which something happened, by the times reported; None where that cannot be known."""
-    for leg in bill.legs.all():
-        if leg.actual_departure and leg.actual_departure <= occurred_at and (
-            leg.actual_arrival is None or occurred_at <= leg.actual_arrival
-        ):  # fmt: skip
-            return leg.sequence
-    return None
+def segment_of_damage(bill: Bill, occurred_at: datetime, container: str = "") -> int | None:
+    """The leg on which ``container`` (all of them, where none is named) was under way at the time, by what was reported of
+    it or of the whole; None where that cannot be known."""
+    before = Q(kind=LegEvent.Kind.DEPARTED, occurred_at__lte=occurred_at)
+    # What happened at the moment of arrival happened on the leg.
+    before |= Q(kind=LegEvent.Kind.ARRIVED, occurred_at__lt=occurred_at)
+    events = list(bill.leg_events.filter(before).order_by("-occurred_at", "-leg", "-id"))
+    boxes = [container] if container else list(bill.containers.values_list("number", flat=True)) or [""]
+    found = set()
+    for box in boxes:
+        last = next((event for event in events if event.container in ("", box)), None)
+        found.add(last.leg if last and last.kind == LegEvent.Kind.DEPARTED else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def damages(bill: Bill) -> list[dict[str, Any]]:
@@ -171,7 +176,7 @@ def damages(bill: Bill) -> list[dict[str, Any]]:
             "occurred_at": event.occurred_at,
             "container": event.container,
             "remark": event.remark,
-            "leg": event.leg or segment_of_damage(bill, event.occurred_at),
+            "leg": event.leg or segment_of_damage(bill, event.occurred_at, event.container),
             "by": "report" if event.leg else "time",
         }
         for event in bill.leg_events.filter(kind=LegEvent.Kind.DAMAGED)
