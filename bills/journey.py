@@ -3,7 +3,7 @@ the delivery at the end, bound to the accepted surrender and to release by custo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,36 @@ TRAVELLING = frozenset(
 )  # fmt: skip
 
 
+#: How far the clock of who reports may run ahead of ours.
+AHEAD = timedelta(minutes=10)
+
+
+def faults_of(
+    *, kind: str, occurred_at: datetime, leg: int | None, container: str, boxes: Collection[str] | None
+) -> list[Fault]:
+    """What is wrong with a leg's report in itself. ``boxes`` are the bill's containers; None: not known."""
+    found = []
+    if kind not in LegEvent.Kind.values:
+        found.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
+    if occurred_at.tzinfo is None:
+        found.append(Fault("/occurred_at", "time-without-zone", T("时间须带时区", "A time needs its offset from UTC")))
+    elif occurred_at > timezone.now() + AHEAD:
+        found.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
+    if leg is None and kind != LegEvent.Kind.DAMAGED:
+        found.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
+    if container and boxes is not None and container not in boxes:
+        found.append(
+            Fault("/container", "container-unknown", T("提单下没有此箱", "The container is not under this bill"))
+        )
+    return found
+
+
+def must_travel(state: str) -> None:
+    """Raises Problem 409 where no goods travel under a bill in ``state``."""
+    if state not in TRAVELLING:
+        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+
+
 @transaction.atomic
 def report(
     *, number: str, principal: Principal, kind: str, occurred_at: datetime, leg: int | None = None, place: str = "",
@@ -36,22 +66,11 @@ def report(
     not move the goods back. Damage needs its leg: it decides whose liability rules apply (Civil Code arts 839-842)."""
     bill = recording.lock(number, principal)
     reporter = recording.caller(principal)
-    faults = []
-    if kind not in LegEvent.Kind.values:
-        faults.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
-    if occurred_at.tzinfo is None:
-        faults.append(Fault("/occurred_at", "time-without-zone", T("时间须带时区", "A time needs its offset from UTC")))
-    elif occurred_at > timezone.now() + timedelta(minutes=10):
-        faults.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
+    boxes = set(bill.containers.values_list("number", flat=True)) if container else None
+    faults = faults_of(kind=kind, occurred_at=occurred_at, leg=leg, container=container, boxes=boxes)
     found = bill.legs.filter(sequence=leg).first() if leg is not None else None
     if leg is not None and found is None:
         faults.append(Fault("/leg", "unknown-leg", T("没有此区段", "There is no such leg")))
-    if leg is None and kind != LegEvent.Kind.DAMAGED:
-        faults.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
-    if container and not bill.containers.filter(number=container).exists():
-        faults.append(
-            Fault("/container", "container-unknown", T("提单下没有此箱", "The container is not under this bill"))
-        )
     if faults:
         raise invalid(faults)
     if reporter.pk != bill.issuer_id and (found is None or found.carrier_id != reporter.pk):
@@ -60,8 +79,7 @@ def report(
             "not-the-carrier",
             T("只有该区段承运人或经营人可以报送", "Only the leg's carrier or the operator reports"),
         )
-    if bill.state not in TRAVELLING:
-        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+    must_travel(bill.state)
     made, new = LegEvent.objects.get_or_create(
         bill=bill, leg=leg, kind=kind, occurred_at=occurred_at, container=container,
         defaults={"place": place, "remark": remark, "reporter": reporter},
@@ -130,16 +148,17 @@ def whereabouts(bill: Bill) -> dict[str, Any]:
     all in one place."""
     legs = {leg.sequence: leg for leg in bill.legs.all()}
     events = list(bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id"))
-    found = _where(events[0] if events else None, legs)
+    found = where(events[0] if events else None, legs)
     if any(event.container for event in events):
         found["containers"] = [
-            {"container": number, **_where(next((e for e in events if e.container in ("", number)), None), legs)}
+            {"container": number, **where(next((e for e in events if e.container in ("", number)), None), legs)}
             for number in bill.containers.order_by("number").values_list("number", flat=True)
         ]
     return found
 
 
-def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
+def where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
+    """Where the goods are after the event ``latest``."""
     if latest is None or latest.leg not in legs:
         first = legs.get(1)
         return {"status": "not_departed", "leg": None, "place": first.origin if first else "", "since": None}
