@@ -394,6 +394,10 @@ def to_paper(*, number: str, principal: Principal, comments: str = "", signed: s
     """The electronic bill leaves circulation; its paper originals take its place."""
     bill = recording.lock(number, principal)
     operator = as_issuer(bill, principal)
+    if bill.state != BillState.AMENDING:
+        raise conflict(
+            "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
+        )
     originals = int(current(bill).content.get("originals", "1")) or 1
     kept = recording.record(
         bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder,

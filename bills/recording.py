@@ -221,6 +221,10 @@ def record(
         if said.act != code or party_key(said.recipient) != party_key(to) or said.details != (details or {}):
             raise _broken(chain.Broken("act-differs", "the request asks for something else than what was signed"))
     else:
+        if not (bill.checksum or document):
+            # Nothing was issued that an act could name.
+            wanted = title.Act(code, owner, party_key(to), (details or {}).get("terms", {}))
+            raise refused(title.refusals(bill.title, wanted))
         payload = chain.statement(
             bill=bill.number,
             sequence=bill.acts + 1,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 
-from bills import issuing, keys, pdf, signing, verify
+from bills import exporting, issuing, keys, pdf, recording, signing, verify
+from bills.canonical import parse
 from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
@@ -156,6 +159,38 @@ def test_faults_of_a_bill_are_told_all_at_once_with_pointers(cast, people):
         ("/legs/1/from", "leg-does-not-join"), ("/containers/0/number", "container-check-digit"),
     }  # fmt: skip
     assert people["operator"].get(f"{BASE}/{number}").json()["state"] == "draft"
+
+
+@pytest.mark.parametrize("end", ["draft", "void"])
+def test_nothing_is_done_with_what_was_never_issued(cast, people, end):
+    number = people["operator"].post(BASE, content(cast)).json()["number"]
+    path = f"{BASE}/{number}"
+    if end == "void":
+        assert people["operator"].post(f"{path}/void").status_code == 200
+    for act in sorted(recording.PLAIN):
+        for where in ("acts", "acts/to-sign"):
+            answer = people["operator"].post(f"{path}/{where}", {"act": act, "recipient": cast.bank.pk})
+            assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict"), (act, where)
+    for command in ("TO_PAPER", "FROM_PAPER", "AMEND"):
+        given = {"returned": 1, "presenter": cast.buyer.pk, "content": content(cast)}
+        answer = people["operator"].post(f"{path}/acts/to-sign", {"act": command} | given)
+        assert answer.json()["code"] == "state-conflict", command
+    assert people["operator"].post(f"{path}/to-paper").json()["code"] == "state-conflict"
+    abroad = {"platform": "WAVE", "name": "X", "codes": [{"codeListProvider": "WAVE", "partyCode": "1"}]}
+    keys.register_platform(code="WAVE", name="Wave", base_url="https://wave.example", jwks={})
+    answer = people["operator"].post(f"{path}/departures", abroad)
+    assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "2026-13-01T00:00:00+08:00", "20261201T080000+0800", "2026-12-01", "9999-12-31T23:59:59-14:00", ""]
+)
+def test_a_planned_time_that_is_none_is_refused(cast, people, text):
+    made = content(cast)
+    made["legs"][0]["planned_departure"] = text
+    answer = people["operator"].post(BASE, made)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/legs/0/planned_departure"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"x"', b"{", b'{"kind": []}', b'{"a": "\\u0000"}'])
