@@ -326,6 +326,18 @@ def test_the_public_page_shows_state_and_version_and_nothing_private(cast):
         assert client.get(f"{BASE}/verify/{bill.number}/{wrong}").status_code == 404
 
 
+def test_the_day_of_issue_is_the_legal_day_everywhere(cast):
+    """A bill issued at 23:30 UTC is issued on the next day in China: on the page and the print as in the document."""
+    night = (timezone.now() + timedelta(days=1)).replace(hour=23, minute=30)
+    with time_machine.travel(night, tick=False):
+        bill = issued(cast)
+    day = night.date() + timedelta(days=1)
+    document = parse(bill.versions.get().document)
+    said = exporting.public_state(bill.number, bill.checksum)
+    assert (document["issueDate"], said["issued_on"]) == (day.isoformat(), day)
+    assert pdf._issued(bill, {}) == day.isoformat()
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_pdf_is_made_in_both_languages(cast, people, language):
     if font() is None:
