@@ -356,6 +356,40 @@ def test_two_vessels_of_a_carrier_may_sail_under_one_number(carrier):
     assert Voyage.objects.get(pk=other.voyage_id).arrived_at is None
 
 
+def test_a_later_message_does_not_turn_a_trip_into_one_that_is_known(carrier):
+    """Two vessels, one number: the manifest of the first names the vessel of the second. It is taken; the trips stay two."""
+
+    def sailing(number, vessel, name):
+        sea = {"voyage_number": "001N", "means_type": "1", "means_id": vessel}
+        assert code(lodge(carrier, number=number, consignments=[bill(name)], **sea)) == "accepted"
+        return Consignment.objects.get(bill_number=name).voyage
+
+    one, other = sailing("M1", "9300001", "B1"), sailing("M2", "9300002", "B2")
+    assert sailing("M1", "9300002", "B3") == one
+    assert [Voyage.objects.get(pk=trip.pk).means.identity for trip in (one, other)] == ["9300001", "9300002"]
+
+
+def test_a_vehicle_nobody_announced_takes_no_other_vehicles_trip(carrier):
+    """The day goods arrived starts the declaration's time limit: each vehicle's own."""
+    trips = {
+        plate: consignment(
+            carrier, number=number, voyage_number="T1", means_id=plate, consignments=[bill(number)]
+        ).voyage
+        for number, plate in (("M1", "渝A00001"), ("M2", "渝A00002"))
+    }
+
+    def crosses(plate):
+        at = (timezone.now() - timedelta(hours=1)).isoformat()
+        report = {"number": "T1", "consignments": [{"means_id": plate, "occurred_at": at}]}
+        return code(lodge(carrier, "MT4401", "2", **report))
+
+    assert crosses("渝A00003") == "no-such-trip"
+    assert not Voyage.objects.exclude(arrived_at=None).exists()
+    assert crosses("渝A00002") == "accepted"
+    trips["渝A00001"].refresh_from_db()
+    assert (trips["渝A00001"].arrived_at, trips["渝A00001"].means.identity) == (None, "渝A00001")
+
+
 def test_a_trip_gets_its_vessel_when_somebody_names_it(carrier):
     unnamed = consignment(carrier, number="M1", voyage_number="002N", means_type="1")
     named = consignment(carrier, number="M2", voyage_number="002N", means_type="1", means_id="9300003")
