@@ -25,7 +25,6 @@ from bills.models import (
     Paper,
     Platform,
     SigningKey,
-    sees_all,
 )
 from bills.sight import Sight
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, caller
@@ -121,7 +120,7 @@ class BillAdmin(ReadOnlyAdmin):
         """Each bill knows whether its reader is one of its parties in title: as in the API, others do not see them."""
         found: QuerySet[Bill] = super().get_queryset(request)
         principal = caller(request)
-        if principal is None or sees_all(principal):
+        if principal is None or principal.is_authority:
             return found.annotate(open_to_me=Value(True))
         own = principal.organisation_id or 0
         mine = Q(issuer_id=own) | Q(holder_id=own) | Q(pledgee_id=own)
@@ -174,7 +173,7 @@ class AuthoritiesOnly(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         principal = caller(request)
-        return super().has_view_permission(request, obj) and (principal is None or sees_all(principal))
+        return super().has_view_permission(request, obj) and (principal is None or principal.is_authority)
 
 
 @admin.register(SigningKey)

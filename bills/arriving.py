@@ -109,7 +109,7 @@ def _details(judged: Judged) -> dict[str, Any]:
 
 def _take(judged: Judged, holder: Organisation, bill: Bill | None) -> Bill:
     """The bill is ours to keep now."""
-    content = dcsa.from_document(judged.document)
+    content = issuing.from_elsewhere(dcsa.from_document(judged.document))
     issuer = judged.walk.issuer
     new = bill is None
     if bill is None:

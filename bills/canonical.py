@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -58,25 +59,23 @@ def _integer(text: str) -> float:
     return as_double
 
 
+#: A string, to the end of the text where it has no end of its own. Never tried a second time at the same place.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+
+
 def _depth(text: str) -> int:
     deepest = depth = 0
-    inside = escaped = False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "[{":
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        if bracket in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        else:
             depth -= 1
     return deepest
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_integer)
 
 
 def parse(data: bytes | str) -> Any:
@@ -86,7 +85,7 @@ def parse(data: bytes | str) -> Any:
         text = data.decode() if isinstance(data, bytes) else data
         if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
             raise NotCanonical("nested too deeply")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_integer)
+        value = _DECODER.decode(text)
         text.encode()
         return value
     except NotCanonical:

@@ -253,9 +253,10 @@ def replay(tokens: Sequence[str], ring: KeyRing, *, bill: str = "") -> Replayed:
         if document and act.document != document:
             raise Broken("act-on-another-version", "the act names another version than the one in force", position)
         document = new_document(act) or act.document
-        if refused := title.refusals(current, act.for_title()):
+        done = act.for_title()
+        if refused := title.refusals(current, done):
             raise Broken(refused[0].code, refused[0].en, position)
-        current = title.apply(current, act.for_title())
+        current = title.apply(current, done)
         head, last_moment = checksum(token), act.at
         said.append(act)
     return Replayed(current, document, said, head)

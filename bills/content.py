@@ -6,6 +6,9 @@ ask for, and articles 73 and 80 of the Maritime Code; the standards' own texts w
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import jsonschema
@@ -118,9 +121,22 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
+_FORMATS = jsonschema.FormatChecker()
+
+
+@_FORMATS.checks("date-time", raises=ValueError)
+def _is_moment(text: object) -> bool:
+    """RFC 3339, its offset aside: that one is missing is told by rules of its own. jsonschema checks this format only
+    where another package is installed."""
+    pattern = r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?"
+    if not isinstance(text, str):
+        return True
+    return bool(re.fullmatch(pattern, text, re.ASCII)) and bool(datetime.fromisoformat(text))
+
+
 @functools.cache
 def _validator() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+    return jsonschema.Draft202012Validator(SCHEMA, format_checker=_FORMATS)
 
 
 def shape_faults(content: Any) -> list[tuple[str, str]]:
@@ -134,6 +150,29 @@ def shape_faults(content: Any) -> list[tuple[str, str]]:
         if len(found) == 200:
             break
     return found
+
+
+#: The parties that stand alone, besides those to notify and the legs' carriers.
+ROLES = ("consignor", "consignee", "operator", "delivery_agent")
+
+
+def parties(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every party that ``content`` names, with what it is."""
+    people = content.get("parties", {})
+    found = [(role, people.get(role)) for role in ROLES]
+    found += [("notify", party) for party in people.get("notify", ())]
+    found += [("carrier", leg.get("carrier")) for leg in content.get("legs", ())]
+    return [(role, party) for role, party in found if party]
+
+
+def with_parties(content: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """``content`` with every party of it as ``change`` makes it."""
+    people = dict(content["parties"])
+    people |= {role: change(people[role]) for role in ROLES if people.get(role)}
+    if people.get("notify"):
+        people["notify"] = [change(party) for party in people["notify"]]
+    legs = [leg | ({"carrier": change(leg["carrier"])} if leg.get("carrier") else {}) for leg in content["legs"]]
+    return content | {"parties": people, "legs": legs}
 
 
 #: What the JT/T and GB/T lists call each part: Chinese, English, where it stands here.

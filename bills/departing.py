@@ -16,7 +16,7 @@ from bills import exporting, keys, recording
 from bills.canonical import canonical, checksum, parse
 from bills.chain import HEX64
 from bills.envelope import ACCEPTED_CODES, REFUSED_CODES, envelope, schema_fault, visualisation_of
-from bills.models import Act, Bill, BillState, Departure, Platform, SupportingDocument, sees_all
+from bills.models import Act, Bill, BillState, Departure, Platform, SupportingDocument
 from bills.signing import BadSignature, opened, peek
 from bills.title import GUARDS, ORDER, party_key
 from common.problems import Fault, Problem, conflict, invalid, not_found
@@ -274,7 +274,7 @@ def settle_by_hand(*, pk: int, outcome: str, reason: str, evidence: str, princip
     SHA-256 of what that rests on (a letter, a log); it stands in the act, which the platform signs.
 
     Raises Problem 403, 404, 409 (not open), 422."""
-    if not (sees_all(principal) and principal.has_duty("exchange")):
+    if not (principal.is_authority and principal.has_duty("exchange")):
         raise Problem(
             403, "not-permitted", T("须由主管部门数据交换岗办理", "An officer of an authority, on exchange, does this")
         )

@@ -16,6 +16,7 @@ from bills.models import Act, Bill, BillState, SigningKey, Version
 from bills.signing import peek
 from bills.title import ENDED
 from bills.verify import FORMAT
+from common.days import legal_day
 from common.problems import conflict
 from common.text import T
 
@@ -145,7 +146,7 @@ def public_state(number: str, checksum: str) -> dict[str, Any] | None:
         "state": bill.state,
         "state_text": BillState(bill.state).label,
         "checksum": version.checksum,
-        "issued_on": version.created_at.date(),
+        "issued_on": legal_day(version.created_at),
         "original_is_electronic": bill.state != BillState.PAPER,
         "platform_key": keys.platform_key().kid,
     }

@@ -12,6 +12,7 @@ from django.utils import timezone
 from bills import chain, departing, exporting, keys, recording, rules
 from bills.canonical import NotCanonical, canonical, checksum, document_checksum
 from bills.chain import moment_of
+from bills.content import parties, with_parties
 from bills.envelope import schema_fault
 from bills.models import Act, Bill, BillState, Container, Departure, Involvement, Leg, Version
 from bills.numbering import next_number
@@ -35,16 +36,13 @@ def refuse(violations: list[Violation], prefix: str = "") -> None:
         raise invalid(Fault(f"{prefix}{v.pointer}", v.code, T(v.zh, v.en)) for v in violations)
 
 
-def _registered(party: dict[str, Any] | None, mine: Organisation | None = None) -> Organisation | None:
-    """The registered organisation a party of the content is: by its number, or by its credit code."""
+def _registered(party: dict[str, Any] | None) -> Organisation | None:
+    """The registered organisation a party of the content is: by its number, or by its codes."""
     if not party:
         return None
     if party.get("organisation"):
         return Organisation.objects.filter(pk=party["organisation"]).first()
-    for code in party.get("identifiers", ()):
-        if code.get("list") == "USCC":
-            return Organisation.objects.filter(social_credit_code=code["code"]).first()
-    return None
+    return keys.organisation_of({"identifyingCodes": dcsa.identifying_codes(party)})
 
 
 @transaction.atomic
@@ -99,15 +97,29 @@ def complete(content: dict[str, Any], operator: Organisation) -> dict[str, Any]:
             "contact": {k: v for k, v in (("telephone", operator.telephone[:30]), ("email", operator.email)) if v}
         }
     people["operator"] = own | {"organisation": operator.pk}
-    for role in ("consignor", "consignee", "operator", "delivery_agent"):
-        party = people.get(role)
-        found = _registered(party)
-        if party and found:
-            code = keys.party_of(found)["identifyingCodes"][0]
-            made = {"provider": code["codeListProvider"], "list": code["codeListName"], "code": code["partyCode"]}
-            others = [row for row in party.get("identifiers", ()) if row != made]
-            people[role] = party | {"organisation": found.pk, "identifiers": [made, *others]}
-    return content | {"parties": people}
+    return with_parties(content | {"parties": people}, _named)
+
+
+def _named(party: dict[str, Any]) -> dict[str, Any]:
+    found = _registered(party)
+    if found is None:
+        return party
+    code = keys.party_of(found)["identifyingCodes"][0]
+    made = {"provider": code["codeListProvider"], "list": code["codeListName"], "code": code["partyCode"]}
+    others = [row for row in party.get("identifiers", ()) if row != made]
+    return party | {"organisation": found.pk, "identifiers": [made, *others]}
+
+
+def from_elsewhere(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of another register's document, its parties known here by their codes only: the numbers of organisations
+    in it are that register's, and mean others here."""
+
+    def known(party: dict[str, Any]) -> dict[str, Any]:
+        codes = {name: value for name, value in party.items() if name != "organisation"}
+        found = _registered(codes)
+        return codes | {"organisation": found.pk} if found else codes
+
+    return with_parties(content, known)
 
 
 def _places(content: dict[str, Any]) -> list[Violation]:
@@ -278,13 +290,9 @@ def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) 
     Version.objects.create(
         bill=bill, number=bill.version, checksum=bill.checksum, content=content, document=text, created_at=at
     )
-    people = content["parties"]
-    for role in ("consignor", "consignee", "operator", "delivery_agent"):
-        if found := _registered(people.get(role)):
-            recording.involve(bill, found, role)
-    for party in people.get("notify", ()):
+    for role, party in parties(content):
         if found := _registered(party):
-            recording.involve(bill, found, Involvement.Role.NOTIFY)
+            recording.involve(bill, found, role)
     for sequence, leg in enumerate(content["legs"], 1):
         carrier = _registered(leg.get("carrier"))
         Leg.objects.update_or_create(
@@ -302,8 +310,6 @@ def write_version(bill: Bill, content: dict[str, Any], text: str, at: datetime) 
                 "planned_arrival": leg.get("planned_arrival"),
             },
         )
-        if carrier:
-            recording.involve(bill, carrier, Involvement.Role.CARRIER)
     bill.legs.filter(sequence__gt=len(content["legs"])).delete()
     bill.containers.all().delete()
     Container.objects.bulk_create(
@@ -388,6 +394,10 @@ def to_paper(*, number: str, principal: Principal, comments: str = "", signed: s
     """The electronic bill leaves circulation; its paper originals take its place."""
     bill = recording.lock(number, principal)
     operator = as_issuer(bill, principal)
+    if bill.state != BillState.AMENDING:
+        raise conflict(
+            "state-conflict", T("须由持有人先交单更改", "The holder has to surrender it for amendment first")
+        )
     originals = int(current(bill).content.get("originals", "1")) or 1
     kept = recording.record(
         bill, "TO_PAPER", actor=operator, by=principal.actor, recipient=bill.holder,

@@ -3,7 +3,7 @@ the delivery at the end, bound to the accepted surrender and to release by custo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,36 @@ TRAVELLING = frozenset(
 )  # fmt: skip
 
 
+#: How far the clock of who reports may run ahead of ours.
+AHEAD = timedelta(minutes=10)
+
+
+def faults_of(
+    *, kind: str, occurred_at: datetime, leg: int | None, container: str, boxes: Collection[str] | None
+) -> list[Fault]:
+    """What is wrong with a leg's report in itself. ``boxes`` are the bill's containers; None: not known."""
+    found = []
+    if kind not in LegEvent.Kind.values:
+        found.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
+    if occurred_at.tzinfo is None:
+        found.append(Fault("/occurred_at", "time-without-zone", T("时间须带时区", "A time needs its offset from UTC")))
+    elif occurred_at > timezone.now() + AHEAD:
+        found.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
+    if leg is None and kind != LegEvent.Kind.DAMAGED:
+        found.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
+    if container and boxes is not None and container not in boxes:
+        found.append(
+            Fault("/container", "container-unknown", T("提单下没有此箱", "The container is not under this bill"))
+        )
+    return found
+
+
+def must_travel(state: str) -> None:
+    """Raises Problem 409 where no goods travel under a bill in ``state``."""
+    if state not in TRAVELLING:
+        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+
+
 @transaction.atomic
 def report(
     *, number: str, principal: Principal, kind: str, occurred_at: datetime, leg: int | None = None, place: str = "",
@@ -36,22 +66,11 @@ def report(
     not move the goods back. Damage needs its leg: it decides whose liability rules apply (Civil Code arts 839-842)."""
     bill = recording.lock(number, principal)
     reporter = recording.caller(principal)
-    faults = []
-    if kind not in LegEvent.Kind.values:
-        faults.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
-    if occurred_at.tzinfo is None:
-        faults.append(Fault("/occurred_at", "time-without-zone", T("时间须带时区", "A time needs its offset from UTC")))
-    elif occurred_at > timezone.now() + timedelta(minutes=10):
-        faults.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
+    boxes = set(bill.containers.values_list("number", flat=True)) if container else None
+    faults = faults_of(kind=kind, occurred_at=occurred_at, leg=leg, container=container, boxes=boxes)
     found = bill.legs.filter(sequence=leg).first() if leg is not None else None
     if leg is not None and found is None:
         faults.append(Fault("/leg", "unknown-leg", T("没有此区段", "There is no such leg")))
-    if leg is None and kind != LegEvent.Kind.DAMAGED:
-        faults.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
-    if container and not bill.containers.filter(number=container).exists():
-        faults.append(
-            Fault("/container", "container-unknown", T("提单下没有此箱", "The container is not under this bill"))
-        )
     if faults:
         raise invalid(faults)
     if reporter.pk != bill.issuer_id and (found is None or found.carrier_id != reporter.pk):
@@ -60,8 +79,7 @@ def report(
             "not-the-carrier",
             T("只有该区段承运人或经营人可以报送", "Only the leg's carrier or the operator reports"),
         )
-    if bill.state not in TRAVELLING:
-        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+    must_travel(bill.state)
     made, new = LegEvent.objects.get_or_create(
         bill=bill, leg=leg, kind=kind, occurred_at=occurred_at, container=container,
         defaults={"place": place, "remark": remark, "reporter": reporter},
@@ -130,16 +148,17 @@ def whereabouts(bill: Bill) -> dict[str, Any]:
     all in one place."""
     legs = {leg.sequence: leg for leg in bill.legs.all()}
     events = list(bill.leg_events.exclude(kind=LegEvent.Kind.DAMAGED).order_by("-occurred_at", "-id"))
-    found = _where(events[0] if events else None, legs)
+    found = where(events[0] if events else None, legs)
     if any(event.container for event in events):
         found["containers"] = [
-            {"container": number, **_where(next((e for e in events if e.container in ("", number)), None), legs)}
+            {"container": number, **where(next((e for e in events if e.container in ("", number)), None), legs)}
             for number in bill.containers.order_by("number").values_list("number", flat=True)
         ]
     return found
 
 
-def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
+def where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
+    """Where the goods are after the event ``latest``."""
     if latest is None or latest.leg not in legs:
         first = legs.get(1)
         return {"status": "not_departed", "leg": None, "place": first.origin if first else "", "since": None}
@@ -154,14 +173,19 @@ def _where(latest: LegEvent | None, legs: dict[int, Leg]) -> dict[str, Any]:
     return {"status": status, "leg": latest.leg, "place": place, "since": latest.occurred_at}
 
 
-def segment_of_damage(bill: Bill, occurred_at: datetime) -> int | None:
-    """The leg during which something happened, by the times reported; None where that cannot be known."""
-    for leg in bill.legs.all():
-        if leg.actual_departure and leg.actual_departure <= occurred_at and (
-            leg.actual_arrival is None or occurred_at <= leg.actual_arrival
-        ):  # fmt: skip
-            return leg.sequence
-    return None
+def segment_of_damage(bill: Bill, occurred_at: datetime, container: str = "") -> int | None:
+    """The leg on which ``container`` (all of them, where none is named) was under way at the time, by what was reported of
+    it or of the whole; None where that cannot be known."""
+    before = Q(kind=LegEvent.Kind.DEPARTED, occurred_at__lte=occurred_at)
+    # What happened at the moment of arrival happened on the leg.
+    before |= Q(kind=LegEvent.Kind.ARRIVED, occurred_at__lt=occurred_at)
+    events = list(bill.leg_events.filter(before).order_by("-occurred_at", "-leg", "-id"))
+    boxes = [container] if container else list(bill.containers.values_list("number", flat=True)) or [""]
+    found = set()
+    for box in boxes:
+        last = next((event for event in events if event.container in ("", box)), None)
+        found.add(last.leg if last and last.kind == LegEvent.Kind.DEPARTED else None)
+    return found.pop() if len(found) == 1 else None
 
 
 def damages(bill: Bill) -> list[dict[str, Any]]:
@@ -171,7 +195,7 @@ def damages(bill: Bill) -> list[dict[str, Any]]:
             "occurred_at": event.occurred_at,
             "container": event.container,
             "remark": event.remark,
-            "leg": event.leg or segment_of_damage(bill, event.occurred_at),
+            "leg": event.leg or segment_of_damage(bill, event.occurred_at, event.container),
             "by": "report" if event.leg else "time",
         }
         for event in bill.leg_events.filter(kind=LegEvent.Kind.DAMAGED)
@@ -324,13 +348,15 @@ def obstacles(bill: Bill) -> list[Fault]:
     papers = list(bill.papers.filter(kind=Paper.Kind.IMPORT))
     content = bill.versions.get(number=bill.version).content if bill.version else {}
     places = content.get("places", {})
-    ends = [places.get(name, {}).get("unlocode", "")[:2] for name in ("receipt", "delivery")]
-    if ends[0] != ends[1] and not papers:
+    ends = [places.get(name, {}) for name in ("receipt", "delivery")]
+    origin, destination = ((end.get("unlocode") or end.get("country", ""))[:2] for end in ends)
+    # What another country's customs asks for is not lodged here.
+    if destination == "CN" != origin and not papers:
         found.append(
             Fault(
                 "",
                 "no-declaration",
-                T("跨境货物名下没有进口报关单", "No import declaration stands under a bill across a border"),
+                T("进境货物名下没有进口报关单", "No import declaration stands under a bill into the country"),
             )
         )
     found += [

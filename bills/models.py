@@ -11,7 +11,7 @@ from django.utils import timezone
 from bills import title
 from bills.title import Title
 from common.text import T
-from parties.models import Organisation, OrganisationRole
+from parties.models import Organisation
 
 if TYPE_CHECKING:
     from parties.principals import Principal
@@ -94,20 +94,10 @@ class SigningKey(models.Model):
         return f"{self.owner} {self.kid[:12]}"
 
 
-#: Officers of these see every bill; people of a bank or a firm who work in the console see what is their own.
-AUTHORITIES = frozenset(
-    {OrganisationRole.CUSTOMS_OFFICE, OrganisationRole.PORT_AUTHORITY, OrganisationRole.INSPECTION_AGENCY}
-)
-
-
-def sees_all(principal: Principal) -> bool:
-    return principal.is_superuser or (principal.is_officer and bool(AUTHORITIES & principal.roles))
-
-
 class BillQuerySet(models.QuerySet["Bill"]):
     def visible_to(self, principal: Principal) -> Self:
         """Authorities see all; an organisation the bills it issued, holds or held, has in pledge, or is named in."""
-        if sees_all(principal):
+        if principal.is_authority:
             return self
         return self.filter(
             Q(pk__in=Involvement.objects.filter(organisation_id=principal.organisation_id or 0).values("bill_id"))
@@ -227,7 +217,7 @@ class Version(models.Model):
 class ActQuerySet(models.QuerySet["Act"]):
     def visible_to(self, principal: Principal) -> Self:
         """All acts of a bill for its issuer, holder and pledgee, and for authorities; for others those they took part in."""
-        if sees_all(principal):
+        if principal.is_authority:
             return self
         own = principal.organisation_id or 0
         return self.filter(

@@ -10,6 +10,7 @@ from django.utils.translation import override
 from bills import exporting
 from bills.chain import NEW_VERSION
 from bills.models import Act, Bill, BillState
+from common.days import legal_day
 from common.pdf import Page
 
 WORDS = {
@@ -104,6 +105,12 @@ def _place(place: dict[str, Any] | None) -> str:
     )
 
 
+def _issued(bill: Bill, places: dict[str, Any]) -> str:
+    """Place and day of issue; the day is that of the signed document."""
+    day = legal_day(bill.issued_at).isoformat() if bill.issued_at else ""
+    return f"{_place(places.get('issue'))}  {day}".strip()
+
+
 def render(bill: Bill, language: str = "zh") -> bytes:
     """The PDF. Raises Problem 503 where no font has Chinese glyphs."""
     draft = bill.state == BillState.DRAFT or not bill.version
@@ -139,10 +146,7 @@ def render(bill: Bill, language: str = "zh") -> bytes:
     page.set_xy(page.l_margin, max(left, page.get_y()))
     _lists(page, content)
     page.label(page.word("originals"), content.get("originals", "1"))
-    issued = (
-        f"{_place(places.get('issue'))}  {bill.issued_at:%Y-%m-%d}" if bill.issued_at else _place(places.get("issue"))
-    )
-    page.label(page.word("issued"), issued)
+    page.label(page.word("issued"), _issued(bill, places))
     for name in ("received_on", "shipped_on"):
         if content.get(name):
             page.label(page.word(name), content[name])

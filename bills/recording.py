@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from bills import chain, keys, title
 from bills.canonical import checksum
-from bills.models import Act, Bill, Involvement, sees_all
+from bills.models import Act, Bill, Involvement
 from bills.signing import BadSignature, KeyRing, kid_of, sign
 from bills.title import party_key
 from common.problems import Fault, Problem, conflict, invalid, not_found
@@ -84,7 +84,7 @@ def _lock_statement(all_bills: bool) -> tuple[str, tuple[Any, ...]]:
 
 def lock(number: str, principal: Principal | None) -> Bill:
     """The bill's row, locked; 404 where ``principal`` may not see it. ``None`` is the system itself."""
-    text, parameters = _lock_statement(principal is None or sees_all(principal))
+    text, parameters = _lock_statement(principal is None or principal.is_authority)
     own = (principal.organisation_id if principal else 0) or 0
     values = [number if value == "?" else own if value == -1 else value for value in parameters]
     for bill in Bill.objects.raw(text, values):
@@ -222,6 +222,10 @@ def record(
         if said.act != code or party_key(said.recipient) != party_key(to) or said.details != (details or {}):
             raise _broken(chain.Broken("act-differs", "the request asks for something else than what was signed"))
     else:
+        if not (bill.checksum or document):
+            # Nothing was issued that an act could name.
+            wanted = title.Act(code, owner, party_key(to), (details or {}).get("terms", {}))
+            raise refused(title.refusals(bill.title, wanted))
         payload = chain.statement(
             bill=bill.number,
             sequence=bill.acts + 1,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from bills.models import Act, Bill, Version, sees_all
+from bills.content import parties
+from bills.models import Act, Bill, Version
 from parties.principals import Principal
 
 
@@ -20,15 +21,12 @@ class Sight(enum.Enum):
 
 def in_hand(bill: Bill, principal: Principal) -> bool:
     own = principal.organisation_id
-    return sees_all(principal) or (own is not None and own in (bill.issuer_id, bill.holder_id, bill.pledgee_id))
+    return principal.is_authority or (own is not None and own in (bill.issuer_id, bill.holder_id, bill.pledgee_id))
 
 
 def names(content: dict[str, Any]) -> set[int]:
     """The registered organisations that a content names."""
-    people = content.get("parties", {})
-    parties = [people.get(role) for role in ("consignor", "consignee", "operator", "delivery_agent")]
-    parties += [*people.get("notify", ()), *(leg.get("carrier") for leg in content.get("legs", ()))]
-    return {party["organisation"] for party in parties if party and party.get("organisation")}
+    return {party["organisation"] for _, party in parties(content) if party.get("organisation")}
 
 
 def of(bill: Bill, principal: Principal) -> tuple[Sight, Version | None]:

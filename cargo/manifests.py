@@ -363,7 +363,8 @@ def _voyage(message: Message, what: MessageType, principal: Principal) -> Voyage
         voyage, created = trips.get_or_create(
             carrier_id=principal.organisation_id, mode=mode, direction=what.direction, number=number, means=means
         )
-    voyage.means = means or voyage.means
+    if means is not None and not known.filter(means=means).exclude(pk=voyage.pk).exists():
+        voyage.means = means  # unless that is another trip under the same number
     for name in ("loading_place", "unloading_place"):
         if message.get(name):
             setattr(voyage, name, message[name])

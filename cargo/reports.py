@@ -174,10 +174,14 @@ def _conveyance(
 
 
 def _of_vehicle(trips: list[Voyage], identity: str) -> Voyage | None:
-    """The trip of the vehicle that is named; else one whose vehicle nobody has named yet, else the latest."""
+    """The trip of the vehicle that is named; else one whose vehicle nobody has named yet, else the only one (its vehicle was
+    changed). Where no vehicle is named, the latest."""
+    if not identity:
+        return trips[0] if trips else None
     named = [one for one in trips if one.means is not None and one.means.identity == identity]
-    unnamed = [one for one in trips if one.means is None] if identity else []
-    return next(iter(named or unnamed or trips), None)
+    unnamed = [one for one in trips if one.means is None]
+    only = trips if len(trips) == 1 else []
+    return next(iter(named or unnamed or only), None)
 
 
 #: what -> (field of the voyage, event)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import date
 from typing import Any, ClassVar, cast
 
 import orjson
 import structlog
 from django.db import transaction
 from django.utils.cache import patch_vary_headers
-from django.utils.http import parse_etags
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from common import idempotency
+from common import etags, idempotency
+from common.asked import FIRST, LAST
 from common.pagination import CursorPagination
 from common.problems import Fault, invalid, not_found
 from common.text import T
@@ -103,11 +105,23 @@ def _once(method: Any, key: str, told_once: tuple[str, ...]) -> Any:
     return run
 
 
+class DayField(serializers.DateField):
+    """A day of this trade (common/asked.py): reckoning from it by days and years stays within what a date can be."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "out_of_range": T("应在 {first} 与 {last} 之间", "Lies not between {first} and {last}", first=FIRST, last=LAST)
+    }
+
+    def to_internal_value(self, value: Any) -> date:
+        day: date = super().to_internal_value(value)
+        if not FIRST <= day <= LAST:
+            self.fail("out_of_range")
+        return day
+
+
 def unchanged(request: Request, tag: str) -> bool:
-    """Whether the caller has this very answer: 304. What stands in front may have weakened the tag (nginx does, when it
-    compresses)."""
-    given = parse_etags(request.headers.get("If-None-Match", ""))
-    return "*" in given or tag in (one.removeprefix("W/") for one in given)
+    """Whether the caller has this very answer: 304."""
+    return etags.names(request.headers.get("If-None-Match", ""), tag)
 
 
 def _content(request: Request) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from common import etags
 from common.days import today
 from common.json import dumps
 from common.problems import Fault, Problem, not_found
@@ -40,15 +41,13 @@ def lock(number: str, principal: Principal, if_match: str | None = None) -> Decl
     if not found:
         raise not_found()
     declaration = found[0]
-    if if_match and if_match.strip() != "*":
-        tags = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
-        if declaration.etag not in tags:
-            raise Problem(
-                412,
-                "changed-meanwhile",
-                T("报关单已被更改，请取最新内容后重试", "It was changed meanwhile: read it again, then decide"),
-                extra={"revision": declaration.revision, "state": declaration.state},
-            )
+    if if_match and not etags.names(if_match, declaration.etag):
+        raise Problem(
+            412,
+            "changed-meanwhile",
+            T("报关单已被更改，请取最新内容后重试", "It was changed meanwhile: read it again, then decide"),
+            extra={"revision": declaration.revision, "state": declaration.state},
+        )
     return declaration
 
 

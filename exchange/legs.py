@@ -3,17 +3,17 @@ an event of ours on a subject of its own, which the issuing province gets by the
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
-from bills import journey
+from bills import journey, sight
 from bills.models import Bill, LegEvent
-from common.problems import Fault, Problem, conflict, invalid, not_found
+from bills.sight import Sight
+from common.problems import Problem, invalid, not_found
 from common.text import T
 from events.log import append
 from events.models import Event
@@ -39,26 +39,17 @@ def report(
     Problem 403, 404, 409 or 422."""
     if not (principal.is_customs or principal.roles & REPORTERS):
         raise Problem(403, "not-a-carrier", T("只有海关与承运方可以报送", "Only customs and those who carry report"))
-    faults = []
-    if kind not in LegEvent.Kind.values:
-        faults.append(Fault("/kind", "unknown-kind", T("没有此类事件", "There is no such kind of event")))
-    if occurred_at > timezone.now() + timedelta(minutes=10):
-        faults.append(Fault("/occurred_at", "in-the-future", T("尚未发生", "This has not happened yet")))
-    if leg is None and kind != LegEvent.Kind.DAMAGED:
-        faults.append(Fault("/leg", "leg-missing", T("须指明区段", "The leg has to be named")))
-    if faults:
-        raise invalid(faults)
     bill = Mirror.objects.filter(
         partner__code=partner_code, partner__state="active", subject_kind="bill", subject_number=number, count__gt=0
     ).first()
     if bill is None:
         raise not_found()
-    boxes = bill.data.get("containers")
-    if container and isinstance(boxes, list) and boxes and container not in boxes:
-        wrong = T("提单下没有此箱", "The container is not under this bill")
-        raise invalid([Fault("/container", "container-unknown", wrong)])
-    if bill.data.get("state") not in (None, *journey.TRAVELLING):
-        raise conflict("state-conflict", T("提单下没有在途货物", "No goods travel under this bill"))
+    told = bill.data.get("containers")
+    boxes = told if isinstance(told, list) and told else None
+    if faults := journey.faults_of(kind=kind, occurred_at=occurred_at, leg=leg, container=container, boxes=boxes):
+        raise invalid(faults)
+    if bill.data.get("state") is not None:
+        journey.must_travel(str(bill.data["state"]))
     data = {
         "province": partner_code, "bill_number": number, "leg": leg, "place": place, "container": container,
         "remark": remark, "reporter": principal.organisation_name,
@@ -85,11 +76,10 @@ def of_ours() -> Q:
 
 
 def of_bill(number: str, principal: Principal) -> dict[str, Any]:
-    """Every leg event of a bill issued here, whichever province reported it, and where the goods are by all of them. Raises
-    Problem 404."""
-    seen = Bill.objects.all() if principal.is_customs else Bill.objects.visible_to(principal)
-    bill = seen.filter(number=number).first()
-    if bill is None:
+    """Every leg event of a bill issued here, whichever province reported it, and where the goods are by all of them: for
+    those the bill is in the hands of and whom its version in force names. Raises Problem 404."""
+    bill = Bill.objects.visible_to(principal).filter(number=number).first()
+    if bill is None or sight.of(bill, principal)[0] == Sight.PAST:
         raise not_found()
     events = [
         _shown(settings.PROVINCE, event.kind, event.occurred_at, vars(event))
@@ -110,14 +100,15 @@ def _shown(province: str, kind: str, occurred_at: datetime, data: dict[str, Any]
 
 
 def _whereabouts(bill: Bill, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """As the bill itself tells, unless another province reported something later."""
+    """As the bill itself tells, unless another province reported something later of one of its legs."""
     found = journey.whereabouts(bill) | {"province": settings.PROVINCE}
-    abroad = [one for one in events if one["province"] != settings.PROVINCE and one["kind"] != LegEvent.Kind.DAMAGED]
+    legs = {leg.sequence: leg for leg in bill.legs.all()}
+    abroad = [
+        one for one in events
+        if one["province"] != settings.PROVINCE and one["kind"] != LegEvent.Kind.DAMAGED and one["leg"] in list(legs)
+    ]  # fmt: skip
     last = abroad[-1] if abroad else None
     if last is None or (found["since"] is not None and last["occurred_at"] <= found["since"]):
         return found
-    status = "under_way" if last["kind"] == LegEvent.Kind.DEPARTED else last["kind"]
-    return found | {
-        "status": status, "leg": last["leg"], "place": last["place"], "since": last["occurred_at"],
-        "province": last["province"],
-    }  # fmt: skip
+    told = LegEvent(leg=last["leg"], kind=last["kind"], place=last["place"], occurred_at=last["occurred_at"])
+    return found | journey.where(told, legs) | {"province": last["province"]}

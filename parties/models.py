@@ -31,10 +31,16 @@ class OrganisationRole(models.TextChoices):
     PARTNER_PROVINCE = "partner_province", T("协作省份", "partner province")
 
 
+#: Officers of these supervise what others do; people of any other organisation see what is their own.
+AUTHORITIES = frozenset(
+    {OrganisationRole.CUSTOMS_OFFICE, OrganisationRole.PORT_AUTHORITY, OrganisationRole.INSPECTION_AGENCY}
+)
+
+
 class OrganisationQuerySet(models.QuerySet["Organisation"]):
     def visible_to(self, principal: Principal) -> Self:
-        """Officers see all; others their own organisation and those they have a mandate with."""
-        if principal.is_officer:
+        """Officers of authorities see all; others their own organisation and those they have a mandate with."""
+        if principal.is_authority:
             return self
         own = principal.organisation_id
         return self.filter(Q(pk=own) | Q(mandates_given__broker_id=own) | Q(mandates_received__firm_id=own)).distinct()
@@ -80,7 +86,7 @@ class Organisation(models.Model):
 
 class MandateQuerySet(ValidityQuerySet):
     def visible_to(self, principal: Principal) -> Self:
-        if principal.is_officer:
+        if principal.is_authority:
             return self
         own = principal.organisation_id
         return self.filter(Q(firm_id=own) | Q(broker_id=own))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from parties.models import AUTHORITIES, OrganisationRole
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -27,9 +29,15 @@ class Principal:
         return scope is not None and scope in self.scopes
 
     @property
+    def is_authority(self) -> bool:
+        """A person in the console on behalf of an authority. People of a bank, a firm or a charging body work there as well,
+        on what is their own."""
+        return self.is_superuser or (self.is_officer and bool(AUTHORITIES & self.roles))
+
+    @property
     def is_customs(self) -> bool:
-        """Customs' officers and customs' own systems."""
-        return self.is_officer or "customs_office" in self.roles
+        """Officers of the authorities, and customs' own systems."""
+        return self.is_authority or OrganisationRole.CUSTOMS_OFFICE in self.roles
 
     def has_duty(self, duty: str) -> bool:
         return self.is_superuser or duty in self.duties

@@ -308,16 +308,9 @@ class Parameter(Validity):
         constraints = [no_overlap("fee_parameter_once_at_a_time", "name")]
 
 
-#: Officers of these see every invoice and complaint; people of a firm or a body who work in the console see their own.
-AUTHORITIES = frozenset(
-    {OrganisationRole.CUSTOMS_OFFICE, OrganisationRole.PORT_AUTHORITY, OrganisationRole.INSPECTION_AGENCY}
-)
-
-
 def sees_all(principal: Principal) -> bool:
-    if principal.is_superuser or OrganisationRole.PORT_AUTHORITY in principal.roles:
-        return True
-    return principal.is_officer and bool(AUTHORITIES & principal.roles)
+    """Every invoice and complaint: officers of authorities, and the port authority's own systems."""
+    return principal.is_authority or OrganisationRole.PORT_AUTHORITY in principal.roles
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):

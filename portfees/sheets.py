@@ -54,12 +54,20 @@ def _boolean(value: str) -> bool:
     raise ValueError
 
 
-def _amount(value: str) -> Decimal:
-    number = Decimal(value)
-    exponent = number.as_tuple().exponent
-    if not number.is_finite() or not isinstance(exponent, int) or exponent < -4 or abs(number) >= 10**10:
-        raise ValueError
-    return number
+def _decimal(whole: int, places: int) -> Callable[[str], Decimal]:
+    """A number of at most so many digits before and after the point: what its column holds."""
+
+    def read(value: str) -> Decimal:
+        number = Decimal(value)
+        exponent = number.as_tuple().exponent
+        if not number.is_finite() or not isinstance(exponent, int) or exponent < -places or abs(number) >= 10**whole:
+            raise ValueError
+        return number
+
+    return read
+
+
+_amount = _decimal(10, 4)
 
 
 def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -104,7 +112,7 @@ def _tiers(value: str) -> list[dict[str, Any]]:
 _READERS: dict[str, Callable[[str], Any]] = {
     "rate": _amount,
     "tax_included": _boolean,
-    "tax_rate": _optional(_amount),
+    "tax_rate": _optional(_decimal(2, 2)),
     "free_days": _optional(_days),
     "tiers": _tiers,
     "mandatory": _boolean,

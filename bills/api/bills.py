@@ -21,7 +21,8 @@ from bills.models import Act, Bill
 from bills.recording import ASK, Unsigned
 from bills.sight import Sight
 from bills.wire import efbl
-from common.api import View
+from common import etags
+from common.api import View, unchanged
 from common.asked import asked_moment
 from common.pagination import OLDEST_CHANGE_FIRST
 from common.problems import Fault, Problem, invalid, not_found
@@ -62,7 +63,7 @@ def etag(bill: Bill) -> str:
 def detail(request: Request, number: str, status: int = 200) -> Response:
     """The bill as it is now; 304 where the caller has it."""
     bill = visible(request, number)
-    if request.method == "GET" and request.headers.get("If-None-Match") == etag(bill):
+    if request.method == "GET" and unchanged(request, etag(bill)):
         return Response(status=304, headers={"ETag": etag(bill)})
     principal = caller(request)
     context = {"principal": principal, "sight": sight.of(bill, principal)}
@@ -129,20 +130,20 @@ class BillDetail(View):
         return detail(request, number)
 
     def put(self, request: Request, number: str) -> Response:
-        with unchanged(request, number):
+        with as_read(request, number):
             issuing.redraft(principal=caller(request), number=number, content=cast(dict[str, Any], request.data))
         return detail(request, number)
 
 
 @contextmanager
-def unchanged(request: Request, number: str) -> Iterator[None]:
+def as_read(request: Request, number: str) -> Iterator[None]:
     """What is done within, is done on the bill that If-Match names: its row is locked before it is compared."""
     given = request.headers.get("If-Match")
     if not given:
         yield
         return
     with transaction.atomic():
-        if given != etag(recording.lock(number, caller(request))):
+        if not etags.names(given, etag(recording.lock(number, caller(request)))):
             raise Problem(412, "stale", T("提单已变化，请重新读取", "The bill has changed: read it again"))
         yield
 
@@ -197,7 +198,7 @@ class Acts(View):
         asked, principal = wanted(s.DoActSerializer, request), caller(request)
         code = asked.pop("act")
         manifest = asked.pop("issuance_manifest", "")
-        with unchanged(request, number):
+        with as_read(request, number):
             if code == "ISSUE":
                 made = issuing.issue(
                     number=number, principal=principal, signed=asked.get("signed", ""), issuance_manifest=manifest,
@@ -268,7 +269,7 @@ class Command(View):
         raise NotImplementedError
 
     def post(self, request: Request, number: str) -> Response:
-        with unchanged(request, number):
+        with as_read(request, number):
             self.run(number, caller(request), wanted(self.serializer, request))
         return detail(request, number)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from bills.canonical import decimal_text, number
+from bills.content import shape_faults
 
 _PAYMENT = {"prepaid": "PRE", "collect": "COL"}
 _SEALS = {"carrier": "CAR", "shipper": "SHI", "customs": "CUS", "veterinary": "VET"}
@@ -266,10 +267,10 @@ def _place_of(place: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Our content of a transport document from anywhere. Its ``oneBill`` is believed only where it says what the rest
-    of the document says; the document itself is kept as it came in any case."""
+    """Our content of a transport document from anywhere. Its ``oneBill`` is believed only where it is shaped as a bill and
+    says what the rest of the document says; the document itself is kept as it came in any case."""
     own = document.get("oneBill")
-    if isinstance(own, dict) and _is_projection(document, own):
+    if isinstance(own, dict) and not shape_faults(own) and _is_projection(document, own):
         return own
     transports, parties = document["transports"], document["documentParties"]
     places = _some(

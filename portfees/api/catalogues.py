@@ -16,7 +16,7 @@ from rest_framework import parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import View
+from common.api import DayField, View
 from common.asked import asked_day
 from common.days import today
 from common.formats import JSONParser
@@ -71,8 +71,8 @@ class DraftSerializer(serializers.Serializer):
     port = serializers.RegexField(r"^[A-Z]{2}[A-Z2-9]{3}$")
     area = serializers.CharField(required=False, allow_blank=True, max_length=80, default="")
     title = serializers.CharField(max_length=200)
-    valid_from = serializers.DateField()
-    valid_to = serializers.DateField(required=False, allow_null=True, default=None)
+    valid_from = DayField()
+    valid_to = DayField(required=False, allow_null=True, default=None)
     complaint_telephone = serializers.CharField(max_length=60)
     is_example = serializers.BooleanField(required=False, default=False)
     items = serializers.ListField(
@@ -287,8 +287,8 @@ class ItemsSerializer(serializers.Serializer):
 
 class RedraftSerializer(serializers.Serializer):
     title = serializers.CharField(max_length=200, required=False)
-    valid_from = serializers.DateField(required=False)
-    valid_to = serializers.DateField(required=False, allow_null=True)
+    valid_from = DayField(required=False)
+    valid_to = DayField(required=False, allow_null=True)
     complaint_telephone = serializers.CharField(max_length=60, required=False)
 
 

@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import View
+from common.api import DayField, View
 from common.problems import not_found
 from events.models import Event
 from parties.principals import caller
@@ -31,7 +31,7 @@ from portfees.models import (
 
 class InvoiceLineInput(serializers.Serializer):
     code = serializers.CharField(max_length=40)
-    service_day = serializers.DateField()
+    service_day = DayField()
     quantity = serializers.DecimalField(max_digits=14, decimal_places=4)
     amount = serializers.DecimalField(max_digits=16, decimal_places=2)
     currency = serializers.RegexField(r"^[A-Z]{3}$", default="CNY")
@@ -47,7 +47,7 @@ class InvoiceInput(serializers.Serializer):
     payer = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     port = serializers.RegexField(r"^[A-Z]{2}[A-Z2-9]{3}$")
     area = serializers.CharField(max_length=80, allow_blank=True, default="")
-    issued_on = serializers.DateField()
+    issued_on = DayField()
     reference = serializers.CharField(max_length=60, allow_blank=True, default="")
     replaces = serializers.CharField(
         max_length=60,

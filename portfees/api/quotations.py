@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import View
+from common.api import DayField, View
 from common.days import today
 from common.problems import Problem, not_found
 from common.text import T
@@ -34,7 +34,7 @@ class PortFeeQuotationRequestSerializer(serializers.Serializer):
         child=serializers.RegexField(r"^[A-Z]{2}[A-Z2-9]{3}$"), min_length=1, max_length=5,
         help_text="一个或几个口岸，并列比较 / one port, or several side by side",
     )  # fmt: skip
-    day = serializers.DateField(required=False)
+    day = DayField(required=False)
     area = serializers.CharField(
         required=False,
         allow_blank=True,
@@ -226,8 +226,8 @@ class FreeTimeRequestSerializer(serializers.Serializer):
     condition = serializers.ChoiceField(choices=Condition.choices, default=Condition.ORDINARY)
     direction = serializers.ChoiceField(choices=[Direction.IMPORT, Direction.EXPORT])
     trade_lane = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
-    start = serializers.DateField(help_text="计时首日 / first day, counted")
-    end = serializers.DateField(help_text="提离日 / last day, counted")
+    start = DayField(help_text="计时首日 / first day, counted")
+    end = DayField(help_text="提离日 / last day, counted")
     count = serializers.IntegerField(min_value=1, max_value=10_000, default=1)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 
-from bills import issuing, keys, pdf, signing, verify
+from bills import exporting, issuing, keys, pdf, recording, signing, verify
+from bills.canonical import parse
 from bills.models import Bill
 from common.pdf import font
 from common.problems import Problem
@@ -158,6 +161,38 @@ def test_faults_of_a_bill_are_told_all_at_once_with_pointers(cast, people):
     assert people["operator"].get(f"{BASE}/{number}").json()["state"] == "draft"
 
 
+@pytest.mark.parametrize("end", ["draft", "void"])
+def test_nothing_is_done_with_what_was_never_issued(cast, people, end):
+    number = people["operator"].post(BASE, content(cast)).json()["number"]
+    path = f"{BASE}/{number}"
+    if end == "void":
+        assert people["operator"].post(f"{path}/void").status_code == 200
+    for act in sorted(recording.PLAIN):
+        for where in ("acts", "acts/to-sign"):
+            answer = people["operator"].post(f"{path}/{where}", {"act": act, "recipient": cast.bank.pk})
+            assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict"), (act, where)
+    for command in ("TO_PAPER", "FROM_PAPER", "AMEND"):
+        given = {"returned": 1, "presenter": cast.buyer.pk, "content": content(cast)}
+        answer = people["operator"].post(f"{path}/acts/to-sign", {"act": command} | given)
+        assert answer.json()["code"] == "state-conflict", command
+    assert people["operator"].post(f"{path}/to-paper").json()["code"] == "state-conflict"
+    abroad = {"platform": "WAVE", "name": "X", "codes": [{"codeListProvider": "WAVE", "partyCode": "1"}]}
+    keys.register_platform(code="WAVE", name="Wave", base_url="https://wave.example", jwks={})
+    answer = people["operator"].post(f"{path}/departures", abroad)
+    assert (answer.status_code, answer.json()["code"]) == (409, "state-conflict")
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "2026-13-01T00:00:00+08:00", "20261201T080000+0800", "2026-12-01", "9999-12-31T23:59:59-14:00", ""]
+)
+def test_a_planned_time_that_is_none_is_refused(cast, people, text):
+    made = content(cast)
+    made["legs"][0]["planned_departure"] = text
+    answer = people["operator"].post(BASE, made)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/legs/0/planned_departure"]
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"x"', b"{", b'{"kind": []}', b'{"a": "\\u0000"}'])
 def test_what_is_no_bill_is_refused(people, body):
     assert people["operator"].post(BASE, body).status_code in (400, 422)
@@ -168,14 +203,28 @@ def test_only_operators_and_carriers_issue(cast, people):
     assert (answer.status_code, answer.json()["code"]) == (403, "not-an-operator")
 
 
-def test_a_stale_if_match_is_refused(cast, people):
-    bill = issued(cast, "bearer")
-    etag = people["shipper"].get(f"{BASE}/{bill.number}")["ETag"]
-    do(people["shipper"], bill.number, "SIGN")
-    answer = people["shipper"].post(
-        f"{BASE}/{bill.number}/acts", {"act": "TRANSFER", "recipient": cast.buyer.pk}, headers={"If-Match": etag}
-    )
-    assert answer.status_code == 412
+@pytest.mark.parametrize("weakened", [False, True])
+def test_a_stale_if_match_is_refused_and_one_that_names_the_bill_as_it_is_is_not(cast, people, weakened):
+    """A proxy that compresses makes the tag a weak one on its way out: it names the same bill."""
+    path = f"{BASE}/{issued(cast, 'bearer').number}"
+
+    def transfer(tag):
+        return people["shipper"].post(
+            f"{path}/acts", {"act": "TRANSFER", "recipient": cast.buyer.pk}, headers={"If-Match": tag}
+        )
+
+    def tag():
+        return ("W/" if weakened else "") + people["shipper"].get(path)["ETag"]
+
+    old = tag()
+    assert people["shipper"].post(f"{path}/acts", {"act": "SIGN"}, headers={"If-Match": old}).status_code == 201
+    assert transfer(old).status_code == 412
+    assert transfer(f'"other", {tag()}').status_code == 201
+
+
+def test_any_version_is_named_by_an_asterisk(cast, people):
+    path = f"{BASE}/{issued(cast, 'bearer').number}/acts"
+    assert people["shipper"].post(path, {"act": "SIGN"}, headers={"If-Match": "*"}).status_code == 201
 
 
 def test_a_draft_changed_since_it_was_read_is_not_written_over(cast, people):
@@ -190,7 +239,8 @@ def test_a_draft_changed_since_it_was_read_is_not_written_over(cast, people):
 def test_who_has_the_bill_as_it_is_gets_it_once(cast, people):
     path = f"{BASE}/{issued(cast).number}"
     etag = people["shipper"].get(path)["ETag"]
-    assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 304
+    for had in (etag, f"W/{etag}", f'"other", {etag}'):
+        assert people["shipper"].get(path, headers={"If-None-Match": had}).status_code == 304, had
     departed = {"leg": 2, "kind": "departed", "occurred_at": "2026-11-20T08:00:00+08:00"}
     assert people["carrier"].post(f"{path}/leg-events", departed).status_code == 201
     assert people["shipper"].get(path, headers={"If-None-Match": etag}).status_code == 200
@@ -274,6 +324,18 @@ def test_the_public_page_shows_state_and_version_and_nothing_private(cast):
     for wrong in ("0" * 32, bill.checksum[:8], "x"):
         assert client.get(f"/verify/bills/{bill.number}/{wrong}").status_code == 404
         assert client.get(f"{BASE}/verify/{bill.number}/{wrong}").status_code == 404
+
+
+def test_the_day_of_issue_is_the_legal_day_everywhere(cast):
+    """A bill issued at 23:30 UTC is issued on the next day in China: on the page and the print as in the document."""
+    night = (timezone.now() + timedelta(days=1)).replace(hour=23, minute=30)
+    with time_machine.travel(night, tick=False):
+        bill = issued(cast)
+    day = night.date() + timedelta(days=1)
+    document = parse(bill.versions.get().document)
+    said = exporting.public_state(bill.number, bill.checksum)
+    assert (document["issueDate"], said["issued_on"]) == (day.isoformat(), day)
+    assert pdf._issued(bill, {}) == day.isoformat()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

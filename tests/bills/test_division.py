@@ -155,6 +155,30 @@ def test_reports_out_of_order_leave_the_first_departure_and_the_last_arrival(cas
     assert found == {first: (2, "under_way"), second: (1, "arrived")}
 
 
+def test_damage_belongs_to_the_leg_its_container_was_on(cast):
+    """Civil Code arts 839-842: the segment decides whose liability rules apply; containers of one bill travel apart."""
+    made = two_box_content(cast)
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    start = timezone.now() - timedelta(days=9)
+    first, second = (box["number"] for box in made["containers"])
+
+    def told(kind: str, day: float, leg: int | None = None, container: str = "") -> None:
+        journey.report(
+            number=bill.number, principal=cast.p("operator"), kind=kind, leg=leg, container=container,
+            occurred_at=start + timedelta(days=day),
+        )  # fmt: skip
+
+    told("departed", 0, 1)
+    told("arrived", 3, 1, first)
+    told("departed", 3.5, 2, first)
+    told("arrived", 4, 1, second)
+    for day, container in ((2, ""), (3, first), (3.2, first), (3.8, first), (3.8, second), (3.8, ""), (4.5, second)):
+        told("damaged", day, None, container)
+    found = [(row["container"], row["leg"]) for row in journey.damages(bill)]
+    assert found == [("", 1), (first, 1), (first, None), (first, 2), (second, 1), ("", None), (second, None)]
+
+
 def test_combining_brings_the_parts_back_together(cast):
     bill, new, _ = split_bill(cast)
     for one in new:

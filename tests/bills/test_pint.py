@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from bills import departing, exporting, interchange, keys, signing, verify
+from bills import departing, exporting, interchange, keys, sight, signing, verify
 from bills.canonical import canonical, checksum, parse
 from bills.departing import Reply
 from bills.envelope import schema_fault
 from bills.models import Arrival, Bill, Departure, SigningKey, SupportingDocument
+from bills.wire import dcsa
 from common.problems import Problem
 from parties.models import OrganisationRole
 from tests import make
@@ -76,6 +78,35 @@ def test_an_envelope_is_received_and_its_recipient_holds_the_bill(cast, wave, pi
     bill.refresh_from_db()
     assert bill.holder == cast.third
     verify.verify(exporting.export(bill))
+
+
+def test_organisation_numbers_of_another_register_mean_nobody_here(cast, wave, pint, api):
+    """The numbers in ``oneBill`` are the sender's own; who is named here is told by codes alone, also to notify and the
+    carrier of a leg."""
+
+    def of(organisation):
+        code = {"provider": "ZZZ", "list": "USCC", "code": organisation.social_credit_code}
+        return {"name": organisation.name, "organisation": cast.shipper.pk, "identifiers": [code]}
+
+    document = wave.document()
+    told = document["oneBill"]
+    for own in (told["parties"]["consignor"], told["parties"]["operator"]):
+        own["organisation"] = cast.shipper.pk
+    told["parties"]["notify"] = [of(cast.third)]
+    told["legs"][1]["carrier"] = of(cast.carrier)
+    document = dcsa.to_document(
+        told, reference=document["transportDocumentReference"], version=1, issued_on=date(2026, 11, 1), platform="WAVE",
+        endorsee=told["parties"]["consignor"],
+    )  # fmt: skip
+    said(send(pint, wave.envelope(keys.party_of(cast.buyer), document=document)), "RECE")
+    bill = Bill.objects.get()
+    assert parse(bill.versions.get().document) == document
+    involved = set(bill.involved.values_list("organisation", "role"))
+    assert involved == {(cast.third.pk, "notify"), (cast.carrier.pk, "carrier"), (cast.buyer.pk, "holder")}
+    assert sight.names(bill.versions.get().content) == {cast.third.pk, cast.carrier.pk}
+    assert api(cast.shipper).get(f"/api/v1/bills/{bill.number}").status_code == 404
+    for named in (cast.third, cast.carrier):
+        assert api(named).get(f"/api/v1/bills/{bill.number}/leg-events").status_code == 200
 
 
 def test_an_envelope_sent_twice_is_a_duplicate_and_acts_once(cast, wave, pint):

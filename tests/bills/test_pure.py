@@ -64,6 +64,27 @@ def test_a_quantity_survives_the_json_number(value):
     assert Decimal(decimal_text(number(value))) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "deep"),
+    [
+        ("[" * 64 + "]" * 64, False), ("[" * 65 + "]" * 65, True), ('{"a":' * 65 + "1" + "}" * 65, True),
+        (json.dumps(["[{" * 500, '\\"[' * 100, "\\"]), False), ("[" + "[]," * 200 + "[]]", False),
+    ],
+)  # fmt: skip
+def test_nesting_is_counted_outside_of_strings(text, deep):
+    if deep:
+        with pytest.raises(NotCanonical, match="deeply"):
+            parse(text)
+    else:
+        assert parse(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ['"' + '\\"[' * 100_000, '["' + "[" * 100 + "\\", "{" * 100_000, '"[' * 99_999])
+def test_a_text_without_an_end_is_refused(text):
+    with pytest.raises(NotCanonical):
+        parse(text)
+
+
 def test_a_number_past_a_double_is_refused():
     with pytest.raises(NotCanonical):
         number("1234567890123456.789")
@@ -140,6 +161,12 @@ def test_a_one_bill_that_tells_another_story_than_its_document_is_not_believed()
     found = dcsa.from_document(made)
     assert found["places"]["discharge"]["unlocode"] == "DEHAM"
     assert found["kind"] == "sea"
+
+
+def test_a_one_bill_that_is_shaped_as_none_is_not_believed():
+    made = document(example.content())
+    made["oneBill"]["legs"][1]["carrier"] = "a name alone"
+    assert dcsa.from_document(made)["kind"] == "sea"
 
 
 def test_a_plain_dcsa_document_makes_content_of_the_right_shape():

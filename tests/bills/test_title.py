@@ -11,9 +11,10 @@ import time_machine
 from django.db import InternalError, close_old_connections, connection, transaction
 from django.utils import timezone
 
-from bills import acts, chain, exporting, issuing, journey, keys, signing, title, verify
+from bills import acts, chain, exporting, issuing, journey, keys, sight, signing, title, verify
 from bills.canonical import parse
 from bills.models import Act, Bill, SigningKey
+from bills.sight import Sight
 from bills.wire import dcsa
 from common.problems import Problem
 from declarations import decisions, lodgement
@@ -245,6 +246,34 @@ def test_a_release_no_hint_told_of_is_seen_when_the_delivery_order_is_asked_for(
     decisions.decide(number=paper, command="release", principal=SYSTEM, reason_code="examined")
     journey.order_delivery(number=bill.number, principal=cast.p("operator"))
     assert bill.papers.get().released_at is not None
+
+
+@pytest.mark.parametrize(
+    ("receipt", "delivery", "needed"),
+    [
+        ("SGSIN", "CNCKG", True), ("HKHKG", "CNCKG", True), ("CNCKG", "SGSIN", False), ("CNCKG", "CNQZH", False),
+        ("SGSIN", "THBKK", False),
+    ],
+)  # fmt: skip
+def test_an_import_declaration_is_asked_for_where_goods_come_into_the_country(cast, receipt, delivery, needed):
+    """What another country's customs asks for at the other end is not lodged here."""
+    made = content(cast)
+    (made["legs"][0], made["legs"][-1]) = (
+        made["legs"][0] | {"from": {"unlocode": receipt}}, made["legs"][-1] | {"to": {"unlocode": delivery}},
+    )  # fmt: skip
+    made["places"] |= {"receipt": {"unlocode": receipt}, "delivery": {"unlocode": delivery}}
+    bill = issuing.draft(principal=cast.p("operator"), content=made)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    cast.does("shipper", "SURRENDER_FOR_DELIVERY", bill)
+    cast.does("operator", "ACCEPT", bill)
+    order = {"number": bill.number, "principal": cast.p("operator")}
+    if needed:
+        refused("no-declaration", journey.order_delivery, **order)
+        return
+    made_out = journey.order_delivery(**order)
+    journey.deliver(**order, order=made_out.number, to=cast.shipper.pk)
+    bill.refresh_from_db()
+    assert bill.state == "delivered"
 
 
 def test_only_a_declaration_that_names_the_bill_stands_under_it(cast):
@@ -529,6 +558,23 @@ def test_a_late_report_does_not_move_the_goods_back(cast):
     again = journey.report(**report, kind="departed", occurred_at=now - timedelta(days=1))
     assert bill.leg_events.count() == 4
     assert again.kind == "departed"
+
+
+def test_who_is_named_by_credit_code_alone_is_named(cast):
+    """A party to notify and the carrier of a leg, without the register's number for them."""
+
+    def of(organisation):
+        code = {"provider": "ZZZ", "list": "USCC", "code": organisation.social_credit_code}
+        return {"name": organisation.name, "identifiers": [code]}
+
+    given = content(cast)
+    given["parties"]["notify"] = [of(cast.third)]
+    given["legs"][1]["carrier"] = of(cast.carrier)
+    bill = issuing.draft(principal=cast.p("operator"), content=given)
+    issuing.issue(number=bill.number, principal=cast.p("operator"))
+    for who in ("third", "carrier"):
+        seen, version = sight.of(bill, cast.p(who))
+        assert (seen, version) == (Sight.NAMED, bill.versions.get())
 
 
 def test_strangers_do_not_see_a_bill(cast):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bills import exporting, signing, verify
+from bills import exporting, keys, signing, verify
 from bills.canonical import canonical, checksum
 from tests.bills.cast import handed_over, issued
 
@@ -112,6 +112,24 @@ def test_an_attestation_by_another_platform_is_found(file):
     key = signing.generate()
     forged = signing.sign(signing.peek(file["attestation"])[1], key)
     fails({**file, "attestation": forged}, "attestation-unknown-key")
+
+
+def test_every_kind_of_transaction_in_an_entry_is_held_against_the_standards_schema(monkeypatch):
+    """Acts that hold, of a party whose name is longer than the standard allows: the entry made of them is no entry."""
+    from benchmarks import bills
+
+    file = bills.exported(20)
+    assert verify.verify(file).checks[-1] == "pint"
+    party = bills._party
+    monkeypatch.setattr(bills, "_party", lambda name: party(name) | ({"partyName": "n" * 71} if name == "C" else {}))
+    fails(bills.exported(20), "entry-malformed")
+
+
+def test_an_entry_that_tells_of_other_times_than_the_acts_is_found(file):
+    told = signing.peek(file["envelopeTransferChain"][0])[1]
+    told["transactions"][1]["actionDateTime"] = "2001-01-01T00:00:00.000Z"
+    forged = signing.sign(told, keys.private_of(keys.platform_key()))
+    fails({**file, "envelopeTransferChain": [forged]}, "entry-differs")
 
 
 @pytest.mark.parametrize("bad", [None, [], {}, {"format": "one-bill/1"}, {"format": "other"}, "text", 3])

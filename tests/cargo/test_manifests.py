@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from cargo import consignments, manifests, places, voyages
 from cargo.models import Consignment, ManifestMessage, Voyage
 from common.problems import Problem
-from parties.models import OrganisationRole
+from parties.models import AUTHORITIES, OrganisationRole
 from parties.principals import SYSTEM
 from tests import make
 from tests.cargo.cargo_make import acting_for, bill, consignment, container, lodge, message
@@ -317,6 +318,23 @@ def test_what_is_not_ones_own_is_not_there(carrier, api, firm):
     assert api(firm).get("/api/v1/consignments?bill=CQBL20260001").json()["results"][0]["packages"] == 500
 
 
+@pytest.mark.parametrize("role", OrganisationRole.values)
+def test_officers_of_authorities_see_every_carriers_data_and_people_of_others_none_of_it(carrier, role):
+    """People of a bank or a firm work in the console too: on what is their own."""
+    row = consignment(carrier)
+    client = Client()
+    client.force_login(make.officer(organisation=make.organisation(role), offices=(), duties=()).user)
+    count = 1 if role in AUTHORITIES else 0
+    for path in ("manifests", "voyages", "consignments"):
+        assert len(client.get(f"/api/v1/{path}").json()["results"]) == count, path
+    for path, text in (
+        ("consignment", row.bill_number),
+        ("manifest", row.manifest.number),
+        ("voyage", row.voyage.number),
+    ):
+        assert (text in client.get(f"/console/cargo/{path}/").content.decode()) == bool(count), path
+
+
 def test_sites_by_category_code_and_day(api, firm):
     places.load()
     places.load()
@@ -372,6 +390,40 @@ def test_two_vessels_of_a_carrier_may_sail_under_one_number(carrier):
     assert sailing("M3", "9300001").voyage_id == one.voyage_id
     voyages.report(one.voyage_id, what="arrived", at=timezone.now(), principal=acting_for(carrier))
     assert Voyage.objects.get(pk=other.voyage_id).arrived_at is None
+
+
+def test_a_later_message_does_not_turn_a_trip_into_one_that_is_known(carrier):
+    """Two vessels, one number: the manifest of the first names the vessel of the second. It is taken; the trips stay two."""
+
+    def sailing(number, vessel, name):
+        sea = {"voyage_number": "001N", "means_type": "1", "means_id": vessel}
+        assert code(lodge(carrier, number=number, consignments=[bill(name)], **sea)) == "accepted"
+        return Consignment.objects.get(bill_number=name).voyage
+
+    one, other = sailing("M1", "9300001", "B1"), sailing("M2", "9300002", "B2")
+    assert sailing("M1", "9300002", "B3") == one
+    assert [Voyage.objects.get(pk=trip.pk).means.identity for trip in (one, other)] == ["9300001", "9300002"]
+
+
+def test_a_vehicle_nobody_announced_takes_no_other_vehicles_trip(carrier):
+    """The day goods arrived starts the declaration's time limit: each vehicle's own."""
+    trips = {
+        plate: consignment(
+            carrier, number=number, voyage_number="T1", means_id=plate, consignments=[bill(number)]
+        ).voyage
+        for number, plate in (("M1", "渝A00001"), ("M2", "渝A00002"))
+    }
+
+    def crosses(plate):
+        at = (timezone.now() - timedelta(hours=1)).isoformat()
+        report = {"number": "T1", "consignments": [{"means_id": plate, "occurred_at": at}]}
+        return code(lodge(carrier, "MT4401", "2", **report))
+
+    assert crosses("渝A00003") == "no-such-trip"
+    assert not Voyage.objects.exclude(arrived_at=None).exists()
+    assert crosses("渝A00002") == "accepted"
+    trips["渝A00001"].refresh_from_db()
+    assert (trips["渝A00001"].arrived_at, trips["渝A00001"].means.identity) == (None, "渝A00001")
 
 
 def test_a_trip_gets_its_vessel_when_somebody_names_it(carrier):

@@ -137,4 +137,21 @@ def test_where_the_bill_was_issued_its_journey_shows_what_other_provinces_report
     journey.report(number=bill.number, principal=cast.p("operator"), leg=1, kind="transferred", occurred_at=later)
     assert holder.get(path).json()["whereabouts"]["status"] == "transferred"  # ours, and later
     assert api(cast.third).get(path).status_code == 404
+    tell(4, "departed", 4.5, province="500000", leg=9)  # no leg of this bill
+    assert holder.get(path).json()["whereabouts"]["status"] == "transferred"
+    tell(5, "departed", 4.6, province="500000", leg=2)
+    where = holder.get(path).json()["whereabouts"]
+    assert (where["status"], where["place"]) == ("under_way", bill.legs.get(sequence=2).origin)  # as the leg begins
     assert [one["province"] for one in legs.of_bill(other.number, principal_of(cast.shipper))["events"]] == []
+
+
+def test_who_passed_a_bill_on_is_shown_no_more_of_its_legs_than_the_bill_itself_shows(api):
+    cast = bills_cast.assemble()
+    bill = bills_cast.handed_over(cast, bills_cast.issued(cast))
+    cast.does("buyer", "ENDORSE_TO_ORDER", bill, "third")
+    cast.does("buyer", "TRANSFER", bill, "third")
+    for who, status in (("third", 200), ("operator", 200), ("carrier", 200), ("shipper", 200), ("buyer", 404)):
+        client = api(getattr(cast, who))
+        for path in (f"{PATH}/{bill.number}", f"/api/v1/bills/{bill.number}/leg-events"):
+            assert client.get(path).status_code == status, (who, path)
+    assert legs.of_bill(bill.number, make.officer_principal())["number"] == bill.number

@@ -68,6 +68,17 @@ def test_a_firm_gives_a_mandate_and_both_sides_see_it(firm, broker, api):
         assert len(api(organisation).get("/api/v1/mandates").json()["results"]) == count
 
 
+@pytest.mark.parametrize(("role", "all_of_them"), [("bank", False), ("carrier", False), ("port_authority", True)])
+def test_people_of_a_firm_or_bank_see_no_organisation_or_mandate_of_others_in_the_console(
+    firm, broker, role, all_of_them
+):
+    make.mandate(firm, broker)
+    client = Client()
+    client.force_login(make.officer(organisation=make.organisation(role), offices=(), duties=()).user)
+    names = {row["name"] for row in client.get("/api/v1/organisations").json()["results"]}
+    assert (firm.name in names, bool(client.get("/api/v1/mandates").json()["results"])) == (all_of_them, all_of_them)
+
+
 def test_a_broker_is_named_by_the_codes_everybody_knows(firm, broker, api):
     """A firm cannot look up a broker it has nothing to do with yet; its codes stand on every paper."""
     caller = api(firm)

@@ -99,6 +99,16 @@ def test_a_dry_run_puts_the_sheet_to_the_rules_and_names_its_rows(terminal, api)
         assert owner.put(path, {"items": [row | {"unit": "container_day", "tiers": tiers}]}).status_code == 422, tiers
 
 
+@pytest.mark.parametrize("rate", ["100", "1000", "6.125", "1e9", "NaN"])
+def test_a_tax_rate_is_a_percentage_with_two_places(terminal, api, rate):
+    path = f"{BASE}/lists/{draft(terminal).number}"
+    row = {"code": "A", "name_zh": "n", "service_content": "c", "payer": "consignee", "unit": "container", "rate": "1.5",
+           "pricing": "market", "mandatory": True, "tax_included": False, "tax_rate": rate}  # fmt: skip
+    answer = api(terminal).put(path, {"items": [row]})
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/items/0/tax_rate"]
+
+
 def test_a_draft_is_mended_and_discarded_over_the_api(terminal, api):
     fee_list, owner = draft(terminal), api(terminal)
     path = f"{BASE}/lists/{fee_list.number}"
@@ -198,6 +208,8 @@ def test_two_ports_stand_side_by_side(terminal, api, firm, dollar):
         ({"containers": [{"size": "20", "count": -1}]}, 422, "validation-failed"),
         ({"ports": ["nowhere"]}, 422, "validation-failed"),
         ({"tonnes": "NaN"}, 422, "validation-failed"),
+        ({"day": "9999-12-31"}, 422, "validation-failed"),
+        ({"day": "0001-01-01"}, 422, "validation-failed"),
     ],
 )
 def test_a_quotation_that_cannot_be_made_says_why(terminal, api, firm, change, status, code):
@@ -280,6 +292,24 @@ def test_free_days_of_an_invoice_are_counted_as_the_list_counts_them(terminal, a
     assert [(fault["pointer"], fault["code"]) for fault in answer.json()["errors"]] == [
         ("/lines/0/days", "days-missing")
     ]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_days_lie_where_days_can_be_reckoned_from(terminal, api, firm, day):
+    published(terminal, item("STORAGE", unit="container_day", free_days=3, rate=Decimal(10)))
+    line = {"code": "STORAGE", "service_day": day, "quantity": "1", "amount": "20.00", "days": 7}
+    answer = report(api, terminal, firm, line)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/lines/0/service_day")
+    asked = {
+        "list_number": "FL1-CNQZH-1",
+        "code": "STORAGE",
+        "size": "40",
+        "direction": "import",
+        "start": day,
+        "end": day,
+    }
+    assert api(firm).post(f"{BASE}/free-time", asked).status_code == 422
+    assert api(terminal).patch(f"{BASE}/lists/{draft(terminal).number}", {"valid_from": day}).status_code == 422
 
 
 def test_an_invoice_is_corrected_by_another_or_cancelled(terminal, api, firm):
