@@ -495,7 +495,7 @@ def may_see_all(reference: str, principal: Principal) -> bool:
 
 
 def viewer_of(principal: Principal) -> int | None:
-    return None if principal.is_officer else principal.organisation_id
+    return None if principal.is_authority else principal.organisation_id
 
 
 def share(reference: str, *, hours: int, principal: Principal) -> dict[str, Any]:

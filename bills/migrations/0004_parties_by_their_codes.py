@@ -72,7 +72,7 @@ def by_their_codes(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("bills", "0003_covered_indexes"),
-        ("parties", "0004_clients_are_revoked"),
+        ("parties", "0005_credit_codes_as_declared"),
     ]
 
     operations = [migrations.RunPython(by_their_codes, migrations.RunPython.noop)]
