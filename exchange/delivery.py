@@ -301,15 +301,17 @@ class Engine:
         self.database.shutdown()
 
 
-def run(*, shard: int = 0, seconds: float = 240.0, linger: float = LINGER) -> int | None:
+def run(
+    *, shard: int = 0, seconds: float = 240.0, linger: float = LINGER, hand_over: Callable[[], object] = lambda: None
+) -> int | None:
     """Deliver what is due in ``shard``, for ``seconds`` at most; returns the number of tries, or None where another
-    process is at it.
+    process is at it. ``hand_over`` is called once the shard is given back because the time is over, not the work.
 
     After giving the shard back it looks once more: a hint that came in while the shard was still taken was not lost."""
-    return asyncio.run(_run(shard, seconds, linger))
+    return asyncio.run(_run(shard, seconds, linger, hand_over))
 
 
-async def _run(shard: int, seconds: float, linger: float) -> int | None:
+async def _run(shard: int, seconds: float, linger: float, hand_over: Callable[[], object]) -> int | None:
     # Names are looked up by threads: those whose name servers never answer must not hold up the others.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(IN_THE_AIR, "exchange-names"))
     engine = Engine(shard)
@@ -323,7 +325,10 @@ async def _run(shard: int, seconds: float, linger: float) -> int | None:
             finally:
                 await engine._in_database(ledger.disown, shard)
             tries = engine.delivered + engine.failed
-            if time.monotonic() > until or not await engine._in_database(ledger.something_due, shard):
+            if time.monotonic() > until:
+                hand_over()  # now: the end of this process may have to wait for the look-up of a name
+                break
+            if not await engine._in_database(ledger.something_due, shard):
                 break
     finally:
         await engine.close()

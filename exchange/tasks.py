@@ -15,12 +15,12 @@ from exchange import conformance, delivery, fanout, inbox, ledger, pruning, reco
 
 @shared_task(name="exchange.tasks.deliver")
 def deliver(events: list[dict[str, Any]] | None = None) -> None:
-    """Runs while something is due, a short while at most: the sweep starts the next."""
+    """Runs while something is due, a short while at most, and then hands over to the next."""
     if fanout.nobody_listens():
         return
     for shard in range(settings.EXCHANGE_SHARDS):
         if not ledger.taken(shard):
-            delivery.run(shard=shard, seconds=20)
+            delivery.run(shard=shard, seconds=20, hand_over=deliver.delay)
 
 
 @shared_task(name="exchange.tasks.attend")

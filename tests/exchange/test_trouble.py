@@ -134,6 +134,17 @@ def test_a_process_whose_time_is_over_serves_others_while_it_waits_for_an_endpoi
     assert len(hanging.received) == 1, "nothing more is sent where an answer is waited for"
 
 
+def test_a_process_whose_time_is_over_hands_over_and_one_that_has_nothing_to_do_does_not(receiver, subscribe):
+    """Else what comes meanwhile waits for the next sweep."""
+    firm, hook, handed_over = make.firm(), receiver(slow(0.6)), []
+    subscribe(firm, hook.url)
+    say("D1", audience=[firm.pk])
+    deliver(seconds=0.2, hand_over=lambda: handed_over.append(len(hook.taken)))
+    assert handed_over == [1], "once what was in the air has landed"
+    deliver(hand_over=lambda: handed_over.append(None))
+    assert handed_over == [1]
+
+
 def test_one_organisation_has_no_more_than_its_share_in_the_air(receiver, subscribe, monkeypatch):
     monkeypatch.setattr(delivery, "PER_OWNER", 3)
     firm, hook = make.firm(), receiver(slow(0.1))
