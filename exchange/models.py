@@ -230,7 +230,7 @@ class DeliveryQuerySet(Visible):
     def visible_to(self, principal: Principal) -> Self:
         """… and of a partner's only what today's agreement still shares with it."""
         found = super().visible_to(principal)
-        if found is self:
+        if found is self:  # an operator's
             return self
         shared = Agreement.objects.on(today()).filter(
             partner=OuterRef("endpoint__partner"),
